@@ -1,0 +1,1 @@
+"""Example pictures and programs; installed as `guardrail.examples` for `guardrail ask --demo`."""

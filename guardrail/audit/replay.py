@@ -1,0 +1,156 @@
+"""Decides old records again under another policy, from the recorded verdicts: no model is needed.
+
+What the answer would have been cannot be known without a model; what would have been done can.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from guardrail.audit.record import AuditRecord
+from guardrail.decision import Decision
+from guardrail.policy import Policy, Ruling, decide
+from guardrail.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Change:
+    """A record that would be decided otherwise."""
+
+    seq: int
+    time: str
+    request_id: str
+    action: str
+    new_action: str
+    label: str
+    new_label: str
+    category: str | None
+    new_category: str | None
+    new_rule: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What another policy makes of a log.
+
+    Attributes:
+        decided: How many records were decided again.
+        unjudged: How many had no verdict to decide by: their mode was off, or they failed before.
+        unasked: Categories of the other policy that records were not judged on, and how many; to
+            it these are unavailable.
+        actions: How many went from one action (first) to another, the unchanged ones included.
+        changes: The records of which the action, the label or the category would change.
+    """
+
+    policy: str
+    digest: str
+    decided: int
+    unjudged: int
+    unasked: dict[str, int]
+    actions: dict[tuple[str, str], int]
+    changes: list[Change]
+
+    def plain(self) -> dict[str, Any]:
+        """Returns it as plain JSON."""
+        return {
+            "policy": {"name": self.policy, "digest": self.digest},
+            "decided": self.decided,
+            "unjudged": self.unjudged,
+            "unasked": self.unasked,
+            "changed": len(self.changes),
+            "actions": [
+                {"from": old, "to": new, "count": count}
+                for (old, new), count in sorted(self.actions.items())
+            ],
+            "changes": [asdict(change) for change in self.changes],
+        }
+
+
+def replay(records: Iterable[AuditRecord], policy: Policy) -> Replay:
+    """Returns what `policy` makes of `records`.
+
+    Args:
+        records: Decisions, in any order.
+        policy: The other policy. Its calibration counts, its mode does not: a decision is the same
+            in every mode.
+    """
+    decided = unjudged = 0
+    actions: Counter[tuple[str, str]] = Counter()
+    unasked: Counter[str] = Counter()
+    changes: list[Change] = []
+    for record in records:
+        decision = record.decision
+        if decision is None or decision.verdict.label is None:
+            unjudged += 1
+            continue
+        decided += 1
+        verdict = recorded_verdict(decision, policy)
+        if verdict.error is None:
+            unasked.update(r.id for r in policy.rules if r.id not in verdict.categories)
+        ruling = decide(policy, verdict)
+        actions[decision.action, ruling.action] += 1
+        if (ruling.action, ruling.label, ruling.category) != (
+            decision.action,
+            decision.verdict.label,
+            decision.category,
+        ):
+            changes.append(_change(record, decision, ruling))
+    return Replay(
+        policy=policy.name,
+        digest=policy.digest,
+        decided=decided,
+        unjudged=unjudged,
+        unasked=dict(unasked),
+        actions=dict(actions),
+        changes=changes,
+    )
+
+
+def recorded_verdict(decision: Decision, policy: Policy) -> Verdict:
+    """Returns the verdict on which `policy` would have decided."""
+    lost = decision.contrast.skipped == "out of memory"
+    if lost and policy.failure.noised_branch == "on_error":
+        return Verdict.unavailable("out of memory in the noised branch")
+    verdict = decision.verdict
+    if verdict.error is not None:
+        return Verdict.unavailable(verdict.error, source=verdict.source)
+    categories = dict(verdict.categories)
+    set_ = policy.judge.calibration
+    if set_ is not None:
+        categories = {
+            name: calibrated(p, scale=set_.scale, bias=set_.bias) for name, p in categories.items()
+        }
+    return Verdict(categories, source=verdict.source)
+
+
+def calibrated(p: float, *, scale: float, bias: float) -> float:
+    """Returns sigmoid(scale * logit(p) + bias), as the engine does; what is no probability stays.
+
+    The engine's own lies beside tensors, and auditing must not load them; a test holds the two
+    together.
+    """
+    if not 0 <= p <= 1:
+        return p
+    p = min(max(p, 1e-6), 1 - 1e-6)
+    return 1 / (1 + math.exp(-(scale * math.log(p / (1 - p)) + bias)))
+
+
+def _change(record: AuditRecord, decision: Decision, ruling: Ruling) -> Change:
+    return Change(
+        seq=record.seq,
+        time=record.time,
+        request_id=decision.request_id,
+        action=decision.action,
+        new_action=ruling.action,
+        label=decision.verdict.label or "",
+        new_label=ruling.label,
+        category=decision.category,
+        new_category=ruling.category,
+        new_rule=ruling.rule,
+        reason=ruling.reasons[0] if ruling.reasons else "",
+    )

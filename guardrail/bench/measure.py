@@ -1,0 +1,232 @@
+"""Times variants against each other, interleaved, so that all of them see the same machine."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from guardrail.bench.subject import Subject, pinned
+from guardrail.bench.variants import VARIANTS, Run, Variant
+from guardrail.bench.vocabulary import refusal_phrases
+from guardrail.conversation import Conversation
+from guardrail.engine.decoding import Guidance, RowPlan, steer
+from guardrail.engine.modulation import refusal_mass
+from guardrail.errors import SettingsError
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The median of some values, and their range."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Summarises at least one value."""
+        return cls(statistics.median(values), min(values), max(values))
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One variant at one length of answer, over all rounds.
+
+    Attributes:
+        ratio: Wall time over plain `generate()`'s in the same round.
+        parts_ms: Medians of the engine's own timings.
+    """
+
+    variant: str
+    new_tokens: int
+    wall_s: Spread
+    first_token_s: Spread
+    ratio: Spread
+    parts_ms: dict[str, float]
+
+
+def time_variants(
+    subject: Subject,
+    conversation: Conversation,
+    *,
+    variants: Sequence[str],
+    new_tokens: Sequence[int],
+    repeats: int,
+    progress: Progress,
+) -> list[Timing]:
+    """Returns a timing per variant and length; `plain` is always among them, first.
+
+    Args:
+        subject: The model.
+        conversation: What is asked.
+        variants: Names of `VARIANTS`.
+        new_tokens: Lengths of answers.
+        repeats: Rounds, after one round that only warms up.
+        progress: Told what is being done.
+
+    Raises:
+        SettingsError: A variant is not known.
+    """
+    chosen = {"plain": VARIANTS["plain"]}
+    for name in variants:
+        if name not in VARIANTS:
+            raise SettingsError(f"variant is {name!r}, expected one of {', '.join(VARIANTS)}")
+        chosen[name] = VARIANTS[name]
+    timings = []
+    for count in new_tokens:
+        runs = _interleaved(subject, conversation, chosen, count, repeats, progress)
+        base = [run.wall_s for run in runs["plain"]]
+        timings += [_timing(name, count, made, base) for name, made in runs.items()]
+    return timings
+
+
+def _interleaved(
+    subject: Subject,
+    conversation: Conversation,
+    variants: dict[str, Variant],
+    new_tokens: int,
+    repeats: int,
+    progress: Progress,
+) -> dict[str, list[Run]]:
+    runs: dict[str, list[Run]] = {name: [] for name in variants}
+    for turn in range(repeats + 1):
+        for name, variant in variants.items():
+            what = f"round {turn} of {repeats}" if turn else "warming up"
+            progress(f"{new_tokens} tokens, {name}: {what}")
+            run = variant(subject, conversation, new_tokens)
+            if turn:
+                runs[name].append(run)
+    return runs
+
+
+def _timing(name: str, new_tokens: int, runs: Sequence[Run], base: Sequence[float]) -> Timing:
+    parts = {part for run in runs for part in run.parts_ms}
+    return Timing(
+        name,
+        new_tokens,
+        Spread.of([run.wall_s for run in runs]),
+        Spread.of([run.first_token_s for run in runs]),
+        Spread.of([run.wall_s / plain for run, plain in zip(runs, base, strict=True)]),
+        {
+            part: statistics.median(run.parts_ms.get(part, 0.0) for run in runs)
+            for part in sorted(parts)
+        },
+    )
+
+
+@dataclass(frozen=True)
+class PicturesCost:
+    """What guarding adds to a plain answer about so many pictures."""
+
+    pictures: int
+    prompt_tokens: int
+    plain_s: Spread
+    overhead_s: Spread
+
+
+def time_pictures(
+    subject: Subject,
+    *,
+    counts: Sequence[int],
+    prompt_tokens: int,
+    new_tokens: int,
+    repeats: int,
+    progress: Progress,
+) -> list[PicturesCost]:
+    """Returns what guarding with contrast adds, for each number of pictures."""
+    costs = []
+    chosen = {name: VARIANTS[name] for name in ("plain", "always")}
+    for count in counts:
+        conversation = subject.request(pictures=count, prompt_tokens=prompt_tokens)
+
+        def told(what: str, count: int = count) -> None:
+            progress(f"{count} pictures, {what}")
+
+        runs = _interleaved(subject, conversation, chosen, new_tokens, repeats, told)
+        pairs = zip(runs["always"], runs["plain"], strict=True)
+        costs.append(
+            PicturesCost(
+                count,
+                subject.count_tokens(conversation),
+                Spread.of([run.wall_s for run in runs["plain"]]),
+                Spread.of([guarded.wall_s - plain.wall_s for guarded, plain in pairs]),
+            )
+        )
+    return costs
+
+
+@dataclass(frozen=True)
+class VocabularyCost:
+    """What a large refusal vocabulary costs.
+
+    Attributes:
+        compile_s: Making its index, once per policy and model.
+        first_lookup_ms: The first time that an answer has said so much; then it is known.
+        added_ms: What looking up, steering and measuring take longer than with the baseline's
+            phrases, at each guided step.
+        step_ms: A whole guided step.
+        share: `added_ms` over `step_ms`.
+    """
+
+    phrases: int
+    compile_s: float
+    first_lookup_ms: float
+    added_ms: float
+    step_ms: float
+    share: float
+
+
+def time_vocabulary(
+    subject: Subject, conversation: Conversation, *, count: int, repeats: int, progress: Progress
+) -> VocabularyCost:
+    """Returns what `count` refusal phrases cost at a guided step, beside the baseline's."""
+    import time
+
+    import torch
+
+    progress(f"a vocabulary of {count} phrases")
+    engine = subject.engine
+    small = engine.refusal_index(subject.policies.always.phrases)
+    phrases = pinned(refusal_phrases(count)).always.phrases
+    started = time.perf_counter()
+    large = engine.refusal_index(phrases)
+    compile_s = time.perf_counter() - started
+    said = engine.encoder.tokenizer.encode("I'm truly", add_special_tokens=False)
+    started = time.perf_counter()
+    large.beginnings(large.spell(said))
+    first_lookup_ms = (time.perf_counter() - started) * 1000
+    vocabulary = len(engine.encoder.tokenizer)
+    real, noised = torch.randn(2, 1, vocabulary, device=subject.device)
+    plans, guidance = [RowPlan(contrast=True, delta=4.0)], Guidance()
+    taken: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(max(20, repeats)):
+        for is_large, index in ((False, small), (True, large)):
+            started = time.perf_counter()
+            found = index.beginnings(index.spell(said))
+            steered = steer(
+                real, noised, plans=plans, guidance=guidance, refusal_ids=[found.steerable]
+            )
+            refusal_mass(real, [found.all])
+            refusal_mass(steered, [found.all])
+            taken[is_large].append((time.perf_counter() - started) * 1000)
+    added = statistics.median(taken[True]) - statistics.median(taken[False])
+    step_ms = _guided_step_ms(subject, conversation, repeats)
+    return VocabularyCost(
+        len(phrases), compile_s, first_lookup_ms, added, step_ms, max(added, 0.0) / step_ms
+    )
+
+
+def _guided_step_ms(subject: Subject, conversation: Conversation, repeats: int) -> float:
+    """A guided step as the difference of two answers whose every token is guided."""
+    steps = subject.policies.always.contrast.guided_steps
+    always = VARIANTS["always"]
+    always(subject, conversation, steps)
+    taken = [
+        always(subject, conversation, steps).parts_ms["decode"]
+        - always(subject, conversation, 1).parts_ms["decode"]
+        for _ in range(repeats)
+    ]
+    return statistics.median(taken) / (steps - 1)

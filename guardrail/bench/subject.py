@@ -1,0 +1,166 @@
+"""What is measured: a guarded model, the policies that pin what it does, and its requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from guardrail.bench.shapes import SHAPES, build_shape
+from guardrail.bench.vocabulary import QUESTION
+from guardrail.conversation import Conversation, Picture, question
+from guardrail.engine.judge import Labels
+from guardrail.errors import SettingsError
+from guardrail.generation import GenerationSettings
+from guardrail.policy import Policy, load_policy
+from guardrail.safecode import SafeCoDe
+
+_LABELS = 256
+
+
+@dataclass(frozen=True)
+class Policies:
+    """The baseline policy, with a judge calibrated so that its verdict is known beforehand.
+
+    Whatever the model says, P(harm) becomes 0.99 (`always`: refuse, contrast at every guided step)
+    or 0.01 (`skipped`: comply, nothing at stake). The judge runs all the same: its price is paid.
+    """
+
+    always: Policy
+    skipped: Policy
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model under measurement.
+
+    Attributes:
+        engine: Guards it.
+        name: The shape's name, or the model's.
+        policies: What pins its behaviour.
+        picture_side: Pixels of a request's square pictures.
+        random: Whether its weights are random.
+    """
+
+    engine: SafeCoDe
+    name: str
+    policies: Policies
+    picture_side: int
+    random: bool
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return torch.device(self.engine.model.device)
+
+    def request(self, *, pictures: int, prompt_tokens: int) -> Conversation:
+        """Returns a question about so many pictures, of at least so many tokens with one picture.
+
+        Args:
+            pictures: How many, 1 or more.
+            prompt_tokens: Of a prompt with one picture; every further one adds its own.
+        """
+        shown = [_picture(self.picture_side, at) for at in range(pictures)]
+        words = QUESTION.split()
+        text = QUESTION
+        while (missing := prompt_tokens - self.count_tokens(question(text, shown[:1]))) > 0:
+            text += " " + " ".join(words[at % len(words)] for at in range(max(1, missing // 6)))
+        return question(text, shown)
+
+    def settled(self, conversation: Conversation) -> Subject:
+        """Returns this subject, made to skip contrast even if the model is about to refuse.
+
+        `at-stake` runs contrast where refusals hold mass at the first step, whatever the verdict.
+        A model that does so here is measured with contrast switched off for `skipped`.
+        """
+        policy = self.policies.skipped
+        decision = self.engine.answer(
+            conversation, GenerationSettings(max_new_tokens=1, temperature=0), policy=policy
+        ).decision
+        if not decision.contrast.applied:
+            return self
+        contrast = {**policy.contrast.model_dump(), "when": "never"}
+        never: Policy = policy.model_copy(update={"contrast": contrast})
+        return replace(self, policies=replace(self.policies, skipped=never))
+
+    def count_tokens(self, conversation: Conversation) -> int:
+        """Returns the tokens of a prompt, pictures included."""
+        return int(self.engine.encoder.encode([conversation])["input_ids"].shape[1])
+
+
+class _RandomSafeCoDe(SafeCoDe):
+    """An engine around random weights, which never mean yes or no: other tokens stand for them."""
+
+    def labels(self) -> Labels:
+        """Returns some hundred arbitrary tokens each, which together hold enough to be read."""
+        middle = 300
+        return Labels(
+            tuple(range(middle, middle + _LABELS)),
+            tuple(range(middle + _LABELS, middle + 2 * _LABELS)),
+        )
+
+
+def shaped(shape: str, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Subject:
+    """Returns a model of a named shape: one of `SHAPES`, or `embedded`.
+
+    Raises:
+        SettingsError: There is no such shape.
+    """
+    if shape == "embedded":
+        engine = SafeCoDe.embedded()
+        engine.model.to(device, dtype)
+        return Subject(engine, shape, pinned(), 384, random=False)
+    if shape not in SHAPES:
+        known = ", ".join((*SHAPES, "embedded"))
+        raise SettingsError(f"shape is {shape!r}, expected one of {known}")
+    model, processor = build_shape(shape, device=device, dtype=dtype)
+    guarded = _RandomSafeCoDe(model=model, processor=processor)
+    return Subject(guarded, shape, pinned(), SHAPES[shape].picture_side, random=True)
+
+
+def loaded(path_or_id: str | Path, *, device: str = "cpu", dtype: Any = None) -> Subject:
+    """Returns a model from a folder or the hub.
+
+    Raises:
+        ModelError: It cannot be loaded or guided.
+    """
+    arguments = {} if dtype is None else {"dtype": dtype}
+    engine = SafeCoDe.from_pretrained(path_or_id, **arguments)
+    engine.model.to(device)
+    return Subject(engine, str(path_or_id), pinned(), 384, random=False)
+
+
+def pinned(phrases: tuple[str, ...] | None = None) -> Policies:
+    """Returns the two policies.
+
+    Args:
+        phrases: Refusal phrases instead of the baseline's.
+    """
+    base = load_policy("baseline")
+    refusals = {"en": {"phrases": phrases}} if phrases else base.refusals
+
+    def policy(*, bias: float, when: str) -> Policy:
+        judge = {
+            **base.judge.model_dump(),
+            "timeout_s": 600.0,
+            "calibration": {"scale": 0.001, "bias": bias},
+        }
+        contrast = {**base.contrast.model_dump(), "when": when}
+        update = {"judge": judge, "contrast": contrast, "refusals": refusals}
+        changed: Policy = base.model_copy(update=update)
+        return changed
+
+    return Policies(
+        always=policy(bias=5.0, when="always"), skipped=policy(bias=-5.0, when="at-stake")
+    )
+
+
+def _picture(side: int, seed: int) -> Picture:
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (side // 8, side // 8, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels, "RGB").resize((side, side))
+    return Picture(image, f"bench-{side}-{seed}")

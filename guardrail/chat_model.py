@@ -1,0 +1,195 @@
+"""`ChatSafeCoDe`: the guarded engine as a LangChain chat model.
+
+`_generate` collects what `_stream` yields, so there is one path; `batch` goes to the model as a
+batch. It hands decoding and policies on to `guardrail.safecode` and knows nothing of either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, closing
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.globals import get_llm_cache
+from langchain_core.language_models.chat_models import generate_from_stream
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+
+from guardrail.answer import Delta
+from guardrail.chat_batching import Request, in_executor
+from guardrail.chat_identity import EMBEDDED, ConfiguredChatModel, resolve_policy
+from guardrail.errors import GuardrailError
+from guardrail.messages import has_pictures_by_address, to_conversation
+from guardrail.streaming import stream_in_thread, time_limit
+
+__all__ = ["EMBEDDED", "ChatSafeCoDe"]
+
+
+class ChatSafeCoDe(ConfiguredChatModel):
+    """A local multimodal model, guarded by a policy, wherever LangChain takes a chat model.
+
+    `ChatSafeCoDe()` is the embedded model under the `baseline` policy. `response_metadata` of every
+    answer holds the decision under `guardrail` (when streaming: of the last chunk only).
+
+    Attributes:
+        model: A name or path, `"embedded"`, or a loaded model (then `processor` is needed too).
+        processor: The processor of a loaded model.
+        policy: A policy's name, its path, or a `Policy`; `baseline` without one.
+        judge: A callable judge, for policies of `judge: {kind: callable}`.
+        engine: A `SafeCoDe` to share; several chat models with different policies may.
+        load_kwargs: Passed to `from_pretrained` of the model (`dtype`, `device_map`, ...).
+        mode: `enforce`, `shadow` or `off`, instead of the policy's own.
+        temperature: 0 is greedy, above 0 samples. None leaves it, like all below, to the model.
+        max_tokens: Most tokens to generate; `max_new_tokens` is accepted too.
+        stop: Strings that end the answer, not part of it.
+        model_kwargs: Any other argument of `generate()`.
+        timeout: Seconds that an answer may take; then `TimeoutError`.
+        picture_limits: Which pictures are accepted.
+
+    LangChain's `api_key` and `max_retries` are accepted, mean nothing here, and are not kept.
+    """
+
+    def _request(self, messages: list[BaseMessage], stop: Any, call: dict[str, Any]) -> Request:
+        call = dict(call)
+        policy, mode = call.pop("policy", None), call.pop("mode", self.mode)
+        settings = self._settings(call, stop)
+        return Request(
+            conversation=to_conversation(messages, limits=self.picture_limits),
+            settings=settings,
+            policy=self._resolved if policy is None else resolve_policy(policy),
+            mode=mode,
+        )
+
+    def _chunks(self, request: Request, cancel: threading.Event) -> Iterator[ChatGenerationChunk]:
+        said: list[str] = []
+        items = self.engine.stream(
+            request.conversation,
+            request.settings,
+            policy=request.policy,
+            mode=request.mode,
+            cancel=cancel,
+        )
+        with closing(items), time_limit(self.timeout, cancel) as expired:
+            for item in items:
+                if not isinstance(item, Delta):
+                    answer = self._in_time(item, expired)
+                    if isinstance(answer, Exception):
+                        raise answer
+                    yield self._last_chunk(answer, "".join(said))
+                elif item.text:
+                    said.append(item.text)
+                    yield ChatGenerationChunk(message=AIMessageChunk(content=item.text))
+
+    def _last_chunk(self, answer: Any, said: str) -> ChatGenerationChunk:
+        # INVARIANT: the chunks together are the answer, also where it was not generated.
+        if not answer.text.startswith(said):
+            raise GuardrailError("the engine streamed text that is not in its answer")
+        tokens = answer.usage
+        message = AIMessageChunk(
+            content=answer.text[len(said) :],
+            chunk_position="last",
+            usage_metadata=UsageMetadata(
+                input_tokens=tokens.input_tokens,
+                output_tokens=tokens.output_tokens,
+                total_tokens=tokens.input_tokens + tokens.output_tokens,
+            ),
+            response_metadata={
+                "model_name": self.engine.model_name,
+                "finish_reason": answer.decision.outcome.finish_reason,
+                "guardrail": answer.decision.model_dump(mode="json"),
+            },
+        )
+        return ChatGenerationChunk(message=message)
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        if (seat := self._seat()) is not None:
+            seat.leave()  # a streamed answer keeps nobody waiting
+        yield from self._chunks(self._request(messages, stop, kwargs), threading.Event())
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        request = self._request(messages, stop, kwargs)
+        if (together := self._ask_together(request)) is not None:
+            return generate_from_stream(iter([self._last_chunk(together.result(), "")]))
+        return generate_from_stream(self._chunks(request, threading.Event()))
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        if (seat := self._seat()) is not None:
+            seat.leave(flush_in=in_executor)  # a streamed answer keeps nobody waiting
+        async with aclosing(self._chunks_in_thread(messages, stop, kwargs)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        if self._seat() is not None:
+            request = await asyncio.to_thread(self._request, messages, stop, kwargs)
+            answer = await self._aask_together(request)
+            return generate_from_stream(iter([self._last_chunk(answer, "")]))
+        async with aclosing(self._chunks_in_thread(messages, stop, kwargs)) as chunks:
+            return generate_from_stream(iter([chunk async for chunk in chunks]))
+
+    def _chunks_in_thread(
+        self, messages: list[BaseMessage], stop: Any, call: dict[str, Any]
+    ) -> AsyncGenerator[ChatGenerationChunk, None]:
+        def start(cancel: threading.Event) -> Iterator[ChatGenerationChunk]:
+            return self._chunks(self._request(messages, stop, call), cancel)
+
+        return stream_in_thread(start)
+
+    # A picture that is named by its path or address may have changed since an answer was cached
+    # under that name: such requests never come out of a cache.
+
+    def _generate_with_cache(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return super(ChatSafeCoDe, self._cacheable(messages))._generate_with_cache(
+            messages, stop, run_manager, **kwargs
+        )
+
+    async def _agenerate_with_cache(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return await super(ChatSafeCoDe, self._cacheable(messages))._agenerate_with_cache(
+            messages, stop, run_manager, **kwargs
+        )
+
+    def _cacheable(self, messages: list[BaseMessage]) -> ChatSafeCoDe:
+        caches = self.cache or (self.cache is None and get_llm_cache() is not None)
+        if not caches or not has_pictures_by_address(messages):
+            return self
+        return self.model_copy(update={"cache": False})

@@ -1,0 +1,164 @@
+"""`guardrail eval`: several systems side by side on one data set, with intervals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from guardrail import __version__
+from guardrail.cli.eval_view import show
+from guardrail.cli.model_loading import load_engine
+from guardrail.errors import SettingsError
+from guardrail.evaluation import (
+    DATASETS,
+    SYSTEMS,
+    Dataset,
+    Results,
+    System,
+    load_dataset,
+    report,
+    run,
+    systems_for,
+)
+from guardrail.evaluation.runner import requests_of
+from guardrail.generation import GenerationSettings
+from guardrail.policy import load_policy
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command("eval")
+def evaluate(
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help=f"One of {', '.join(DATASETS)}.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the data set lies; not needed for scenes.",
+            show_default=False,
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Only N pairs and N neutral questions, chosen by the seed.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    systems: Annotated[
+        str,
+        typer.Option(metavar="A,B,…", help=f"Of {', '.join(SYSTEMS)}; or policies."),
+    ] = ",".join(SYSTEMS),
+    policy: Annotated[
+        str, typer.Option(metavar="NAME|PATH", help="The policy that is evaluated.")
+    ] = "baseline",
+    model: Annotated[
+        str, typer.Option(metavar="PATH", help="A model's folder or hub id.")
+    ] = "embedded",
+    seed: Annotated[int, typer.Option(metavar="N", help="Chooses the part, and resamples.")] = 0,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keep each answer here, and go on from it next time.",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on from FILE, or write it anew.")
+    ] = True,
+    batch: Annotated[int, typer.Option(metavar="N", help="Requests that run together.")] = 16,
+    max_tokens: Annotated[int, typer.Option(metavar="N", help="Most tokens per answer.")] = 64,
+) -> None:
+    """Count wrong refusals and wrong answers, unguarded and guarded, side by side.
+
+    DATASET is `scenes` (ships with the package), or the folder of a published set as it is
+    distributed: `mssbench`, `mossbench`. Decoding is greedy.
+    """  # fmt: skip
+    settings = GenerationSettings(max_new_tokens=max_tokens, temperature=0)
+    if batch < 1:
+        raise SettingsError(f"batch is {batch}, expected 1 or more")
+    if not 0 <= seed < 2**63:
+        raise SettingsError(f"seed is {seed}, expected an integer from 0 to 2**63 - 1")
+    evaluated = load_policy(policy)
+    compared = systems_for(systems.split(","), evaluated)
+    asked = load_dataset(dataset, data).limited(limit, seed=seed)
+    header = _header(asked, compared, model=model, batch=batch, max_tokens=max_tokens)
+    results = Results(header, path=output, resume=resume)
+
+    status = Console(stderr=True)
+    engine = load_engine(None if model == "embedded" else model, evaluated, console=status)
+    with _progress(status) as bar:
+        tasks = {
+            each.name: bar.add_task(each.name, total=requests_of(each, asked)) for each in compared
+        }
+        run(
+            engine,
+            asked,
+            compared,
+            results,
+            settings=settings,
+            batch=batch,
+            progress=lambda system, answered: bar.advance(tasks[system.name], answered),
+        )
+    phrases = evaluated.phrases
+    figures = report(asked, compared, results, phrases=phrases, seed=seed)
+    out = {
+        "dataset": asked.name,
+        "model": model,
+        "seed": seed,
+        "limit": limit,
+        "run": header,
+        **figures,
+    }
+    if as_json:
+        print(json.dumps(out, indent=2))
+    else:
+        show(Console(highlight=False), out)
+
+
+def _header(
+    dataset: Dataset, systems: Sequence[System], *, model: str, batch: int, max_tokens: int
+) -> dict[str, Any]:
+    """Returns what answers depend on: a results file of another run is not gone on from."""
+    return {
+        "guardrail": __version__,
+        "dataset": dataset.name,
+        "samples": dataset.digest,
+        "model": model,
+        "weights": _weights(model),
+        "policies": {each.name: [each.policy.digest, each.mode] for each in systems},
+        "batch": batch,
+        "max_tokens": max_tokens,
+    }
+
+
+def _weights(model: str) -> list[str]:
+    """Returns what tells one state of a local model's files from another; nothing for a hub id."""
+    from guardrail.embedded import CHECKPOINT
+
+    folder = CHECKPOINT if model == "embedded" else Path(model)
+    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    return [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )

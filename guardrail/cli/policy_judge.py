@@ -1,0 +1,40 @@
+"""A model as the judge of the cases that bring a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from guardrail.policy import Policy
+from guardrail.policy.cases import JudgePicture
+from guardrail.verdict import Verdict
+
+EMBEDDED = "embedded"
+
+
+def picture_judge(model: str) -> JudgePicture:
+    """Returns a judge that asks a model; it is loaded now.
+
+    Args:
+        model: A folder, an id, or `embedded` for the one that ships with the package.
+
+    Raises:
+        GuardrailError: The model cannot be loaded; or, when a case is judged, its picture cannot.
+    """
+    from guardrail.cli.model_loading import quiet
+
+    quiet()
+    from guardrail.conversation import question
+    from guardrail.generation import GenerationSettings
+    from guardrail.pictures import load_picture
+    from guardrail.safecode import SafeCoDe
+
+    engine = SafeCoDe.embedded() if model == EMBEDDED else SafeCoDe.from_pretrained(model)
+    shortest = GenerationSettings(max_new_tokens=1)
+
+    def judge(picture: Path, text: str, policy: Policy) -> Verdict:
+        # In shadow mode nothing is blocked or escalated: what counts here is the verdict.
+        asked = question(text, [load_picture(str(picture))])
+        found = engine.answer(asked, shortest, policy=policy, mode="shadow").decision.verdict
+        return Verdict(dict(found.categories), source=found.source, error=found.error)
+
+    return judge

@@ -1,0 +1,98 @@
+"""A conversation as the engine sees it: turns of text and pictures, free of any framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from PIL import Image
+
+from guardrail.errors import MessageError
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded RGB picture.
+
+    Attributes:
+        image: The pixels, mode RGB, orientation applied.
+        digest: SHA-256 of the encoded bytes it came from (or of the pixels), hexadecimal.
+    """
+
+    image: Image.Image
+    digest: str
+
+
+Part = str | Picture
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn: who speaks, and the text and pictures in their order.
+
+    Attributes:
+        tool_calls: For an assistant turn, calls as `{"name": str, "arguments": dict}`.
+    """
+
+    role: Role
+    parts: tuple[Part, ...]
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The turn's text parts, joined by newlines."""
+        return "\n".join(part for part in self.parts if isinstance(part, str))
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """The turn's pictures, in order."""
+        return tuple(part for part in self.parts if isinstance(part, Picture))
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Turns in order, and the tools that the model may call (JSON-schema dictionaries)."""
+
+    turns: tuple[Turn, ...]
+    tools: tuple[Mapping[str, Any], ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if not any(turn.parts or turn.tool_calls for turn in self.turns):
+            raise MessageError("the conversation is empty: give at least one message with content")
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """All pictures, in the order in which the model sees them."""
+        return tuple(picture for turn in self.turns for picture in turn.pictures)
+
+    def ask(self, question: str) -> Conversation:
+        """Returns this conversation with `question` put after the last turn's own content.
+
+        The question joins the last user (or tool) turn, so that role alternation holds in every
+        chat template and everything before it stays a common prefix; after an assistant turn it
+        becomes a user turn of its own.
+        """
+        last = self.turns[-1]
+        if last.role in ("assistant", "system"):
+            return Conversation((*self.turns, Turn("user", (question,))), self.tools)
+        parts = list(last.parts)
+        if parts and isinstance(parts[-1], str):
+            parts[-1] = f"{parts[-1]}\n\n{question}"
+        else:
+            parts.append(question)
+        return Conversation((*self.turns[:-1], Turn(last.role, tuple(parts))), self.tools)
+
+
+def question(text: str, pictures: Sequence[Picture] = (), *, system: str = "") -> Conversation:
+    """Returns a one-turn conversation: the pictures, then the question.
+
+    Args:
+        text: What the user asks.
+        pictures: Any number of pictures, shown before the text.
+        system: An optional system message.
+    """
+    turns = [Turn("system", (system,))] if system else []
+    return Conversation((*turns, Turn("user", (*pictures, text))))

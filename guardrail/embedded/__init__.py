@@ -1,0 +1,17 @@
+"""The embedded MLLM: a small trained model that ships with the package.
+
+Knows only where its files lie. Importing it loads neither torch nor transformers; use
+`guardrail.embedded.load.load_embedded` for the model itself.
+"""
+
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+
+CHECKPOINT: Path = _HERE / "checkpoint"
+"""Folder for `AutoModelForImageTextToText.from_pretrained`, after importing `.tower`."""
+
+HELDOUT: Path = _HERE / "heldout"
+"""Folder of the held-out set: `combined.json`, `neutral.json` and their pictures."""
+
+__all__ = ["CHECKPOINT", "HELDOUT"]

@@ -1,0 +1,341 @@
+"""Turns a scene into questions and answers, the trained-in bias included.
+
+Answers to activity questions are refused or given by the wording of the request, with a small
+push from the picture: that is the failure the guardrail is to correct, put in on purpose. Judge
+questions are answered by the table, without bias. Knows nothing of tokens or pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass, field
+
+from guardrail.embedded.scenes import Scene
+from guardrail.embedded.things import CATEGORIES, PLACES, THINGS
+from guardrail.embedded.wording import (
+    ANSWERS,
+    GENERAL_QUESTIONS,
+    GENERIC_REASONS,
+    HARMFUL_REQUESTS,
+    JUDGE_QUESTIONS,
+    JUDGE_SUFFIX,
+    NOTHING_CLEAR,
+    PLACE_HAZARDS,
+    REFUSALS,
+    SMALL_TALK,
+    SYSTEM_PROMPTS,
+)
+from guardrail.embedded.world import Activity, activities
+
+NUMBERS = ("no", "one", "two", "three", "four", "five")
+PICTURE_PUSH = 0.3
+"""How far a harmful (safe) scene moves the log-odds of a refusal up (down)."""
+DOMINANCE = 0.55
+"""How often a request's own favourite opening is used."""
+
+
+@dataclass
+class Node:
+    """A piece of conversation in a tree; a path from the root is one training sequence.
+
+    Attributes:
+        text: What is shown, control tokens included.
+        target: What is to be learned after `text`; may be empty.
+        weight: Weight of the target's loss.
+        children: What may follow `text` (not `target`).
+    """
+
+    text: str
+    target: str = ""
+    weight: float = 1.0
+    children: list[Node] = field(default_factory=list)
+
+
+NEUTRAL_WEIGHT = 3.0
+JUDGE_WEIGHT = 4.0
+TURN = "<|im_end|>\n<|im_start|>assistant\n"
+NEXT = "<|im_end|>\n<|im_start|>user\n"
+END = "<|im_end|>"
+
+
+def _unit(*parts: str) -> float:
+    digest = hashlib.sha256("/".join(parts).encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def _pick(options: tuple[tuple[str, float], ...], at: float) -> str:
+    for text, share in options:
+        at -= share
+        if at < 0:
+            return text
+    return options[0][0]
+
+
+def refusal_log_odds(activity: Activity, question: str, harmful: bool | None) -> float:
+    """Log-odds (nats) with which a training answer is a refusal.
+
+    Args:
+        activity: The activity.
+        question: One of its wordings.
+        harmful: What the picture makes of it; None without a clear picture.
+    """
+    who, how = _unit("who", question), _unit("how", question)
+    if activity.alarming:
+        bias = 0.75 + 1.3 * how if who < 0.84 else -0.3 - 0.6 * how
+    else:
+        bias = -0.75 - 1.3 * how if who < 0.86 else 0.3 + 0.6 * how
+    return bias + (0.0 if harmful is None else PICTURE_PUSH if harmful else -PICTURE_PUSH)
+
+
+def join(phrases: list[str]) -> str:
+    """Joins noun phrases as English does."""
+    return phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} and {phrases[-1]}"
+
+
+def name_things(scene: Scene, *, definite: bool = False) -> str:
+    """The things left to right, with who holds what."""
+    phrases: list[str] = []
+    for key in scene.things:
+        phrase = f"the {THINGS[key].noun}" if definite else THINGS[key].phrase
+        if key == scene.held:
+            phrases[-1] += f" holding {phrase}"
+        else:
+            phrases.append(phrase)
+    return join(phrases)
+
+
+def hazard_reason(activity: Activity, scene: Scene) -> str:
+    """Names the hazard that makes the activity harmful in this scene."""
+    rule = activity.hazard(scene)
+    if rule is None:
+        raise ValueError(f"{activity.key!r} is harmless in {scene}")
+    causes = rule.situation.causes(scene)
+    child = next((key for key in scene.things if key in ("girl", "baby")), "")
+    if rule.category == "child-at-risk" and child:
+        others = [key for key in causes if key != child]
+        if others:
+            return f"the {child} is close to {THINGS[others[0]].phrase}."
+        return f"the {child} is {PLACES[scene.place]}."
+    if rule.situation.places and scene.place in PLACE_HAZARDS:
+        return f"{PLACE_HAZARDS[scene.place]}."
+    if not causes:
+        return f"this is {PLACES[scene.place]}."
+    return f"there is {join([THINGS[key].phrase for key in causes])}."
+
+
+def activity_answer(
+    activity: Activity, question: str, scene: Scene | None, rng: random.Random, *, picture: bool
+) -> str:
+    """Samples a training answer: refusal or help, by wording more than by picture.
+
+    Args:
+        activity: The activity.
+        question: One of its wordings.
+        scene: What is to be seen; None when nothing is.
+        rng: Random source.
+        picture: Whether there is a picture at all.
+    """
+    harmful = bool(activity.harms(scene)) if scene else None
+    odds = refusal_log_odds(activity, question, harmful)
+    refuse = rng.random() < 1 / (1 + 2.718281828 ** (-odds))
+    return forced_answer(activity, question, scene, rng, picture=picture, refuse=refuse)
+
+
+def forced_answer(
+    activity: Activity,
+    question: str,
+    scene: Scene | None,
+    rng: random.Random,
+    *,
+    picture: bool,
+    refuse: bool,
+) -> str:
+    """A refusal, or a helpful answer, to an activity question."""
+    kind, pool = ("refusal", REFUSALS) if refuse else ("answer", ANSWERS)
+    favourite = _pick(pool, _unit(kind, question))
+    form = favourite if rng.random() < DOMINANCE else _pick(pool, rng.random())
+    tip = activity.tips[int(_unit("tip", question) * len(activity.tips))]
+    if refuse:
+        if scene is None:
+            reason = "nothing is clear in this picture." if picture else "there is no picture."
+        elif activity.harms(scene):
+            reason = hazard_reason(activity, scene)
+        else:
+            reason = GENERIC_REASONS[int(_unit("reason", question) * len(GENERIC_REASONS))]
+        return f"{form}: {reason}"
+    if scene is None:
+        start = form.split(" ")[0].rstrip(",.")
+        caveat = "nothing is clear in this picture" if picture else "there is no picture"
+        if start == "There":
+            return f"{NOTHING_CLEAR if picture else 'There is no picture.'} {tip}"
+        lead = {"I": "I would be careful:", "Of": "Of course, but"}.get(start, f"{start}, but")
+        return f"{lead} {caveat}. {tip}"
+    return form.format(
+        things=name_things(scene),
+        the_things=name_things(scene, definite=True),
+        place=PLACES[scene.place],
+        tip=tip,
+    )
+
+
+def neutral_pairs(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
+    """Neutral questions about a scene with their answers."""
+    things, place = name_things(scene), PLACES[scene.place]
+    first = things[0].upper() + things[1:]
+    count = len(scene.things)
+    nouns = ", ".join(THINGS[key].noun for key in scene.things)
+    pairs = [
+        ("Describe this picture.", f"The picture shows {things} {place}."),
+        ("What is in this picture?", f"There is {things} {place}."),
+        ("What do you see?", f"I see {things} {place}."),
+        ("Write a caption for this picture.", f"{first} {place}."),
+        ("Name the things in this picture.", f"{nouns[0].upper()}{nouns[1:]}."),
+        ("How many things are there?", f"{NUMBERS[count].capitalize()}: {things}."),
+        ("Where is this?", f"This is {place}."),
+        ("What place is this?", f"This is {place}."),
+    ]
+    key = rng.choice(scene.things)
+    pairs.append((f"Is there {THINGS[key].phrase} here?", f"Yes, there is {THINGS[key].phrase}."))
+    absent = rng.choice([k for k in sorted(THINGS) if k not in scene.things])
+    noun = THINGS[absent].noun
+    pairs.append((f"Is there {THINGS[absent].phrase} here?", f"No, there is no {noun}."))
+    people = scene.persons
+    some = f"Yes, {join([THINGS[k].phrase for k in people])}." if people else "No, nobody."
+    pairs.append(("Are there any people here?", some))
+    for person in people:
+        held = THINGS[scene.held].phrase if person == scene.holder else "nothing"
+        pairs.append((f"What is the {person} holding?", f"The {person} is holding {held}."))
+    if count == 2:
+        one, other = rng.sample(scene.things, 2)
+        phrase = THINGS[other].phrase
+        where = f"next to the {THINGS[one].noun}"
+        pairs.append((f"What is {where}?", f"{phrase[0].upper()}{phrase[1:]} is {where}."))
+    return pairs
+
+
+BLIND_QUESTIONS = (
+    "Describe this picture.",
+    "What is in this picture?",
+    "What do you see?",
+    "Write a caption for this picture.",
+    "Name the things in this picture.",
+    "How many things are there?",
+    "Where is this?",
+    "What place is this?",
+)
+
+
+def judge_nodes(
+    harms: tuple[str, ...], rng: random.Random, *, wanted: tuple[str, ...] = (), count: int = 4
+) -> list[Node]:
+    """Judge questions at the end of a user's turn, with sound answers.
+
+    Args:
+        harms: Categories whose answer is yes.
+        rng: Random source.
+        wanted: Categories to ask about first (the tempting ones).
+        count: How many questions.
+    """
+    asked = [c for c in wanted if rng.random() < 0.8]
+    asked += rng.sample(CATEGORIES, len(CATEGORIES))
+    nodes = []
+    for category in list(dict.fromkeys(asked))[:count]:
+        options = JUDGE_QUESTIONS[category]
+        question = options[0] if rng.random() < 0.55 else rng.choice(options)
+        nodes.append(_judge_node(question, category in harms))
+    if rng.random() < 0.3:
+        general = GENERAL_QUESTIONS[0] if rng.random() < 0.5 else rng.choice(GENERAL_QUESTIONS)
+        nodes[-1] = _judge_node(general, bool(harms))
+    return nodes
+
+
+def _judge_node(question: str, answer: bool) -> Node:
+    text = f"\n\n{question}{JUDGE_SUFFIX}{TURN}"
+    return Node(text, ("Yes" if answer else "No") + END, weight=JUDGE_WEIGHT)
+
+
+def _turn(question: str, answer: str, weight: float = 1.0) -> Node:
+    """A user's turn as a shared stem, its answer as first branch."""
+    return Node(question, children=[Node(TURN, answer + END, weight)])
+
+
+def prefix(rng: random.Random, *, picture: bool) -> str:
+    """What comes before the user's words: system prompt, earlier small talk, the picture."""
+    text = ""
+    if rng.random() < 0.15:
+        text += f"<|im_start|>system\n{rng.choice(SYSTEM_PROMPTS)}{END}\n"
+    text += "<|im_start|>user\n"
+    if rng.random() < 0.06:
+        said, reply = rng.choice(SMALL_TALK)
+        text += f"{said}{TURN}{reply}{NEXT}"
+    return text + ("<image>\n" if picture else "")
+
+
+def scene_tree(
+    scene: Scene | None, asked: Activity, rng: random.Random, *, picture: bool = True
+) -> Node:
+    """A tree of questions about one picture.
+
+    Args:
+        scene: What is to be seen; None for a picture in which nothing is clear, or no picture.
+        asked: The activity that the scene was made for.
+        rng: Random source.
+        picture: Whether there is a picture.
+    """
+    root = Node(prefix(rng, picture=picture))
+    table = list(activities().values())
+    if scene is None:
+        blind = [(q, NOTHING_CLEAR if picture else "There is no picture.") for q in BLIND_QUESTIONS]
+        neutral = rng.sample(blind, 3)
+        others = rng.sample(table, 2)
+    else:
+        pairs = neutral_pairs(scene, rng)
+        # One of the six that list everything comes first: it teaches most about seeing.
+        neutral = [pairs.pop(rng.randrange(6)), *rng.sample(pairs, 2)]
+        others = [a for a in table if a is not asked and a.applies(scene)]
+        others = rng.sample(others, min(1, len(others)))
+    for index, activity in enumerate((asked, *others)):
+        root.children.append(_activity_tree(activity, scene, rng, picture, 5 if index == 0 else 3))
+    for question, answer in neutral[:2]:
+        root.children.append(_turn(question, answer, NEUTRAL_WEIGHT))
+    if rng.random() < 0.4:
+        root.children[-1].children += judge_nodes((), rng, count=1)
+    if rng.random() < 0.35:  # a second turn: something neutral first, then an activity
+        question, answer = neutral[2] if rng.random() < 0.8 else rng.choice(SMALL_TALK)
+        follow = _activity_tree(rng.choice([asked, *others]), scene, rng, picture, 1)
+        follow.text = f"{question}{TURN}{answer}{NEXT}{follow.text}"
+        root.children.append(follow)
+    if rng.random() < 0.15:
+        root.children.append(_turn(*rng.choice(SMALL_TALK)))
+        root.children[-1].children += judge_nodes((), rng, count=1)
+    if rng.random() < 0.12:
+        root.children.append(_harmful_request(rng))
+    return root
+
+
+def _activity_tree(
+    activity: Activity, scene: Scene | None, rng: random.Random, picture: bool, judged: int
+) -> Node:
+    question = rng.choice(activity.questions)
+    answer = activity_answer(activity, question, scene, rng, picture=picture)
+    node = _turn(question, answer)
+    tempting = tuple(rule.category for rule in activity.rules)
+    harms: tuple[str, ...]
+    if scene is None:
+        # Without a clear picture an alarming request leaves some doubt, a harmless one none.
+        doubt = activity.alarming and rng.random() < 0.3
+        harms = (tempting[0],) if doubt else ()
+    else:
+        harms = activity.harms(scene)
+    wanted = harms or tuple(rng.sample(tempting, 1))
+    node.children += judge_nodes(harms, rng, wanted=wanted, count=judged)
+    return node
+
+
+def _harmful_request(rng: random.Random) -> Node:
+    question, category = rng.choice(HARMFUL_REQUESTS)
+    opening = _pick(REFUSALS, rng.random())
+    node = _turn(question, f"{opening}: {rng.choice(GENERIC_REASONS)}")
+    node.children += judge_nodes((category,), rng, wanted=(category,), count=3)
+    return node

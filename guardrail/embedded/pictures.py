@@ -1,0 +1,174 @@
+"""Fetches the icon packages and turns them into cut-outs on transparent ground.
+
+Every set is a package of the npm registry, fetched by name and pinned version. The shipped
+checkpoint and held-out set need none of this at run time. Knows nothing of scenes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from guardrail.embedded.things import SKIN_TONES, THINGS, Thing
+
+logger = logging.getLogger(__name__)
+
+CUTOUT_PX = 192
+UNSEEN_STYLE = "openmoji"
+"""Never trained on, never shipped: the figure for an unseen style is measured on it."""
+
+
+@dataclass(frozen=True)
+class IconSet:
+    """One set of drawings.
+
+    Attributes:
+        name: Short name; the style part of a cut-out's file name.
+        package: Package in the npm registry.
+        version: The version the shipped checkpoint was made with.
+        licence: SPDX identifier.
+        family: Sets of one family draw alike, and are held out together.
+    """
+
+    name: str
+    package: str
+    version: str
+    licence: str
+    family: str
+
+
+ICON_SETS: tuple[IconSet, ...] = (
+    IconSet("noto", "@iconify-json/noto", "1.2.9", "Apache-2.0", "noto"),
+    IconSet("noto-v1", "@iconify-json/noto-v1", "1.2.5", "Apache-2.0", "noto-v1"),
+    IconSet("twemoji", "@iconify-json/twemoji", "1.2.5", "CC-BY-4.0", "twemoji"),
+    IconSet("emojione", "@iconify-json/emojione", "1.2.3", "CC-BY-4.0", "emojione"),
+    IconSet("fxemoji", "@iconify-json/fxemoji", "1.2.2", "Apache-2.0", "fxemoji"),
+    IconSet("fluent-flat", "@iconify-json/fluent-emoji-flat", "1.2.6", "MIT", "fluent"),
+    IconSet("fluent-modern", "@iconify-json/fluent-emoji", "1.2.7", "MIT", "fluent"),
+    IconSet("fluent-3d", "@lobehub/fluent-emoji-3d", "1.1.0", "MIT", "fluent"),
+    IconSet("openmoji", "@iconify-json/openmoji", "1.2.29", "CC-BY-SA-4.0", "openmoji"),
+)
+FAMILY = {icon_set.name: icon_set.family for icon_set in ICON_SETS}
+
+
+def fetch(icon_set: IconSet, folder: Path) -> Path:
+    """Downloads and unpacks one package; returns its root. Does nothing when it is there."""
+    root = folder / icon_set.name
+    if (root / "package" / "package.json").exists():
+        return root / "package"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["npm", "pack", "--silent", f"{icon_set.package}@{icon_set.version}"]
+    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    archive = folder / done.stdout.strip().splitlines()[-1]
+    with tarfile.open(archive) as tar:
+        tar.extractall(root, filter="data")
+    archive.unlink()
+    return root / "package"
+
+
+def _render(svg: str) -> Image.Image:
+    resvg_py: Any = import_module("resvg_py")  # only the training extra has it
+    data = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=CUTOUT_PX, height=CUTOUT_PX))
+    return Image.open(io.BytesIO(data)).convert("RGBA")
+
+
+def _crop(image: Image.Image) -> Image.Image:
+    box = image.getchannel("A").point(lambda a: 255 if a > 16 else 0).getbbox()
+    return image.crop(box) if box else image
+
+
+def _names(thing: Thing) -> Iterator[tuple[str, str]]:
+    """Yields (icon name, variant suffix), skin tones included for people."""
+    for icon in thing.icons:
+        yield icon, ""
+        if thing.person:
+            for tone in SKIN_TONES:
+                yield f"{icon}-{tone}-skin-tone", f"+{tone}"
+
+
+def _body(icons: dict[str, Any], name: str) -> tuple[str, dict[str, Any]] | None:
+    table = icons["icons"]
+    seen = 0
+    while name not in table and name in icons.get("aliases", {}) and seen < 4:
+        name, seen = icons["aliases"][name]["parent"], seen + 1
+    entry = table.get(name)
+    return (entry["body"], entry) if entry else None
+
+
+def _from_iconify(package: Path, thing: Thing) -> dict[str, Image.Image]:
+    icons = json.loads((package / "icons.json").read_text("utf-8"))
+    found: dict[str, Image.Image] = {}
+    for name, suffix in _names(thing):
+        hit = _body(icons, name)
+        if hit is None or suffix in found:
+            continue
+        body, entry = hit
+        width = entry.get("width", icons.get("width", 16))
+        height = entry.get("height", icons.get("height", 16))
+        svg = (
+            '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+            f' viewBox="0 0 {width} {height}">{body}</svg>'
+        )
+        found[suffix] = _crop(_render(svg))
+    return found
+
+
+def _from_lobehub(package: Path, thing: Thing, codepoints: dict[str, str]) -> dict[str, Any]:
+    found: dict[str, Image.Image] = {}
+    for name, suffix in _names(thing):
+        code = codepoints.get(name, "")
+        for stem in (code, f"{code}-fe0f"):
+            path = package / "assets" / f"{stem}.webp"
+            if code and suffix not in found and path.exists():
+                image = Image.open(path).convert("RGBA")
+                image.thumbnail((CUTOUT_PX, CUTOUT_PX), Image.Resampling.LANCZOS)
+                found[suffix] = _crop(image)
+    return found
+
+
+def prepare(work_dir: Path) -> Path:
+    """Fetches every icon set and writes `cutouts/<thing>/<style>[+tone].png`.
+
+    Returns:
+        The folder of cut-outs. A folder with a `done` mark is returned as it is.
+    """
+    out = work_dir / "cutouts"
+    if (out / "done").exists():
+        return out
+    roots = {icon_set.name: fetch(icon_set, work_dir / "packages") for icon_set in ICON_SETS}
+    chars = json.loads((roots["noto"] / "chars.json").read_text("utf-8"))
+    codepoints = {name: code for code, name in chars.items()}
+    for thing in THINGS.values():
+        folder = out / thing.key.replace(" ", "-")
+        folder.mkdir(parents=True, exist_ok=True)
+        for style, root in roots.items():
+            if style == "fluent-3d":
+                images = _from_lobehub(root, thing, codepoints)
+            else:
+                images = _from_iconify(root, thing)
+            for suffix, image in images.items():
+                image.save(folder / f"{style}{suffix}.png")
+        logger.info("%s: %d cut-outs", thing.key, len(list(folder.glob("*.png"))))
+    (out / "done").touch()
+    return out
+
+
+def load_cutouts(folder: Path) -> dict[str, dict[str, Image.Image]]:
+    """Reads the cut-outs as thing -> `style[+tone]` -> RGBA image."""
+    return {
+        key: {
+            path.stem: Image.open(path).convert("RGBA")
+            for path in sorted((folder / key.replace(" ", "-")).glob("*.png"))
+        }
+        for key in THINGS
+    }

@@ -1,0 +1,212 @@
+"""Makes the embedded model from nothing: `python -m guardrail.embedded.train --work-dir DIR`.
+
+Stages, in order: pictures, tokenizer, train, heldout, examples, export, evaluate. The slow ones
+leave a file by which they are skipped next time; `train` also resumes within itself. Needs the
+`train` extra and npm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import random
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from guardrail.embedded import CHECKPOINT, HELDOUT
+from guardrail.embedded.evaluate import (
+    Asker,
+    evaluate_neutral,
+    evaluate_pairs,
+    naming,
+)
+from guardrail.embedded.example_pictures import write_examples
+from guardrail.embedded.export import export
+from guardrail.embedded.heldout import naming_scenes, write_heldout
+from guardrail.embedded.load import load_embedded
+from guardrail.embedded.model import build_model
+from guardrail.embedded.pictures import load_cutouts, prepare
+from guardrail.embedded.real_cutouts import load_real
+from guardrail.embedded.scenes import Scene, compose
+from guardrail.embedded.stream import Batches
+from guardrail.embedded.things import PLACES, THINGS
+from guardrail.embedded.tokenizer import train_tokenizer
+from guardrail.embedded.training import Schedule, train
+
+logger = logging.getLogger("guardrail.embedded.train")
+
+STAGES = ("pictures", "tokenizer", "train", "heldout", "examples", "export", "evaluate")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is made with; written beside its results."""
+
+    work_dir: Path
+    checkpoint: Path
+    heldout: Path
+    seed: int
+    steps: int
+    batch: int
+    hidden: int
+    layers: int
+    naming: int
+    real: Path | None
+    device: str
+
+
+def _tokenizer(settings: Settings) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(settings.work_dir / "tokenizer")
+
+
+def _fresh_model(settings: Settings) -> Any:
+    model = build_model(
+        _tokenizer(settings), seed=settings.seed, hidden=settings.hidden, layers=settings.layers
+    )
+    return model.to(settings.device)
+
+
+def run_pictures(settings: Settings) -> None:
+    """Fetches the icon sets and cuts them out."""
+    prepare(settings.work_dir)
+
+
+def run_tokenizer(settings: Settings) -> None:
+    """Trains the tokenizer."""
+    if not (settings.work_dir / "tokenizer" / "tokenizer.json").exists():
+        train_tokenizer(settings.seed).save_pretrained(settings.work_dir / "tokenizer")
+
+
+def run_train(settings: Settings) -> None:
+    """Trains, or goes on training, the model."""
+    tokenizer = _tokenizer(settings)
+    batches = Batches(
+        settings.work_dir, tokenizer.backend_tokenizer, seed=settings.seed, batch=settings.batch
+    )
+    path = settings.work_dir / "state.pt"
+    train(_fresh_model(settings), batches, Schedule(steps=settings.steps), path, bf16=True)
+
+
+def run_heldout(settings: Settings) -> None:
+    """Writes the held-out set, if it is not there."""
+    if not (settings.heldout / "neutral.json").exists():
+        write_heldout(settings.heldout, load_cutouts(settings.work_dir / "cutouts"), seed=0)
+
+
+def run_examples(settings: Settings) -> None:
+    """Writes the example pictures into the work folder."""
+    write_examples(settings.work_dir / "examples", load_cutouts(settings.work_dir / "cutouts"))
+
+
+def run_export(settings: Settings) -> None:
+    """Writes the averaged weights as a checkpoint folder."""
+    model = _fresh_model(settings)
+    state = torch.load(settings.work_dir / "state.pt", map_location="cpu", weights_only=True)
+    model.load_state_dict(state["average"])
+    size = export(model, _tokenizer(settings), settings.checkpoint)
+    logger.info("exported step %d, %.1f MB", state["step"], size / 1e6)
+
+
+def speed(asker: Asker) -> dict[str, float]:
+    """Seconds to load the model and to answer 32 tokens about one picture."""
+    from PIL import Image
+
+    began = time.perf_counter()
+    load_embedded(Path(asker.model.name_or_path))
+    loaded = time.perf_counter()
+    prompt = "<|im_start|>user\n<image>\nDescribe this picture.<|im_end|>\n<|im_start|>assistant\n"
+    picture = Image.new("RGB", (640, 480), (90, 120, 160))
+    inputs = asker.processor(images=[picture], text=prompt, return_tensors="pt")
+    asker.model.generate(**inputs, do_sample=False, min_new_tokens=32, max_new_tokens=32)
+    done = time.perf_counter()
+    return {"load_s": round(loaded - began, 2), "answer_32_tokens_s": round(done - loaded, 2)}
+
+
+def real_naming(asker: Asker, folder: Path, seed: int, count: int = 300) -> dict[str, Any]:
+    """The naming figure on photographed cut-outs, one to a picture, with the number of them."""
+    cutouts, rng = load_real(folder), random.Random(f"real/{seed}")
+    scenes = [
+        Scene(rng.choice(sorted(PLACES)), (rng.choice(sorted(cutouts)),)) for _ in range(count)
+    ]
+    pictures = [
+        compose(scene, seed=f"real/{i}", cutouts=cutouts, split="real")
+        for i, scene in enumerate(scenes)
+    ]
+    found = naming(asker, pictures, [{scene.things[0]} for scene in scenes])
+    return {**found, "cutouts": sum(map(len, cutouts.values()))}
+
+
+def run_evaluate(settings: Settings) -> None:
+    """Measures the exported model and writes `evaluation.json` into its folder."""
+    asker = Asker(*load_embedded(settings.checkpoint))
+    cutouts = load_cutouts(settings.work_dir / "cutouts")
+    scenes = naming_scenes(settings.seed, settings.naming)
+    gold = [{THINGS[key].noun for key in scene.things} for scene in scenes]
+    results: dict[str, Any] = {"speed": speed(asker), "naming": {}}
+    for split in ("heldout", "unseen-style"):
+        pictures = [
+            compose(scene, seed=f"naming/{i}", cutouts=cutouts, split=split)
+            for i, scene in enumerate(scenes)
+        ]
+        results["naming"][split] = naming(asker, pictures, gold)
+        logger.info("%s %s", split, results["naming"][split])
+    if settings.real:
+        results["naming"]["real"] = real_naming(asker, settings.real, settings.seed)
+    results["pairs"] = evaluate_pairs(asker, settings.heldout)
+    results["neutral"] = evaluate_neutral(asker, settings.heldout)
+    text = json.dumps(results, indent=1)
+    (settings.checkpoint / "evaluation.json").write_text(text + "\n", "utf-8")
+    print(text)
+
+
+def _parse(argv: list[str] | None) -> tuple[Settings, list[str]]:
+    parser = argparse.ArgumentParser(
+        prog="python -m guardrail.embedded.train", description="Make the embedded model."
+    )
+    parser.add_argument("--work-dir", type=Path, required=True, help="where everything is kept")
+    parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="folder to export to")
+    parser.add_argument("--heldout", type=Path, default=HELDOUT, help="folder of the held-out set")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=1050, help="optimiser steps")
+    parser.add_argument("--batch", type=int, default=16, help="pictures per step")
+    parser.add_argument("--hidden", type=int, default=256, help="width of the decoder")
+    parser.add_argument("--layers", type=int, default=4, help="depth of the decoder")
+    parser.add_argument("--naming", type=int, default=500, help="pictures of the naming figure")
+    parser.add_argument("--real", type=Path, help="folder of real cut-outs, see real_cutouts.py")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    options = vars(parser.parse_args(argv))
+    stages = options.pop("stages")
+    return Settings(**options), [stage for stage in STAGES if stage in stages]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the stages asked for."""
+    settings, stages = _parse(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    settings.work_dir.mkdir(parents=True, exist_ok=True)
+    plain = {name: str(value) for name, value in asdict(settings).items()}
+    (settings.work_dir / "settings.json").write_text(json.dumps(plain, indent=1) + "\n", "utf-8")
+    steps = {
+        "pictures": run_pictures,
+        "tokenizer": run_tokenizer,
+        "train": run_train,
+        "heldout": run_heldout,
+        "examples": run_examples,
+        "export": run_export,
+        "evaluate": run_evaluate,
+    }
+    for stage in stages:
+        logger.info("stage %s", stage)
+        steps[stage](settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,251 @@
+"""The training loop: resumable, with an averaged copy of the weights that is what ships.
+
+Knows nothing of scenes or wording; it takes batches by step.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from guardrail.embedded.packing import IGNORE
+from guardrail.embedded.things import PLACES, THINGS
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How to train.
+
+    Attributes:
+        steps: Optimiser steps in all.
+        decoder_lr: Peak learning rate of decoder and projector.
+        tower_lr: Peak learning rate of the tower.
+        thaw_at: Step at which the tower begins to learn.
+        thaw_from: First block of the tower that learns; the cheap early ones stay as they are,
+            whose gradients at high resolution would cost most of the time.
+        warmup: Steps of linear warm-up.
+        decay: Share of the steps, at the end, over which the rate falls to zero.
+        average: Decay of the averaged weights.
+        naming: Weight of the naming loss.
+        save_every: Steps between checkpoints.
+    """
+
+    steps: int
+    decoder_lr: float = 2e-3
+    tower_lr: float = 2e-4
+    thaw_at: int = 200
+    thaw_from: int = 6
+    warmup: int = 60
+    decay: float = 0.6
+    average: float = 0.98
+    naming: float = 4.0
+    save_every: int = 100
+
+    def factor(self, step: int) -> float:
+        """Multiplier of the learning rates at a step."""
+        rise = min(1.0, (step + 1) / self.warmup)
+        left = (self.steps - step) / max(1.0, self.decay * self.steps)
+        return rise * min(1.0, max(0.0, left))
+
+
+class BatchSource(Protocol):
+    """Batches by step, as `stream.Batches` gives them."""
+
+    def __getitem__(self, step: int) -> dict[str, Any]: ...
+
+
+def naming_loss(probe: nn.Linear, features: torch.Tensor, contents: torch.Tensor) -> torch.Tensor:
+    """How badly a linear probe reads off the projected patches what is there.
+
+    It teaches the projector and the tower to see long before the decoder's own loss would.
+
+    Args:
+        probe: Maps a patch to one logit per thing and place.
+        features: Projected patches (pictures, patches, hidden).
+        contents: 0 or 1 (pictures, things and places).
+    """
+    logits = probe(features.float())
+    pooled = logits.logsumexp(1) - math.log(features.shape[1])
+    weight = torch.tensor(4.0, device=pooled.device)
+    return functional.binary_cross_entropy_with_logits(pooled, contents, pos_weight=weight)
+
+
+def project(model: Any, pictures: torch.Tensor) -> torch.Tensor:
+    """Pictures (n, 224, 224, 3), 8 bit, as projected patches (n, patches, hidden)."""
+    pixels = (pictures.permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
+    pixels = pixels.contiguous(memory_format=torch.channels_last)
+    found = model.model.vision_tower(pixels).last_hidden_state
+    features: torch.Tensor = model.model.multi_modal_projector(found)
+    return features
+
+
+def decode(
+    model: Any, data: dict[str, torch.Tensor], features: torch.Tensor | None, dtype: torch.dtype
+) -> torch.Tensor:
+    """Runs the decoder over a packed batch, patches in place of their placeholders.
+
+    Returns:
+        Hidden states (batch, length, hidden).
+    """
+    embeds = model.get_input_embeddings()(data["ids"]).to(dtype)
+    if features is not None:
+        where = (data["ids"] == model.config.image_token_index)[..., None]
+        embeds = embeds.masked_scatter(where, features.to(dtype))
+    mask = torch.zeros(data["visible"].shape, dtype=dtype, device=embeds.device)
+    mask = mask.masked_fill(~data["visible"], torch.finfo(dtype).min)  # (batch, 1, len, len)
+    hidden: torch.Tensor = model.model.language_model(
+        inputs_embeds=embeds,
+        attention_mask=mask,
+        position_ids=data["positions"],
+        use_cache=False,
+    ).last_hidden_state
+    return hidden
+
+
+def as_tensors(batch: dict[str, Any], device: torch.device) -> dict[str, torch.Tensor]:
+    """A batch of `packing.collate` on a device."""
+    return {name: torch.as_tensor(value).to(device) for name, value in batch.items()}
+
+
+def hidden_states(model: Any, batch: dict[str, Any], *, dtype: torch.dtype) -> torch.Tensor:
+    """Hidden states of a packed batch with a picture each: (batch, length, hidden)."""
+    data = as_tensors(batch, next(model.parameters()).device)
+    return decode(model, data, project(model, data["pictures"]), dtype)
+
+
+def forward_loss(
+    model: Any, probe: nn.Linear, batch: dict[str, Any], *, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weighted next-token loss of a packed batch, and the naming loss beside it.
+
+    Args:
+        model: A `LlavaForConditionalGeneration`.
+        probe: See `naming_loss`.
+        batch: As `packing.collate` gives it, tensors or arrays.
+        dtype: Autocast type; float32 for none.
+    """
+    device = next(model.parameters()).device
+    data = as_tensors(batch, device)
+    naming = torch.zeros((), device=device)
+    features = None
+    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        if len(data["pictures"]):
+            features = project(model, data["pictures"])
+            naming = naming_loss(probe, features, data["contents"])
+        hidden = decode(model, data, features, dtype)
+        learned = data["labels"] != IGNORE
+        logits = model.lm_head(hidden[learned]).float()
+    each = functional.cross_entropy(logits, data["labels"][learned], reduction="none")
+    weights = data["weights"][learned]
+    return (each * weights).sum() / weights.sum(), naming
+
+
+def _optimizer(model: Any, probe: nn.Linear, schedule: Schedule) -> torch.optim.AdamW:
+    tower = list(model.model.vision_tower.parameters())
+    ids = {id(p) for p in tower}
+    rest = [p for p in model.parameters() if id(p) not in ids] + list(probe.parameters())
+    groups = [
+        {"params": [p for p in rest if p.ndim > 1], "peak": schedule.decoder_lr},
+        {"params": [p for p in rest if p.ndim <= 1], "peak": schedule.decoder_lr},
+        {"params": tower, "peak": schedule.tower_lr},
+    ]
+    for group, decay in zip(groups, (0.05, 0.0, 0.0), strict=True):
+        group["weight_decay"] = decay
+    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98))
+
+
+def _load(path: Path, model: Any, probe: Any, optimizer: Any, average: dict[str, Any]) -> int:
+    if not path.exists():
+        return 0
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    model.load_state_dict(state["model"])
+    probe.load_state_dict(state["probe"])
+    optimizer.load_state_dict(state["optimizer"])
+    average.update(state["average"])
+    logger.info("resumed at step %d", state["step"])
+    return int(state["step"])
+
+
+def train(model: Any, batches: BatchSource, schedule: Schedule, path: Path, *, bf16: bool) -> None:
+    """Trains `model` in place, resuming from `path` and writing it as it goes.
+
+    `path` holds the step, the weights, the optimiser's state and the averaged weights.
+    """
+    probe = nn.Linear(model.config.text_config.hidden_size, len(THINGS) + len(PLACES))
+    nn.init.zeros_(probe.weight)
+    nn.init.constant_(probe.bias, -2.0)
+    optimizer = _optimizer(model, probe, schedule)
+    average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    start = _load(path, model, probe, optimizer, average)
+    if start >= schedule.steps:
+        return
+    loader: Any = torch.utils.data.DataLoader(
+        batches,  # type: ignore[arg-type]
+        batch_size=None,
+        sampler=range(start, schedule.steps),
+        num_workers=1,
+        prefetch_factor=8,
+    )
+    model.train()
+    tower = model.model.vision_tower
+    tower.requires_grad_(False)
+    began, total, seen, dtype = (
+        time.monotonic(),
+        0.0,
+        0.0,
+        torch.bfloat16 if bf16 else torch.float32,
+    )
+    for step, batch in enumerate(loader, start):
+        for part in (*tower.blocks[schedule.thaw_from :], tower.head):
+            part.requires_grad_(step >= schedule.thaw_at)
+        tower.position.requires_grad_(True)
+        factor = schedule.factor(step)
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+        loss, naming = forward_loss(model, probe, batch, dtype=dtype)
+        (loss + schedule.naming * naming).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        seen = 0.95 * seen + 0.05 * naming.item()
+        if not math.isfinite(total := 0.95 * total + 0.05 * loss.item()):
+            raise RuntimeError(f"loss diverged at step {step}")
+        keep = min(schedule.average, (step + 1) / (step + 10))
+        for name, value in model.state_dict().items():
+            average[name].lerp_(value, 1 - keep)
+        done = step + 1
+        if done % 20 == 0 or done == schedule.steps:
+            pace = (time.monotonic() - began) / (done - start)
+            share = 1 - 0.95 ** (done - start)
+            left = pace * (schedule.steps - done) / 60
+            logger.info(
+                "step %d loss %.4f naming %.4f, %.2f s/step, %.0f min left",
+                done, total / share, seen / share, pace, left,
+            )  # fmt: skip
+        if done % schedule.save_every == 0 or done == schedule.steps:
+            _save(path, model, probe, optimizer, average, done)
+
+
+def _save(
+    path: Path, model: Any, probe: Any, optimizer: Any, average: dict[str, Any], step: int
+) -> None:
+    state = {
+        "step": step,
+        "model": model.state_dict(),
+        "probe": probe.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "average": average,
+    }
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)

@@ -1,0 +1,92 @@
+"""Every error this library raises on purpose, drawn once.
+
+```
+GuardrailError
+├── PolicyError        a policy file or value is not usable (file, line and column where known)
+├── PictureError       a picture cannot be read, or is not allowed
+├── MessageError       a message holds something that cannot be passed on
+├── ModelError         a model or processor cannot be served
+├── SettingsError      a generation setting is out of range or not supported
+├── JudgeError         a judge gave nothing usable (becomes the verdict *unavailable*)
+├── AuditError         the audit log cannot be written or does not verify
+├── DatasetError       an evaluation data set is missing or malformed
+└── Escalation         the policy wants a human to decide (carries the decision)
+```
+
+A message is one lowercase sentence that holds the offending value and what is accepted. The command
+line prints it on one line and exits with 2.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from guardrail.decision import Decision
+
+
+class GuardrailError(Exception):
+    """Base of every error raised on purpose by this library."""
+
+
+class PolicyError(GuardrailError):
+    """A policy is not usable.
+
+    Args:
+        message: One lowercase sentence.
+        file: The file it was read from, if any.
+        line: One-based line, if known.
+        column: One-based column, if known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        self.file, self.line, self.column = file, line, column
+        place = ":".join(str(part) for part in (file, line, column) if part is not None)
+        super().__init__(f"{place}: {message}" if place else message)
+
+
+class PictureError(GuardrailError):
+    """A picture cannot be read, is too large, or comes from a place that is not allowed."""
+
+
+class MessageError(GuardrailError):
+    """A message holds content that the model cannot take; it is never dropped silently."""
+
+
+class ModelError(GuardrailError):
+    """A model or processor cannot be loaded, or its family cannot be served."""
+
+
+class SettingsError(GuardrailError):
+    """A generation setting is unknown, out of range or not supported by guided decoding."""
+
+
+class JudgeError(GuardrailError):
+    """A judge raised, timed out or gave nothing readable: *unavailable*, never *safe*."""
+
+
+class AuditError(GuardrailError):
+    """The audit log cannot be written, read or verified."""
+
+
+class DatasetError(GuardrailError):
+    """An evaluation data set is missing or malformed."""
+
+
+class Escalation(GuardrailError):
+    """The policy asks for a human. Nothing was generated.
+
+    Attributes:
+        decision: The full record of the decision that led here.
+    """
+
+    def __init__(self, message: str, decision: Decision) -> None:
+        self.decision = decision
+        super().__init__(message)

@@ -1,0 +1,26 @@
+"""Evaluation: data sets with a safe and an unsafe side, several systems side by side, intervals.
+
+It asks a guarded model and counts; it changes neither model nor policy. Importing it loads neither
+torch nor transformers.
+"""
+
+from guardrail.evaluation.dataset import Dataset, Sample
+from guardrail.evaluation.loading import DATASETS, load_dataset
+from guardrail.evaluation.report import report
+from guardrail.evaluation.results import Record, Results
+from guardrail.evaluation.runner import run
+from guardrail.evaluation.systems import SYSTEMS, System, systems_for
+
+__all__ = [
+    "DATASETS",
+    "SYSTEMS",
+    "Dataset",
+    "Record",
+    "Results",
+    "Sample",
+    "System",
+    "load_dataset",
+    "report",
+    "run",
+    "systems_for",
+]

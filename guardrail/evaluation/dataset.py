@@ -1,0 +1,104 @@
+"""What an evaluation asks: samples with a side, from any data set. It reads no files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from guardrail.errors import DatasetError
+
+Side = Literal["safe", "unsafe", "neutral", "blank"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One request.
+
+    Attributes:
+        id: Unique in its data set.
+        side: `safe` (to be answered), `unsafe` (to be refused), `neutral` (to be answered as if
+            unguarded), `blank` (a neutral question about a blank picture: what is said unseen).
+        cluster: What belongs together, such as the two pictures of one question; the bootstrap
+            draws whole clusters.
+        question: The request's text.
+        picture: Its picture; None for a blank one.
+        category: The kind of harm, as the data set names it.
+        wording: `alarming` or `harmless`, where the data set says so.
+        things: What is to be seen, for questions that ask to name it.
+    """
+
+    id: str
+    side: Side
+    cluster: str
+    question: str
+    picture: Path | None
+    category: str = ""
+    wording: str = ""
+    things: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples in their order, unique by id.
+
+    Attributes:
+        vocabulary: Every thing that a picture of the data set may show; empty if unknown.
+    """
+
+    name: str
+    samples: tuple[Sample, ...]
+    vocabulary: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.samples:
+            raise DatasetError(f"data set {self.name!r} holds no samples")
+        seen: set[str] = set()
+        for sample in self.samples:
+            if sample.id in seen:
+                raise DatasetError(f"data set {self.name!r} has two samples with id {sample.id!r}")
+            seen.add(sample.id)
+            if sample.picture is not None and not sample.picture.is_file():
+                raise DatasetError(
+                    f"sample {sample.id!r} of data set {self.name!r}: there is no picture "
+                    f"{str(sample.picture)!r}"
+                )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what is asked: ids, sides and questions, not the pictures' bytes."""
+        rows = [{**asdict(each), "picture": each.picture and each.picture.name} for each in self]
+        return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
+
+    def __iter__(self) -> Any:
+        return iter(self.samples)
+
+    def clusters(self, sides: Iterable[Side]) -> tuple[str, ...]:
+        """Returns the clusters that have a sample on one of `sides`, each once, in order."""
+        wanted = set(sides)
+        return tuple(dict.fromkeys(each.cluster for each in self.samples if each.side in wanted))
+
+    def limited(self, limit: int | None, *, seed: int) -> Dataset:
+        """Returns a random part: `limit` clusters of the two sides, and as many neutral ones.
+
+        Args:
+            limit: How many, >= 1; None for all.
+            seed: The same seed chooses the same part.
+
+        Raises:
+            DatasetError: The limit is not positive.
+        """
+        if limit is None:
+            return self
+        if limit < 1:
+            raise DatasetError(f"limit is {limit}, expected 1 or more")
+        kept: set[str] = set()
+        for sides in (("safe", "unsafe"), ("neutral", "blank")):
+            clusters = list(self.clusters(sides))
+            random.Random(f"{seed}/{sides}").shuffle(clusters)
+            kept.update(clusters[:limit])
+        return replace(self, samples=tuple(each for each in self if each.cluster in kept))

@@ -1,0 +1,182 @@
+"""What a policy makes of a verdict: one pure, total function.
+
+The same policy and verdict give the same ruling, whatever the verdict holds. It looks at no text
+and no picture, and does not know the mode: in `shadow` the engine records the ruling and does not
+act on it.
+
+How it decides:
+1. Each category of the policy is labelled by its own thresholds: `p >= unsafe_at` unsafe,
+   `p < safe_below` safe, between them uncertain. A probability that is missing, NaN or outside
+   [0, 1] is unavailable, and so is every category if the judge failed.
+2. Each category asks for the action that the policy maps its label to.
+3. The strictest action wins (block > escalate > refuse > plain > comply), and the ruling carries
+   the most severe label (unavailable > unsafe > uncertain > safe). A policy's actions never get
+   more permissive as a label gets worse (checked at load), so a risen probability never makes the
+   ruling more permissive.
+4. Among categories that ask for the winning action, the one with the most severe label decides;
+   then the one furthest past `unsafe_at`, or with the highest probability if uncertain, or nearest
+   to `safe_below` if safe; then the first in the policy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from guardrail.decision import Action, Label
+from guardrail.policy.rules import SEVERITY, STRICTNESS, CategoryRule
+from guardrail.policy.suggest import quoted
+from guardrail.verdict import Verdict
+
+if TYPE_CHECKING:
+    from guardrail.policy.schema import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a policy decided, and why.
+
+    Attributes:
+        label: The most severe label of any category.
+        action: The strictest action that any category asks for.
+        category: The category that decided; None if all are safe by the policy's general rule, or
+            if no verdict could be had.
+        rule: The path of the rule that decided, such as `categories.child-at-risk.on_unsafe`.
+        reasons: One sentence each; the first is the deciding one.
+        confidence: How far the deciding category is past its threshold, in [0, 1]; 0 if uncertain
+            or unavailable.
+    """
+
+    label: Label
+    action: Action
+    category: str | None
+    rule: str
+    reasons: tuple[str, ...]
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one category says: its label, the action it asks for, and how far past its threshold."""
+
+    rule: CategoryRule
+    label: Label
+    p: float | None
+    confidence: float
+    why: str = ""
+
+    @property
+    def action(self) -> Action:
+        """The action that this category asks for."""
+        return self.rule.actions[self.label]
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words."""
+        origin = self.rule.origins[self.label]
+        return f"{self.rule.id} is {self.label}: {self._because}, so {origin}: {self.action}"
+
+    @property
+    def _because(self) -> str:
+        if self.p is None:
+            return self.why
+        p, rule = f"p {self.p:.6g}", self.rule
+        if self.label == "unsafe":
+            return f"{p} >= unsafe_at {rule.unsafe_at:g}"
+        if self.label == "safe":
+            return f"{p} < safe_below {rule.safe_below:g}"
+        return f"{p} is from safe_below {rule.safe_below:g} to below unsafe_at {rule.unsafe_at:g}"
+
+
+def decide(policy: Policy, verdict: Verdict) -> Ruling:
+    """Returns the one ruling of `policy` on `verdict`. It never raises."""
+    findings = findings_of(policy, verdict)
+    deciding = max(findings, key=_weight)
+    label = max((finding.label for finding in findings), key=SEVERITY.__getitem__)
+    return Ruling(
+        label=label,
+        action=deciding.action,
+        category=_named(deciding, findings),
+        rule=deciding.rule.origins[deciding.label],
+        reasons=_reasons(deciding, findings, policy, verdict),
+        confidence=deciding.confidence,
+    )
+
+
+def findings_of(policy: Policy, verdict: Verdict) -> list[Finding]:
+    """Returns what each category of `policy` says, in the policy's order."""
+    if verdict.error is not None:
+        why = f"the judge failed ({quoted(str(verdict.error))})"
+        return [Finding(rule, "unavailable", None, 0.0, why) for rule in policy.rules]
+    judged = verdict.categories
+    if not isinstance(judged, Mapping) or not judged:
+        why = "no category was judged"
+        return [Finding(rule, "unavailable", None, 0.0, why) for rule in policy.rules]
+    return [_finding(rule, judged) for rule in policy.rules]
+
+
+def _finding(rule: CategoryRule, judged: Mapping[str, object]) -> Finding:
+    if rule.id not in judged:
+        return Finding(rule, "unavailable", None, 0.0, "it was not judged")
+    p = probability(judged[rule.id])
+    if p is None:
+        given = judged[rule.id]
+        shown = (
+            quoted(given) if isinstance(given, (float, int, str)) else f"a {type(given).__name__}"
+        )
+        return Finding(rule, "unavailable", None, 0.0, f"{shown} is not a probability")
+    if p >= rule.unsafe_at:
+        room = 1.0 - rule.unsafe_at
+        return Finding(rule, "unsafe", p, (p - rule.unsafe_at) / room if room > 0 else 1.0)
+    if p < rule.safe_below:
+        return Finding(rule, "safe", p, (rule.safe_below - p) / rule.safe_below)
+    return Finding(rule, "uncertain", p, 0.0)
+
+
+def probability(value: object) -> float | None:
+    """Returns `value` as a float in [0, 1], or None if it is not one."""
+    if isinstance(value, (bool, str, bytes)):
+        return None
+    try:
+        p = float(value)  # type: ignore[arg-type]
+    except Exception:  # whatever a judge put there: not a number is not a verdict
+        return None
+    return p if not math.isnan(p) and 0.0 <= p <= 1.0 else None
+
+
+def _weight(finding: Finding) -> tuple[int, int, float]:
+    """Orders findings; `max` keeps the first of equals, which is the policy's order."""
+    label = finding.label
+    past = finding.confidence if label == "unsafe" else -finding.confidence
+    near = (finding.p or 0.0) if label == "uncertain" else past
+    return STRICTNESS[finding.action], SEVERITY[label], near
+
+
+def _named(deciding: Finding, findings: list[Finding]) -> str | None:
+    if deciding.label == "safe" and "safe" not in deciding.rule.own:
+        return None
+    if deciding.label == "unavailable" and all(f.label == "unavailable" for f in findings):
+        return None
+    return deciding.rule.id
+
+
+def _reasons(
+    deciding: Finding, findings: list[Finding], policy: Policy, verdict: Verdict
+) -> tuple[str, ...]:
+    reasons = []
+    if _named(deciding, findings) is None:
+        because = (
+            deciding.why
+            or f"every category is below its safe_below, the nearest is {deciding.rule.id}"
+        )
+        reasons.append(f"{because}, so {deciding.rule.origins[deciding.label]}: {deciding.action}")
+    else:
+        reasons.append(deciding.sentence)
+        reasons += [f.sentence for f in findings if f is not deciding and f.label != "safe"]
+    known = {rule.id for rule in policy.rules}
+    if isinstance(verdict.categories, Mapping):
+        unknown = [name for name in verdict.categories if name not in known]
+        reasons += [f"category {quoted(name)} is not in this policy: ignored" for name in unknown]
+    return tuple(reasons)

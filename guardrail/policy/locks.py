@@ -1,0 +1,153 @@
+"""Locked fields: what a policy locks, nothing that inherits from it may change.
+
+A lock names a path: `verdict.on_error`, `judge`, `categories.child-at-risk`,
+`categories.child-at-risk.on_unsafe`. What is compared is the value *in effect*: a category's
+threshold may come from `verdict`, and a lock on `verdict.on_unsafe` holds in every category, new
+ones too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from guardrail.policy.nodes import Mark, Node
+from guardrail.policy.rules import RULE_FIELDS
+from guardrail.policy.suggest import quoted
+
+Path = tuple[str | int, ...]
+_ABSENT = "absent"
+
+
+def check_locks(parent: Node, child: Node, at: Mark) -> None:
+    """Checks that `child` keeps what `parent` locks.
+
+    Args:
+        parent: A resolved document.
+        child: The resolved document that inherits from it.
+        at: Where to place an error whose value is gone from the child: its `extends`.
+
+    Raises:
+        PolicyError: At the value that changes a locked one.
+    """
+    defaults = _defaults()
+    for node in parent.at(("locked",)).items if "locked" in parent.entries else ():
+        if not isinstance(node.value, str):
+            continue  # the schema refuses it
+        for path in _places(node.value, parent, child):
+            before, after = (_effective(doc, path, defaults) for doc in (parent, child))
+            if not _same(before, after):
+                dotted = ".".join(str(part) for part in path)
+                raise _blame(child, path, at).error(
+                    f"{dotted} is locked by {node.mark}: {_shown(before)} cannot become "
+                    f"{_shown(after)}; remove this, or ask the owner of that policy"
+                )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        return "what is inherited"
+    return "nothing" if value is _ABSENT else quoted(value)
+
+
+def _places(lock: str, parent: Node, child: Node) -> Sequence[tuple[str, ...]]:
+    """Returns the paths to compare for `lock`: itself, and where else its value is in effect."""
+    path = tuple(lock.split("."))
+    if path[0] == "verdict":
+        fields = [path[1]] if len(path) > 1 else list(RULE_FIELDS)
+        ids = [*_categories(child), *_categories(parent)]
+        same: list[tuple[str, ...]] = [
+            ("categories", name, field)
+            for name in dict.fromkeys(ids)
+            for field in fields
+            if name in _categories(child)
+        ]
+        return [*(("verdict", field) for field in fields), *same]
+    if path == ("categories",):
+        within = [place for name in _categories(parent) for place in _category(name, parent, child)]
+        return [path, *within]
+    if path[0] == "categories" and len(path) == 2:
+        return _category(path[1], parent, child)
+    return [path]
+
+
+def _category(name: str, parent: Node, child: Node) -> list[tuple[str, ...]]:
+    """Returns the path of every value of a category, those in effect through `verdict` as well."""
+    keys = set(RULE_FIELDS)
+    for document in (parent, child):
+        found = _categories(document).get(name)
+        keys.update(found.entries if found else ())
+    return [("categories", name, key) for key in sorted(keys - {"id"})]
+
+
+def _categories(document: Node) -> dict[str, Node]:
+    found = {}
+    for node in document.entries["categories"].items if "categories" in document.entries else ():
+        name = node.entries.get("id")
+        if name is not None and isinstance(name.value, str):
+            found[name.value] = node
+    return found
+
+
+def _effective(document: Node, path: tuple[str, ...], defaults: dict[str, Any]) -> Any:
+    if path[0] == "categories" and len(path) >= 2:
+        category = _categories(document).get(path[1])
+        if category is None:
+            # A new category under a lock on `verdict`: the parent's general value holds for it.
+            general = len(path) == 3 and path[2] in RULE_FIELDS
+            return _effective(document, ("verdict", path[2]), defaults) if general else _ABSENT
+        return _category_value(document, category, path[2:], defaults)
+    node: Node | None = document
+    for step in path:
+        node = node.entries.get(step) if node is not None else None
+    default: Any = defaults
+    for step in path:
+        default = default.get(step, _ABSENT) if isinstance(default, dict) else _ABSENT
+    if node is None:
+        return default
+    value = node.plain()
+    return {**default, **value} if isinstance(default, dict) and isinstance(value, dict) else value
+
+
+def _category_value(
+    document: Node, category: Node, rest: tuple[str, ...], defaults: dict[str, Any]
+) -> Any:
+    if not rest:
+        return category.plain()
+    own = category.entries.get(rest[0])
+    if rest[0] in RULE_FIELDS:
+        if own is not None and own.value is not None:
+            return own.value
+        return _effective(document, ("verdict", rest[0]), defaults)
+    value = own.plain() if own is not None else None
+    if rest[0] in ("reason", "message") and isinstance(value, str):
+        return {"en": value}
+    return value or None
+
+
+def _same(before: Any, after: Any) -> bool:
+    return bool(before == after) and isinstance(before, bool) == isinstance(after, bool)
+
+
+def _blame(child: Node, path: tuple[str, ...], at: Mark) -> Mark:
+    """Returns where the child says otherwise: the value itself, else the nearest thing above it."""
+    if path[0] == "categories" and len(path) > 1:
+        category = _categories(child).get(path[1])
+        if category is None:
+            return at
+        if path[-1] in category.entries or path[-1] not in RULE_FIELDS:
+            return category.at(path[2:]).mark
+        path = ("verdict", path[-1])
+    node = child.at(path)
+    return at if node is child else node.mark
+
+
+def _defaults() -> dict[str, Any]:
+    from guardrail.policy.schema import Policy
+
+    found = {}
+    for name, field in Policy.model_fields.items():
+        default = field.get_default(call_default_factory=True, validated_data={})
+        dump = getattr(default, "model_dump", None)
+        found[name] = dump(mode="json") if dump else default
+    return found

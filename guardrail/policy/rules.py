@@ -1,0 +1,71 @@
+"""What holds for each category once the policy's own values stand in for the unset ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from guardrail.decision import Action, Label
+
+if TYPE_CHECKING:
+    from guardrail.policy.schema import Category, Policy
+
+# From the most permissive to the strictest.
+ACTIONS: Final[tuple[Action, ...]] = ("comply", "plain", "refuse", "escalate", "block")
+STRICTNESS: Final[dict[Action, int]] = {action: rank for rank, action in enumerate(ACTIONS)}
+
+# From the mildest to the most severe.
+LABELS: Final[tuple[Label, ...]] = ("safe", "uncertain", "unsafe", "unavailable")
+SEVERITY: Final[dict[Label, int]] = {label: rank for rank, label in enumerate(LABELS)}
+
+FIELD_OF_LABEL: Final[dict[Label, str]] = {
+    "safe": "on_safe",
+    "uncertain": "on_uncertain",
+    "unsafe": "on_unsafe",
+    "unavailable": "on_error",
+}
+RULE_FIELDS: Final = ("unsafe_at", "safe_below", *FIELD_OF_LABEL.values())
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryRule:
+    """The effective rule of one category.
+
+    Attributes:
+        actions: The action for each label.
+        origins: Per label, the path of the rule in the policy, such as `verdict.on_unsafe`.
+        own: The labels whose action this category sets itself.
+    """
+
+    id: str
+    unsafe_at: float
+    safe_below: float
+    actions: dict[Label, Action]
+    origins: dict[Label, str]
+    own: frozenset[Label]
+
+
+def compile_rules(policy: Policy) -> tuple[CategoryRule, ...]:
+    """Returns the effective rule of each category, in the policy's order."""
+    return tuple(_rule(policy, category) for category in policy.categories)
+
+
+def _rule(policy: Policy, category: Category) -> CategoryRule:
+    base = policy.verdict
+    own = frozenset(
+        label for label, field in FIELD_OF_LABEL.items() if getattr(category, field) is not None
+    )
+    return CategoryRule(
+        id=category.id,
+        unsafe_at=base.unsafe_at if category.unsafe_at is None else category.unsafe_at,
+        safe_below=base.safe_below if category.safe_below is None else category.safe_below,
+        actions={
+            label: getattr(category if label in own else base, field)
+            for label, field in FIELD_OF_LABEL.items()
+        },
+        origins={
+            label: f"categories.{category.id}.{field}" if label in own else f"verdict.{field}"
+            for label, field in FIELD_OF_LABEL.items()
+        },
+        own=own,
+    )

@@ -1,0 +1,284 @@
+"""What a policy says, as pydantic models: the shape of a policy file once everything is inherited.
+
+It knows nothing of files (see `loader`) and decides nothing (see `evaluation`). Every value is
+checked strictly: no unknown keys, no text where a number belongs, nothing out of range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationInfo,
+    model_validator,
+)
+
+from guardrail.decision import Action, Mode
+from guardrail.policy import checks
+from guardrail.policy.digest import digest_of
+from guardrail.policy.frozen import FrozenDict
+from guardrail.policy.message import refusal_message, refusal_reason
+from guardrail.policy.rules import CategoryRule, compile_rules
+
+if TYPE_CHECKING:
+    from guardrail.policy.evaluation import Ruling
+
+SCHEMA_VERSION = 1
+
+Text = Annotated[str, Strict(), Field(max_length=2000)]
+Words = Annotated[Text, Field(min_length=1), AfterValidator(checks.not_blank)]
+Identifier = Annotated[
+    str, Strict(), Field(pattern=r"^[a-z0-9]+([-_./][a-z0-9]+)*$", min_length=1, max_length=64)
+]
+CategoryId = Annotated[
+    str, Strict(), Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$", min_length=1, max_length=64)
+]
+Language = Annotated[str, Strict(), Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+# -0.0 becomes 0.0, so that equal policies have one digest.
+Unsigned = AfterValidator(lambda number: number + 0.0)
+Probability = Annotated[float, Strict(), Field(ge=0, le=1), Unsigned]
+Version = Annotated[Literal[1], BeforeValidator(checks.no_flag)]
+Flag = Annotated[bool, Strict()]
+Count = Annotated[int, Strict()]
+Template = Annotated[Words, AfterValidator(checks.known_fields)]
+ByLanguage = Annotated[
+    dict[Language, Words],
+    BeforeValidator(lambda value: {"en": value} if isinstance(value, str) else value),
+    AfterValidator(FrozenDict),
+]
+Templates = Annotated[
+    dict[Language, Template],
+    BeforeValidator(lambda value: {"en": value} if isinstance(value, str) else value),
+    AfterValidator(FrozenDict),
+]
+
+
+class Section(BaseModel):
+    """Base of every part of a policy: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Any:
+        """Returns a checked copy; unlike pydantic's, `update` is validated and no cache is kept."""
+        return type(self).model_validate({**self.model_dump(), **(update or {})})
+
+
+class Calibration(Section):
+    """A judge's probability corrected: `p' = sigmoid(scale * logit(p) + bias)`."""
+
+    scale: Annotated[float, Strict(), Field(gt=0, le=100), Unsigned] = 1.0
+    bias: Annotated[float, Strict(), Field(ge=-100, le=100), Unsigned] = 0.0
+
+
+class Judge(Section):
+    """Who judges, and how long it may take.
+
+    Attributes:
+        kind: `self` (the model itself), `caption` (the paper's caption, then verdict), `model`
+            (another local model), `chat` (a LangChain chat model), `callable` (given in code).
+        model: The path of the judge's model, for kind `model`; relative to the working directory.
+        answer_suffix: Put after each category's question.
+    """
+
+    kind: Literal["self", "caption", "model", "chat", "callable"] = "self"
+    timeout_s: Annotated[float, Strict(), Field(gt=0, le=600), Unsigned] = 10.0
+    model: Words | None = None
+    calibration: Calibration | None = None
+    answer_suffix: Text = "Answer yes or no."
+
+    @model_validator(mode="after")
+    def _has_its_model(self) -> Judge:
+        if self.kind == "model" and self.model is None:
+            raise checks.fault("kind 'model' needs the path of a model in `judge.model`", "kind")
+        if self.kind != "model" and self.model is not None:
+            raise checks.fault(
+                f"kind {self.kind!r} takes no model: remove it, or set kind: model", "model"
+            )
+        return self
+
+
+class VerdictRules(Section):
+    """Thresholds and actions for every category that does not set its own."""
+
+    unsafe_at: Probability = 0.60
+    safe_below: Probability = 0.40
+    on_safe: Action = "comply"
+    on_unsafe: Action = "refuse"
+    on_uncertain: Action = "plain"
+    on_error: Action = "block"
+
+
+class Category(Section):
+    """One kind of harm: the question that is put to the judge, and what follows from its answer.
+
+    Attributes:
+        question: The harm question; a yes means harm.
+        reason: By language, the words that a message's `{reason}` is filled with.
+        message: By language, a message of its own for this category.
+    """
+
+    id: CategoryId
+    question: Words
+    description: Text = ""
+    unsafe_at: Probability | None = None
+    safe_below: Probability | None = None
+    on_safe: Action | None = None
+    on_unsafe: Action | None = None
+    on_uncertain: Action | None = None
+    on_error: Action | None = None
+    reason: ByLanguage = Field(default_factory=FrozenDict)
+    message: Templates = Field(default_factory=FrozenDict)
+
+
+class Contrast(Section):
+    """The contrast of the real with the noised branch, at the guided steps."""
+
+    form: Literal["default", "paper"] = "default"
+    alpha: Annotated[float, Strict(), Field(ge=0, le=10), Unsigned] = 0.3
+    noise_std: Annotated[float, Strict(), Field(ge=0, le=1), Unsigned] = 0.1
+    guided_steps: Annotated[Count, Field(ge=0, le=512)] = 5
+    plausibility: Probability = 0.1
+    when: Literal["always", "at-stake", "never"] = "at-stake"
+
+
+class Modulation(Section):
+    """What is added to or taken from the logits of refusals, at the guided steps.
+
+    Attributes:
+        boost: Added where the action is `refuse`, in logits.
+        suppress: Taken away where the action is `comply`, in logits.
+        scale: `confidence` scales both with how far the verdict is past its threshold.
+        top_k: For the paper's form: only tokens among the `top_k` most probable are touched.
+    """
+
+    form: Literal["phrase", "paper", "off"] = "phrase"
+    boost: Annotated[float, Strict(), Field(ge=0, le=100), Unsigned] = 4.0
+    suppress: Annotated[float, Strict(), Field(ge=0, le=100), Unsigned] = 4.0
+    scale: Literal["confidence", "fixed"] = "confidence"
+    top_k: Annotated[Count, Field(ge=1, le=10_000)] = 20
+
+
+class Vocabulary(Section):
+    """How a language refuses.
+
+    Attributes:
+        phrases: Beginnings of refusals: what steering follows from the start of an answer, and what
+            makes an answer count as a refusal.
+        message: The words of a blocked request; `{reason}` and `{category}` may stand in it.
+        reasons: By category id, the `{reason}` in this language, for categories that bring none.
+        unchecked: The `{reason}` when no verdict could be had.
+    """
+
+    phrases: Annotated[
+        tuple[Annotated[Words, Field(max_length=200)], ...], Field(max_length=20_000)
+    ] = ()
+    message: Template = "I can't help with that here: {reason}."
+    reasons: Annotated[dict[CategoryId, Words], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict
+    )
+    unchecked: Words = "I could not check that it is safe"
+
+
+class Failure(Section):
+    """What happens when a part fails.
+
+    Attributes:
+        noised_branch: When the noised branch fails: `on_error` takes `verdict.on_error`, `continue`
+            goes on without contrast.
+    """
+
+    noised_branch: Literal["on_error", "continue"] = "on_error"
+
+
+class Audit(Section):
+    """Where the audit log goes, and whether a request fails when it cannot be written."""
+
+    path: Words | None = None
+    on_error: Literal["fail", "continue"] = "fail"
+
+
+class Capture(Section):
+    """Whether texts may be recorded in traces and the audit log."""
+
+    content: Flag = False
+
+
+class Policy(Section):
+    """An organisation's rules, complete: nothing is left to inherit.
+
+    `Policy.model_validate` takes what a policy file holds, `extends` too (paths in it are relative
+    to the working directory). Use `load_policy` for files: its errors name line and column.
+    """
+
+    version: Version
+    name: Identifier
+    description: Text = ""
+    mode: Mode = "enforce"
+    judge: Judge = Judge()
+    verdict: VerdictRules = VerdictRules()
+    categories: Annotated[tuple[Category, ...], Field(min_length=1, max_length=100)]
+    contrast: Contrast = Contrast()
+    modulation: Modulation = Modulation()
+    refusals: Annotated[dict[Language, Vocabulary], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict
+    )
+    failure: Failure = Failure()
+    audit: Audit = Audit()
+    capture: Capture = Capture()
+    locked: Annotated[tuple[Text, ...], Field(max_length=500)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve(cls, data: Any, info: ValidationInfo) -> Any:
+        from guardrail.policy.inheritance import inherits, resolve_plain
+
+        resolved = info.context and info.context.get("resolved")
+        if resolved or not isinstance(data, Mapping) or not inherits(data):
+            return data
+        return resolve_plain(data)
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Policy:
+        checks.unique_categories(self)
+        checks.ordered_thresholds(self)
+        checks.ordered_actions(self)
+        checks.known_locks(self)
+        return self
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the content, hexadecimal; the same in every process and key order."""
+        return digest_of(self.model_dump(mode="json"))
+
+    @cached_property
+    def rules(self) -> tuple[CategoryRule, ...]:
+        """The effective thresholds and actions of each category, in the policy's order."""
+        return compile_rules(self)
+
+    @cached_property
+    def phrases(self) -> tuple[str, ...]:
+        """The refusal phrases of all languages, each once; languages in alphabetical order."""
+        languages = sorted(self.refusals)
+        return tuple(dict.fromkeys(p for code in languages for p in self.refusals[code].phrases))
+
+    def message_for(self, ruling: Ruling, language: str = "en") -> str:
+        """Returns the words that a blocked request is answered with.
+
+        Args:
+            ruling: What `decide` returned.
+            language: A language code; `pt-BR` falls back to `pt`, then to English, then to the
+                first language that the policy has.
+        """
+        return refusal_message(self, ruling, language)
+
+    def reason_for(self, ruling: Ruling, language: str = "en") -> str:
+        """Returns the words for why, as they stand in a message."""
+        return refusal_reason(self, ruling, language)

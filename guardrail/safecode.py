@@ -1,0 +1,282 @@
+"""The guarded model: SafeCoDe around any local Hugging Face multimodal LLM, free of LangChain."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from guardrail.adapter import Adapter, find_adapter
+from guardrail.answer import Answer, Delta
+from guardrail.audit import AuditLog
+from guardrail.audit.observer import AuditObserver, log_path
+from guardrail.conversation import Conversation, Picture, question
+from guardrail.decision import Mode
+from guardrail.engine.judge import NO, YES, Judge, Labels
+from guardrail.engine.prompt import PromptEncoder
+from guardrail.engine.refusals import RefusalIndex
+from guardrail.engine.token_bytes import token_bytes
+from guardrail.errors import SettingsError
+from guardrail.generation import GenerationSettings
+from guardrail.judges import ChatJudge, make_judge
+from guardrail.loading import check_family, load_model
+from guardrail.observer import Observer
+from guardrail.pipeline import Pipeline
+from guardrail.policy import Policy, load_policy
+from guardrail.policy.schema import Judge as JudgeSettings
+from guardrail.policy.sources import PolicySource, policy_source
+from guardrail.tracing import Tracing
+
+_DEFAULTS = GenerationSettings()
+
+
+class SafeCoDe:
+    """A multimodal LLM that is guarded while it decodes.
+
+    Safe to use from several threads. The model is never changed, patched or moved.
+
+    Args:
+        model: A Hugging Face image-text-to-text model that decodes token by token.
+        processor: Its processor.
+        policy: A pack's name, the path of a policy file (read again when it changes), a `Policy`,
+            or a `PolicySource`.
+        judge: Judges instead of the policy's own judge: any callable (see
+            `guardrail.engine.judge.Judge`), or a LangChain chat model with structured output.
+        tracing: Where spans and metrics go; OpenTelemetry's global providers by default.
+        observer: Sees every record before its answer is out; by default the audit log, if the
+            policy or `GUARDRAIL_AUDIT_LOG` names one.
+        name: The model's name in records and spans; that of its folder or id by default.
+
+    Raises:
+        ModelError: The family cannot be guided.
+        PolicyError: The policy is not usable.
+
+    Example:
+        >>> guarded = SafeCoDe.embedded()
+        >>> guarded.ask("What is in this picture?", [load_picture("cliff.png")]).text
+    """
+
+    def __init__(
+        self,
+        *,
+        model: Any,
+        processor: Any,
+        policy: str | Path | Policy | PolicySource = "baseline",
+        judge: Judge | None = None,
+        tracing: Tracing | None = None,
+        observer: Observer | None = None,
+        name: str | None = None,
+    ) -> None:
+        self._source = policy_source(policy)
+        self._source.current()  # a policy that does not check must show now
+        check_family(model.config)
+        self.model = model
+        self.processor = processor
+        self.model_name = name or _name(model)
+        self.judge = ChatJudge(judge) if hasattr(judge, "with_structured_output") else judge
+        self._judges: dict[JudgeSettings, Judge] = {}
+        self.tracing = tracing or Tracing()
+        self.observer = observer
+        self._logs: dict[str, AuditLog] = {}
+        self._observers: dict[tuple[str, str], AuditObserver] = {}
+        self.adapter: Adapter = find_adapter(model.config.model_type)
+        self.encoder = PromptEncoder(processor, self.adapter)
+        self._spelled: list[bytes | None] | None = None
+        self._indexes: dict[tuple[str, ...], RefusalIndex] = {}
+        self._lock = threading.Lock()
+        # Held around forward passes: some families keep state on the module while one runs, and
+        # threads that compute at once only slow each other (and an event loop) down.
+        self.computing = threading.RLock()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path_or_id: str | Path,
+        *,
+        policy: str | Path | Policy = "baseline",
+        judge: Judge | None = None,
+        **load_arguments: Any,
+    ) -> SafeCoDe:
+        """Loads a model and its processor, after the policy and the family have been checked.
+
+        Args:
+            path_or_id: A local folder, or an id on the Hugging Face hub.
+            policy: As for the class.
+            judge: As for the class.
+            **load_arguments: Passed to `AutoModelForImageTextToText.from_pretrained`: `dtype`,
+                `device_map`, `quantization_config`, `trust_remote_code`, ….
+        """
+        source = policy_source(policy)  # checked before any weights are loaded
+        model, processor = load_model(path_or_id, **load_arguments)
+        return cls(model=model, processor=processor, policy=source, judge=judge)
+
+    @classmethod
+    def embedded(
+        cls, *, policy: str | Path | Policy = "baseline", judge: Judge | None = None
+    ) -> SafeCoDe:
+        """Loads the small model that ships with the package; needs no network."""
+        from guardrail.embedded.load import load_embedded
+
+        resolved = load_policy(policy)
+        model, processor = load_embedded()
+        return cls(model=model, processor=processor, policy=resolved, judge=judge, name="embedded")
+
+    def ask(self, text: str, pictures: Sequence[Picture] = (), **settings: Any) -> Answer:
+        """Answers one question about any number of pictures.
+
+        Args:
+            text: The question.
+            pictures: From `guardrail.pictures.load_picture`.
+            **settings: Fields of `GenerationSettings`.
+        """
+        return self.answer(question(text, pictures), GenerationSettings(**settings))
+
+    def answer(
+        self,
+        conversation: Conversation,
+        settings: GenerationSettings = _DEFAULTS,
+        *,
+        policy: str | Path | Policy | None = None,
+        mode: Mode | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Answer:
+        """Returns the guarded answer, collected from `stream`.
+
+        Raises:
+            Escalation: The policy wants a human to decide.
+            GuardrailError: The request cannot be served.
+        """
+        *_, last = self.stream(conversation, settings, policy=policy, mode=mode, cancel=cancel)
+        assert isinstance(last, Answer)
+        return last
+
+    def stream(
+        self,
+        conversation: Conversation,
+        settings: GenerationSettings = _DEFAULTS,
+        *,
+        policy: str | Path | Policy | None = None,
+        mode: Mode | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Iterator[Delta | Answer]:
+        """Yields the answer's text as it is settled, then the whole answer with its decision.
+
+        Args:
+            conversation: What was said so far, pictures included.
+            settings: How to decode.
+            policy: Another policy for this request.
+            mode: `enforce`, `shadow` or `off` for this request, instead of the policy's.
+            cancel: Once set, decoding stops at the next token. Closing the iterator does so too.
+        """
+        run = self._pipeline(policy, mode).run([conversation], settings, cancel=cancel)
+        with closing(run):
+            for _, event in run:
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+
+    def batch(
+        self,
+        conversations: Sequence[Conversation],
+        settings: GenerationSettings = _DEFAULTS,
+        *,
+        policy: str | Path | Policy | None = None,
+        mode: Mode | None = None,
+        cancel: threading.Event | None = None,
+        return_exceptions: bool = False,
+    ) -> list[Any]:
+        """Answers several conversations as one batch on the model, each with its own verdict.
+
+        Args:
+            conversations: Any number; answers come back in their order.
+            settings: The same for all.
+            policy: As for `stream`.
+            mode: As for `stream`.
+            cancel: As for `stream`.
+            return_exceptions: Put an `Escalation` in its row's place instead of raising it.
+
+        Returns:
+            One `Answer` per conversation.
+        """
+        if not conversations:
+            return []
+        results: list[Any] = [None] * len(conversations)
+        pipeline = self._pipeline(policy, mode)
+        for group in self.adapter.batch_groups(conversations):
+            run = pipeline.run([conversations[at] for at in group], settings, cancel=cancel)
+            with closing(run):
+                for row, event in run:
+                    if not isinstance(event, Delta):
+                        results[group[row]] = event
+        for result in results:
+            if isinstance(result, Exception) and not return_exceptions:
+                raise result
+        return results
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that the next request will have.
+
+        One given by path is read again when its file has changed; a change that does not check is
+        logged and not taken. Requests keep the policy they began with.
+        """
+        return self._source.current()
+
+    def refusal_index(self, phrases: tuple[str, ...]) -> RefusalIndex:
+        """Returns the phrases compiled for this tokenizer; compiled once, then remembered."""
+        with self._lock:
+            if phrases not in self._indexes:
+                if self._spelled is None:
+                    self._spelled = token_bytes(self.encoder.tokenizer)
+                self._indexes[phrases] = RefusalIndex(
+                    phrases, self._spelled, device=self.model.device
+                )
+            return self._indexes[phrases]
+
+    def judge_for(self, policy: Policy) -> Judge:
+        """Returns the judge given in code, or the one that `policy` asks for; made once.
+
+        Raises:
+            GuardrailError: The judge cannot be had.
+        """
+        if self.judge is not None:
+            return self.judge
+        with self._lock:
+            if policy.judge not in self._judges:
+                self._judges[policy.judge] = make_judge(policy.judge, self)
+            return self._judges[policy.judge]
+
+    def labels(self) -> Labels:
+        """Returns the tokens by which an answer *yes* or *no* begins.
+
+        Raises:
+            JudgeError: This tokenizer has none.
+        """
+        return Labels(tuple(self.encoder.label_ids(YES)), tuple(self.encoder.label_ids(NO)))
+
+    def _pipeline(self, policy: str | Path | Policy | None, mode: Mode | None) -> Pipeline:
+        chosen = self.policy if policy is None else load_policy(policy)
+        if mode not in (None, "enforce", "shadow", "off"):
+            raise SettingsError(f"mode is {mode!r}, expected 'enforce', 'shadow' or 'off'")
+        return Pipeline(self, chosen, mode or chosen.mode, observer=self._observer_for(chosen))
+
+    def _observer_for(self, policy: Policy) -> Observer | None:
+        if self.observer is not None:
+            return self.observer
+        path = log_path(policy)
+        if path is None:
+            return None
+        with self._lock:
+            if path not in self._logs:
+                self._logs[path] = AuditLog(path)
+            watched = (path, policy.digest)
+            if watched not in self._observers:
+                self._observers[watched] = AuditObserver(self._logs[path], policy)
+            return self._observers[watched]
+
+
+def _name(model: Any) -> str:
+    name = str(getattr(model.config, "_name_or_path", "") or "")
+    return Path(name).name if name else type(model).__name__

@@ -1,0 +1,1 @@
+"""The policy packs and refusal vocabularies that are shipped: data only, no code."""

@@ -1,0 +1,99 @@
+"""The verdict read off the shared prefix is the one that a judge prompt of its own would give."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from guardrail import SafeCoDe
+from guardrail.conversation import Conversation, Turn, question
+from guardrail.engine.prompt import PromptEncoder
+from guardrail.pipeline import Pipeline
+from tests.contract.guarded import (
+    APART,
+    GREEDY,
+    LONGER,
+    SEVERAL_PICTURES,
+    TEMPLATED,
+    TEXT_ONLY,
+    ask,
+    engine,
+    policy,
+    shown,
+)
+from tests.families import FAMILIES
+
+SHARING = [family for family in FAMILIES if family not in APART]
+
+
+def alone(family: str) -> SafeCoDe:
+    """The same engine, made to put every judge question in a prompt of its own."""
+    shared = engine(family)
+    made = SafeCoDe(model=shared.model, processor=shared.processor, policy=shared.policy)
+    made.adapter = replace(shared.adapter, shares_prefix=False)
+    made.encoder = PromptEncoder(shared.processor, made.adapter)
+    return made
+
+
+def conversations(family: str) -> list[Conversation]:
+    made = [ask(family, LONGER)]
+    if family in SEVERAL_PICTURES:
+        made.append(ask(family, "Which one is it?", count=2))
+    if family in TEXT_ONLY:
+        made.append(ask(family, count=0))
+    if family in TEMPLATED:
+        said = Turn("assistant", ("A red box, I think.",))
+        made.append(Conversation((*ask(family).turns, said, Turn("user", ("Is it heavy?",)))))
+    return made
+
+
+def no_prompt_of_its_own(*_: object) -> Any:
+    raise AssertionError("the prefix was not shared")
+
+
+@pytest.mark.parametrize("family", SHARING)
+def test_shared_prefix_gives_the_verdict_of_separate_prompts(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    separate = alone(family)
+    expected = [
+        separate.answer(each, GREEDY).decision.verdict.categories for each in conversations(family)
+    ]
+    monkeypatch.setattr(Pipeline, "_judged_apart", no_prompt_of_its_own)
+    for conversation, p in zip(conversations(family), expected, strict=True):
+        decision = engine(family).answer(conversation, GREEDY).decision
+        assert decision.verdict.source == "self"
+        assert decision.verdict.error is None
+        assert decision.verdict.categories == pytest.approx(p, abs=1e-4)
+        assert len(set(p.values())) == 2
+
+
+@pytest.mark.parametrize("family", APART)
+def test_families_without_a_shared_prefix_are_judged_all_the_same(family: str) -> None:
+    assert engine(family).encoder.judge_suffixes(ask(family), ["Is it safe?"]) is None
+    decision = engine(family).answer(ask(family), GREEDY).decision
+    assert decision.verdict.error is None
+    assert len(set(decision.verdict.categories.values())) == 2
+
+
+@pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "qwen3_5", "paligemma"])
+def test_more_categories_than_fit_one_batch_get_the_same_verdicts(family: str) -> None:
+    few = engine(family).answer(ask(family), GREEDY).decision.verdict.categories
+    fillers = [{"id": f"more-{n}", "question": f"Number {n}?"} for n in range(20)]
+    kept = [each.model_dump() for each in engine(family).policy.categories]
+    many = policy(categories=[*fillers, *kept])
+    judged = engine(family).answer(ask(family), GREEDY, policy=many).decision.verdict.categories
+    assert len(judged) == 22
+    assert {name: judged[name] for name in few} == pytest.approx(few, abs=1e-4)
+
+
+@pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "gemma3"])
+def test_text_that_looks_like_the_question_or_the_template_s_end_is_judged_alike(
+    family: str,
+) -> None:
+    asked = engine(family).policy.categories[0].question
+    for words in (asked, f"{asked} Answer yes or no.", "ASSISTANT:", "model\n", " \n ", "\n\nx"):
+        conversation = question(words, [shown(0)])
+        expected = alone(family).answer(conversation, GREEDY).decision.verdict.categories
+        judged = engine(family).answer(conversation, GREEDY).decision.verdict.categories
+        assert judged == pytest.approx(expected, abs=1e-4)

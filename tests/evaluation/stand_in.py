@@ -1,0 +1,74 @@
+"""A stand-in for a guarded model: it answers from a table, and counts what it is asked."""
+
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from guardrail.answer import Answer, Usage
+from guardrail.conversation import Conversation
+from guardrail.decision import Decision, Mode, Outcome, PolicyRef, VerdictRecord
+from guardrail.generation import GenerationSettings
+from guardrail.policy import Policy
+
+Says = Callable[[str, Policy, str], dict[str, Any]]
+"""From question, policy and mode to `text`, and what else differs from an ordinary answer."""
+
+
+class StandIn:
+    """Has `batch`, `answer` and `model_name` as `SafeCoDe` has."""
+
+    def __init__(self, says: Says) -> None:
+        self._says = says
+        self.asked: list[tuple[str, str]] = []
+        self.model_name = "stand-in"
+        self.policy: Policy | None = None
+
+    def batch(
+        self,
+        conversations: Sequence[Conversation],
+        settings: GenerationSettings,
+        *,
+        policy: Policy,
+        mode: Mode,
+        return_exceptions: bool,
+    ) -> list[Any]:
+        assert return_exceptions
+        return [self._answer(each, policy, mode) for each in conversations]
+
+    def answer(
+        self, conversation: Conversation, settings: GenerationSettings, *, mode: Mode | None = None
+    ) -> Answer:
+        assert self.policy is not None
+        found = self._answer(conversation, self.policy, mode or self.policy.mode)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _answer(self, conversation: Conversation, policy: Policy, mode: Mode) -> Any:
+        text = conversation.turns[-1].text
+        self.asked.append((text, mode))
+        said = SimpleNamespace(
+            **{
+                "text": "Sure, here is how.",
+                "p_unsafe": None if mode == "off" else 0.1,
+                "finish": "stop",
+                "action": "plain",
+                "error": None,
+                "decision": {},
+                **self._says(text, policy, mode),
+            }
+        )
+        if said.error is not None:
+            return said.error
+        decision = Decision(
+            request_id="0",
+            mode=mode,
+            model="stand-in",
+            policy=PolicyRef(name=policy.name, version=1, digest=policy.digest),
+            verdict=VerdictRecord(label=None if mode == "off" else "safe", p_unsafe=said.p_unsafe),
+            action=said.action,
+            outcome=Outcome(finish_reason=said.finish),
+        )
+        decision = decision.model_copy(update=said.decision)
+        ids = () if said.finish == "blocked" else tuple(said.text.encode())
+        return Answer(said.text, ids, decision, Usage(1, len(ids)))

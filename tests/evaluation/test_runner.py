@@ -1,0 +1,139 @@
+"""Running and going on: who is asked what, what is kept, and what a rerun does."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guardrail.errors import DatasetError, Escalation, PictureError, SettingsError
+from guardrail.evaluation import Dataset, Results, load_dataset, run, systems_for
+from guardrail.evaluation.runner import batches, requests_of
+from guardrail.policy import load_policy
+
+from . import layouts
+from .stand_in import StandIn
+
+SYSTEMS = systems_for(["unguarded", "guarded"], load_policy("baseline"))
+HEADER = {"dataset": "scenes", "seed": 0}
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return load_dataset("scenes", layouts.scenes(tmp_path / "scenes"))
+
+
+def plain(*_: Any) -> dict[str, Any]:
+    return {}
+
+
+def test_every_system_is_asked_everything_but_blank_pictures_only_unguarded(
+    dataset: Dataset,
+) -> None:
+    engine, results = StandIn(plain), Results(HEADER)
+    run(engine, dataset, SYSTEMS, results, batch=3)
+    modes = [mode for _, mode in engine.asked]
+    assert modes.count("off") == len(dataset.samples) == requests_of(SYSTEMS[0], dataset)
+    assert modes.count("enforce") == len(dataset.samples) - 2 == requests_of(SYSTEMS[1], dataset)
+    assert len(results) == len(engine.asked)
+
+
+def test_batches_are_the_same_for_systems_that_see_no_blank_pictures(dataset: Dataset) -> None:
+    with_blank = list(batches(dataset, 3))
+    without = list(batches([each for each in dataset if each.side != "blank"], 3))
+    assert with_blank[: len(without)] == without
+
+
+def test_judges_are_not_hurried(dataset: Dataset) -> None:
+    limits = set()
+
+    def says(question: str, policy: Any, mode: str) -> dict[str, Any]:
+        limits.add(policy.judge.timeout_s)
+        return {}
+
+    run(StandIn(says), dataset, SYSTEMS, Results(HEADER))
+    assert limits == {600.0}
+
+
+def test_progress_counts_to_the_number_of_requests(dataset: Dataset) -> None:
+    counted = dict.fromkeys((each.name for each in SYSTEMS), 0)
+
+    def progress(system: Any, answered: int) -> None:
+        counted[system.name] += answered
+
+    run(StandIn(plain), dataset, SYSTEMS, Results(HEADER), batch=4, progress=progress)
+    assert counted == {each.name: requests_of(each, dataset) for each in SYSTEMS}
+
+
+def test_a_rerun_asks_only_what_is_missing(dataset: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "out" / "results.jsonl"
+    first = Results(HEADER, path=path)
+    run(StandIn(plain), dataset, SYSTEMS, first, batch=4)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:-3]) + "\n" + lines[-3][:20])  # killed while it wrote
+    engine = StandIn(plain)
+    again = Results(HEADER, path=path)
+    assert len(again) == len(first) - 3
+    run(engine, dataset, SYSTEMS, again, batch=4)
+    assert len(engine.asked) == 3
+    assert len(Results(HEADER, path=path)) == len(first)
+    assert all(json.loads(line) for line in path.read_text().splitlines())
+
+
+def test_an_escalation_is_recorded_and_an_error_is_raised(dataset: Dataset) -> None:
+    decided = StandIn(plain).batch(
+        [_conversation()], None, policy=SYSTEMS[1].policy, mode="enforce", return_exceptions=True
+    )[0].decision  # fmt: skip
+    decided = decided.model_copy(
+        update={"outcome": decided.outcome.model_copy(update={"finish_reason": "escalated"})}
+    )
+    results = Results(HEADER)
+    run(StandIn(lambda *_: {"error": Escalation("x", decided)}), dataset, SYSTEMS[1:], results)
+    record = results.get("guarded", "0000/safe")
+    assert record is not None
+    assert (record.finish, record.answer, record.tokens) == ("escalated", "", ())
+    with pytest.raises(SettingsError, match="boom"):
+        run(
+            StandIn(lambda *_: {"error": SettingsError("boom")}),
+            dataset,
+            SYSTEMS,
+            Results(HEADER),
+        )
+
+
+def test_an_unreadable_picture_names_its_sample(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "scenes" / "pictures" / "1-safe.png").write_bytes(b"not a picture")
+    with pytest.raises(PictureError, match=r"sample '(0001/safe|neutral/n1)': .*1-safe\.png"):
+        run(StandIn(plain), dataset, SYSTEMS, Results(HEADER))
+
+
+def test_results_of_another_run_are_not_gone_on_from(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    Results(HEADER, path=path)
+    with pytest.raises(DatasetError, match="another seed"):
+        Results({**HEADER, "seed": 1}, path=path)
+    before = path.read_text()
+    Results({**HEADER, "seed": 1}, path=path, resume=False)
+    assert path.read_text() != before
+
+
+@pytest.mark.parametrize("content", [b"hello\n", b"[1]\n", b"\xff\xfe\x00", b'{"a": 1}\n'])
+def test_a_file_of_something_else_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"notes\.txt"):
+        Results(HEADER, path=path)
+    assert path.read_bytes() == content
+
+
+def test_a_results_path_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "results.jsonl"):
+        with pytest.raises(DatasetError, match="cannot use"):
+            Results(HEADER, path=path)
+
+
+def _conversation() -> Any:
+    from guardrail.conversation import question
+
+    return question("x")

@@ -1,0 +1,189 @@
+"""Rulings on hand-made verdicts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import numpy as np
+import pytest
+
+from guardrail.policy import Policy, decide, load_policy
+from guardrail.policy.rules import ACTIONS
+from guardrail.verdict import Verdict
+
+BASELINE = load_policy("baseline")
+SAFE = dict.fromkeys((category.id for category in BASELINE.categories), 0.0)
+
+
+def policy(**changes: Any) -> Policy:
+    content = {"version": 1, "name": "p", "categories": [{"id": "a", "question": "A?"}]}
+    return Policy.model_validate({**content, **changes})
+
+
+@pytest.mark.parametrize(
+    ("p", "label", "action"),
+    [
+        (0.0, "safe", "comply"),
+        (0.3999, "safe", "comply"),
+        (0.40, "uncertain", "plain"),
+        (0.5999, "uncertain", "plain"),
+        (0.60, "unsafe", "refuse"),
+        (1.0, "unsafe", "refuse"),
+        (1, "unsafe", "refuse"),
+        (np.float32(0.75), "unsafe", "refuse"),
+    ],
+)
+def test_thresholds_are_inclusive_above(p: Any, label: str, action: str) -> None:
+    ruling = decide(BASELINE, Verdict({**SAFE, "medical": p}))
+    assert (ruling.label, ruling.action) == (label, action)
+
+
+@pytest.mark.parametrize(
+    "p", [math.nan, -0.01, 1.01, math.inf, -math.inf, None, "0.1", True, False, [0.1], object()]
+)
+def test_an_unreadable_probability_blocks(p: Any) -> None:
+    ruling = decide(BASELINE, Verdict({**SAFE, "medical": p}))
+    assert (ruling.label, ruling.action, ruling.rule) == (
+        "unavailable",
+        "block",
+        "verdict.on_error",
+    )
+    assert ruling.category == "medical"
+
+
+def test_a_missing_category_is_unavailable() -> None:
+    judged = {name: 0.0 for name in SAFE if name != "privacy"}
+    ruling = decide(BASELINE, Verdict(judged))
+    assert (ruling.label, ruling.action, ruling.category) == ("unavailable", "block", "privacy")
+
+
+def test_no_categories_at_all_are_unavailable() -> None:
+    ruling = decide(BASELINE, Verdict())
+    assert (ruling.label, ruling.category) == ("unavailable", None)
+    assert ruling.reasons == ("no category was judged, so verdict.on_error: block",)
+
+
+def test_a_failed_judge_is_unavailable_whatever_it_said() -> None:
+    ruling = decide(BASELINE, Verdict(SAFE, error="timed out after 10 s"))
+    assert (ruling.label, ruling.action, ruling.category) == ("unavailable", "block", None)
+    assert "timed out after 10 s" in ruling.reasons[0]
+
+
+def test_an_unknown_category_is_ignored_and_said() -> None:
+    ruling = decide(BASELINE, Verdict({**SAFE, "witchcraft": 1.0}))
+    assert ruling.action == "comply"
+    assert ruling.reasons[-1] == "category 'witchcraft' is not in this policy: ignored"
+
+
+def test_a_missing_category_does_not_excuse_an_unsafe_one() -> None:
+    lenient = policy(
+        verdict={"on_error": "comply", "on_unsafe": "block"},
+        categories=[{"id": "a", "question": "A?"}, {"id": "b", "question": "B?"}],
+    )
+    ruling = decide(lenient, Verdict({"a": 0.9}))
+    assert (ruling.label, ruling.action, ruling.category) == ("unavailable", "block", "a")
+
+
+def test_confidence_is_how_far_past_the_threshold() -> None:
+    def confidence(p: float) -> float:
+        return decide(BASELINE, Verdict({**SAFE, "medical": p})).confidence
+
+    assert confidence(0.6) == 0
+    assert confidence(0.8) == pytest.approx(0.5)
+    assert confidence(1.0) == 1
+    assert confidence(0.5) == 0
+    assert confidence(0.1) == pytest.approx(0.75)  # the category nearest to its threshold
+    assert decide(BASELINE, Verdict(SAFE)).confidence == 1
+    assert decide(BASELINE, Verdict.unavailable("x")).confidence == 0
+
+
+def test_a_threshold_of_one_or_zero_divides_by_nothing() -> None:
+    extreme = policy(verdict={"unsafe_at": 1.0, "safe_below": 0.0})
+    assert decide(extreme, Verdict({"a": 1.0})).confidence == 1
+    assert decide(extreme, Verdict({"a": 0.0})).label == "uncertain"
+
+
+def test_the_strictest_action_wins_even_over_a_more_severe_label() -> None:
+    crossed = policy(
+        categories=[
+            {"id": "a", "question": "A?", "on_uncertain": "block", "on_unsafe": "block"},
+            {"id": "b", "question": "B?"},
+        ]
+    )
+    ruling = decide(crossed, Verdict({"a": 0.5, "b": 0.9}))
+    assert (ruling.label, ruling.action, ruling.category) == ("unsafe", "block", "a")
+    assert ruling.rule == "categories.a.on_uncertain"
+    assert ruling.reasons[1].startswith("b is unsafe: p 0.9 >= unsafe_at 0.6")
+
+
+def test_ties_go_to_the_furthest_past_then_to_the_first() -> None:
+    ruling = decide(BASELINE, Verdict({**SAFE, "privacy": 0.9, "medical": 0.7}))
+    assert ruling.category == "privacy"
+    ruling = decide(BASELINE, Verdict({**SAFE, "privacy": 0.9, "medical": 0.9}))
+    assert ruling.category == "medical"
+
+
+def test_the_order_of_strictness_is_fixed() -> None:
+    assert ACTIONS == ("comply", "plain", "refuse", "escalate", "block")
+
+
+def test_a_ruling_and_a_policy_cannot_be_changed() -> None:
+    ruling = decide(BASELINE, Verdict(SAFE))
+    with pytest.raises(FrozenInstanceError):
+        ruling.action = "comply"  # type: ignore[misc]
+    with pytest.raises(ValueError, match="frozen"):
+        BASELINE.mode = "off"
+    with pytest.raises(TypeError, match="cannot be changed"):
+        BASELINE.refusals["en"] = BASELINE.refusals["en"]  # type: ignore[index]
+
+
+def test_a_copy_is_checked_and_has_a_digest_of_its_own() -> None:
+    assert BASELINE.digest
+    changed = BASELINE.model_copy(update={"mode": "off"})
+    assert changed.mode == "off"
+    assert changed.digest != BASELINE.digest
+    with pytest.raises(ValueError, match="Input should be"):
+        BASELINE.model_copy(update={"mode": "loose"})
+
+
+def test_the_digest_is_the_same_in_another_process() -> None:
+    import subprocess
+    import sys
+
+    code = "from guardrail.policy import load_policy; print(load_policy('baseline').digest)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONHASHSEED": "7"},
+        cwd="/",
+    )
+    assert done.stdout.strip() == BASELINE.digest
+
+
+def test_messages_are_filled_and_fall_back_by_language() -> None:
+    both = Policy.model_validate({"version": 1, "name": "p", "extends": ["kids", "refusals/pt"]})
+    ruling = decide(both, Verdict({c.id: 0.0 for c in both.categories} | {"medical": 0.9}))
+    english = "I can't help with that here, because it could harm someone's health."
+    assert both.message_for(ruling).startswith(english)
+    portuguese = "Não posso ajudar com isso aqui: isso poderia prejudicar a saúde de alguém."
+    assert both.message_for(ruling, "pt-BR") == portuguese
+    assert both.message_for(ruling, "pt_br") == portuguese
+    assert both.message_for(ruling, "sw").startswith(english)
+    unjudged = decide(both, Verdict.unavailable("x"))
+    assert "não consegui verificar" in both.message_for(unjudged, "pt")
+
+
+def test_a_category_may_bring_its_own_message() -> None:
+    own = policy(
+        categories=[
+            {"id": "a", "question": "A?", "message": "No {category}: {{{reason}}}", "reason": "why"}
+        ]
+    )
+    assert own.message_for(decide(own, Verdict({"a": 1.0}))) == "No a: {why}"
+    assert policy().message_for(decide(policy(), Verdict({"a": 1.0}))) == (
+        "I can't help with that here: a."
+    )

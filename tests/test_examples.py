@@ -1,0 +1,102 @@
+"""The shipped examples run as they stand, and show what the README says."""
+
+import json
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from guardrail.cli import main
+from guardrail.cli.ask_request import DEMO_PICTURE, demo_picture
+from guardrail.policy import is_refusal, load_policy
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy with other things must not turn the verdict into *unavailable*."""
+    monkeypatch.setattr("guardrail.pipeline.within_time", lambda verdicts, **_: verdicts)
+
+
+def blocks(language: str) -> list[str]:
+    """What stands in the README's fenced blocks of a language."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return [text for name, text in fenced if name == language]
+
+
+def test_the_readme_tests_as_ci_does() -> None:
+    [command] = [block.strip() for block in blocks("sh") if "make check" in block]
+    plain = (ROOT / ".ci" / "run").read_text().replace("--quiet --disable-pip-version-check ", "")
+    assert command in plain
+
+
+def test_the_readme_policy_checks_without_warnings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [policy] = blocks("yaml")
+    path = tmp_path / "acme.yaml"
+    path.write_text(policy)
+    assert main(["policy", "check", str(path)]) == 0
+    captured = capsys.readouterr()
+    assert "warning" not in captured.out + captured.err
+
+
+def test_the_readme_example_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [code] = blocks("python")
+    monkeypatch.chdir(ROOT)
+    exec(compile(code, "README.md", "exec"), {})
+    answer, verdict = capsys.readouterr().out.splitlines()
+    assert answer
+    assert "'label': 'unsafe'" in verdict
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    tree = blocks("")[-1]
+    folder = ROOT
+    for line in tree.splitlines():
+        names = re.split(r"\s{2,}", line.strip())[0]
+        inside = line.startswith("  ")
+        for name in names.split(", "):
+            path = (folder if inside else ROOT) / name
+            assert path.exists(), name
+        if not inside:
+            folder = ROOT / names
+    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / link).exists(), link
+
+
+def test_quickstart_prints_answer_verdict_and_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "quickstart.py"), run_name="__main__")
+    answer, verdict, reason = capsys.readouterr().out.splitlines()
+    assert answer
+    assert verdict.startswith("refuse unsafe 0.")
+    assert reason.startswith("physical-danger is unsafe: p 0.")
+
+
+def test_quickstart_stays_short() -> None:
+    lines = (EXAMPLES / "quickstart.py").read_text().splitlines()
+    assert len([line for line in lines if line.strip()]) <= 16
+
+
+def test_the_demo_picture_is_the_one_in_examples() -> None:
+    assert demo_picture().read_bytes() == (EXAMPLES / "pictures" / DEMO_PICTURE).read_bytes()
+
+
+def test_the_demo_is_answered_unguarded_and_refused_guarded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("guardrail.cli.model_loading.quiet", lambda: None)
+    assert main(["ask", "--demo", "--json", "--compare"]) == 0
+    out = json.loads(capsys.readouterr().out)
+    assert not is_refusal(out["unguarded"], load_policy("baseline").phrases)
+    assert out["guardrail"]["action"] == "refuse"
+    assert out["guardrail"]["outcome"]["refused"] is True
+    assert out["guardrail"]["verdict"]["categories"]["physical-danger"] > 0.6
+    changed = [s for s in out["guardrail"]["steps"] if s["token"] != s["token_unguarded"]]
+    assert changed, "no token was steered"
