@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from guardrail.embedded.dialogues import Node
-from guardrail.embedded.packing import Sample, collate, pack
+from guardrail.embedded.packing import Sample, Shown, collate, pack
 from guardrail.embedded.things import CATEGORIES, THINGS
 from guardrail.embedded.training import hidden_states
 from guardrail.embedded.wording import JUDGE_QUESTIONS, JUDGE_SUFFIX
@@ -89,9 +89,7 @@ class Asker:
                 stem = Node(text, children=[Node(branch) for branch in branches])
                 tree = Node("<|im_start|>user\n<image>\n", children=[stem])
                 resized = picture.resize((224, 224), Image.Resampling.BICUBIC)
-                items.append(
-                    Sample(pack(tree, self.backend), np.asarray(resized), np.zeros(0, np.float32))
-                )
+                items.append(Sample(pack(tree, self.backend), Shown(np.asarray(resized))))
             logits = self._branch_logits(items, len(branches))
             judged = logits[:, : len(questions)]
             harm.append(torch.sigmoid(judged[..., self.yes] - judged[..., self.no]))

@@ -7,7 +7,7 @@ ancestors; a node's target is a leaf of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -113,15 +113,48 @@ def pack(tree: Node, tokenizer: Any, *, limit: int = 100_000) -> Packed:
 
 
 @dataclass
-class Sample:
-    """A packed tree, its picture (224, 224, 3) and what the picture shows, as 0 and 1.
+class Shown:
+    """A picture and what it shows.
 
-    A sample without a picture has neither.
+    Attributes:
+        pixels: The picture (224, 224, 3).
+        contents: Things, then places, as 0 and 1 (things and places,).
+        patches: Things by patch: 1 there, 0 not there, -1 only touched (patches, things).
+
+    Both labels are empty for a picture that nothing is learned from.
     """
 
+    pixels: npt.NDArray[np.uint8]
+    contents: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    patches: npt.NDArray[np.int8] = field(default_factory=lambda: np.zeros((0, 0), np.int8))
+
+
+@dataclass
+class Sample:
+    """A packed tree and its picture, if any."""
+
     packed: Packed
-    picture: npt.NDArray[np.uint8] | None = None
-    contents: npt.NDArray[np.float32] | None = None
+    shown: Shown | None = None
+
+
+def collate_pictures(items: list[Shown]) -> dict[str, Any]:
+    """Stacks pictures.
+
+    Returns:
+        `pictures` (pictures, 224, 224, 3), `contents` (pictures, things and places) and
+        `patches` (pictures, patches, things); empty arrays for no pictures.
+    """
+    if not items:
+        return {
+            "pictures": np.zeros((0, 224, 224, 3), np.uint8),
+            "contents": np.zeros((0, 0), np.float32),
+            "patches": np.zeros((0, 0, 0), np.int8),
+        }
+    return {
+        "pictures": np.stack([item.pixels for item in items]),
+        "contents": np.stack([item.contents for item in items]),
+        "patches": np.stack([item.patches for item in items]),
+    }
 
 
 def collate(items: list[Sample]) -> dict[str, Any]:
@@ -129,8 +162,7 @@ def collate(items: list[Sample]) -> dict[str, Any]:
 
     Returns:
         Arrays `ids`, `positions`, `labels`, `weights` (batch, length), `visible` (batch, 1,
-        length, length), and in batch order `pictures` (pictures, 224, 224, 3) and `contents`
-        (pictures, things and places).
+        length, length), and in batch order what `collate_pictures` gives.
     """
     length = max(len(item.packed.ids) for item in items)
     length = -(-length // 16) * 16
@@ -150,8 +182,4 @@ def collate(items: list[Sample]) -> dict[str, Any]:
         seen = packed.ancestors[packed.nodes[:, None], packed.nodes[None, :]]
         out["visible"][row, 0, :n, :n] = seen & causal[:n, :n]
         out["visible"][row, 0, np.arange(length), np.arange(length)] = True
-    pictures = [item.picture for item in items if item.picture is not None]
-    contents = [item.contents for item in items if item.contents is not None]
-    out["pictures"] = np.stack(pictures) if pictures else np.zeros((0, 224, 224, 3), np.uint8)
-    out["contents"] = np.stack(contents) if contents else np.zeros((0, 0), np.float32)
-    return out
+    return {**out, **collate_pictures([item.shown for item in items if item.shown])}

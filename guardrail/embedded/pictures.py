@@ -38,6 +38,9 @@ class IconSet:
         version: The version the shipped checkpoint was made with.
         licence: SPDX identifier.
         family: Sets of one family draw alike, and are held out together.
+        names: How its icons are called: "emoji" by the emoji's names, "icon" by common words.
+        tinted: Drawn in one colour, which composing replaces by one of many.
+        trained_only: Never held out: there to show the model more ways of drawing a thing.
     """
 
     name: str
@@ -45,6 +48,9 @@ class IconSet:
     version: str
     licence: str
     family: str
+    names: str = "emoji"
+    tinted: bool = False
+    trained_only: bool = False
 
 
 ICON_SETS: tuple[IconSet, ...] = (
@@ -57,8 +63,64 @@ ICON_SETS: tuple[IconSet, ...] = (
     IconSet("fluent-modern", "@iconify-json/fluent-emoji", "1.2.7", "MIT", "fluent"),
     IconSet("fluent-3d", "@lobehub/fluent-emoji-3d", "1.1.0", "MIT", "fluent"),
     IconSet("openmoji", "@iconify-json/openmoji", "1.2.29", "CC-BY-SA-4.0", "openmoji"),
-)
+    IconSet("streamline", "@iconify-json/streamline-emojis", "1.2.4", "CC-BY-4.0", "streamline",
+            trained_only=True),
+    IconSet("fluent-contrast", "@iconify-json/fluent-emoji-high-contrast", "1.2.6", "MIT",
+            "fluent", tinted=True, trained_only=True),
+    IconSet("emojione-mono", "@iconify-json/emojione-monotone", "1.2.1", "CC-BY-4.0", "emojione",
+            tinted=True, trained_only=True),
+    IconSet("game-icons", "@iconify-json/game-icons", "1.2.4", "CC-BY-3.0", "game-icons",
+            "icon", tinted=True, trained_only=True),
+    IconSet("icon-park", "@iconify-json/icon-park", "1.2.4", "Apache-2.0", "icon-park",
+            "icon", tinted=True, trained_only=True),
+    IconSet("mdi", "@iconify-json/mdi", "1.2.3", "Apache-2.0", "mdi",
+            "icon", tinted=True, trained_only=True),
+    IconSet("phosphor", "@iconify-json/ph", "1.2.2", "MIT", "phosphor",
+            "icon", tinted=True, trained_only=True),
+    IconSet("tabler", "@iconify-json/tabler", "1.2.41", "MIT", "tabler",
+            "icon", tinted=True, trained_only=True),
+)  # fmt: skip
+SETS = {icon_set.name: icon_set for icon_set in ICON_SETS}
 FAMILY = {icon_set.name: icon_set.family for icon_set in ICON_SETS}
+
+ICON_VARIANTS = ("", "fill", "filled", "bold", "duotone", "solid", "variant", "outline")
+ICON_NAMES: dict[str, tuple[str, ...]] = {
+    "dog": ("dog", "sitting-dog", "jumping-dog"),
+    "bear": ("bear-head", "bear-face"),
+    "crocodile": ("croc-jaws", "crocodile"),
+    "knife": ("knife", "knife-military", "kitchen-knives", "butcher-knife"),
+    "loaf of bread": ("bread", "baguette", "bread-slice"),
+    "cake": ("cake", "birthday-cake", "cake-slice", "stairs-cake"),
+    "apple": ("apple", "food-apple", "shiny-apple"),
+    "mushroom": ("mushroom", "mushroom-gills", "super-mushroom"),
+    "egg": ("egg", "egg-easter", "big-egg"),
+    "glass of milk": ("milk", "milk-carton"),
+    "beer": ("beer", "beer-stein", "glass-mug"),
+    "axe": ("axe", "wood-axe", "battered-axe", "fire-axe"),
+    "log": ("log", "wood-pile"),
+    "plug": ("plug", "power-plug", "plug-connected"),
+    "candle": ("candle", "candle-light"),
+    "gift": ("gift", "present"),
+    "car": ("car", "car-side", "city-car"),
+    "motorcycle": ("motorcycle", "motorbike"),
+    "boat": ("sailboat", "sail-boat", "sailing"),
+    "phone": ("cellphone", "device-mobile", "smartphone", "phone-portrait"),
+    "camera": ("camera", "photo-camera"),
+    "credit card": ("credit-card", "bank-card"),
+    "letter": ("envelope", "envelope-simple", "email", "mail"),
+    "lock": ("lock", "padlock", "lock-simple"),
+    "painting": ("image-frame", "picture-frame"),
+    "vase": ("amphora", "vase", "painted-pottery"),
+    "palette": ("palette", "paint-palette"),
+    "guitar": ("guitar", "guitar-acoustic", "guitar-electric"),
+    "ball": ("soccer", "soccer-ball", "ball-football"),
+    "teddy bear": ("teddy-bear",),
+    "tulip": ("tulip", "flower-tulip"),
+    "window": ("window-closed-variant", "window-open-variant", "window"),
+    "bathtub": ("bathtub", "bath"),
+    "bow and arrow": ("bow-arrow", "high-shot", "pocket-bow"),
+}
+"""What sets of plain icons call a thing; its own name where it is not here."""
 
 
 def fetch(icon_set: IconSet, folder: Path) -> Path:
@@ -87,8 +149,14 @@ def _crop(image: Image.Image) -> Image.Image:
     return image.crop(box) if box else image
 
 
-def _names(thing: Thing) -> Iterator[tuple[str, str]]:
+def _names(thing: Thing, style: str) -> Iterator[tuple[str, str]]:
     """Yields (icon name, variant suffix), skin tones included for people."""
+    if SETS[style].names == "icon":
+        for icon in ICON_NAMES.get(thing.key, (thing.key.replace(" ", "-"),)):
+            for variant in ICON_VARIANTS:
+                name = f"{icon}-{variant}" if variant else icon
+                yield name, f"+{name}"
+        return
     for icon in thing.icons:
         yield icon, ""
         if thing.person:
@@ -105,10 +173,10 @@ def _body(icons: dict[str, Any], name: str) -> tuple[str, dict[str, Any]] | None
     return (entry["body"], entry) if entry else None
 
 
-def _from_iconify(package: Path, thing: Thing) -> dict[str, Image.Image]:
+def _from_iconify(package: Path, thing: Thing, style: str) -> dict[str, Image.Image]:
     icons = json.loads((package / "icons.json").read_text("utf-8"))
     found: dict[str, Image.Image] = {}
-    for name, suffix in _names(thing):
+    for name, suffix in _names(thing, style):
         hit = _body(icons, name)
         if hit is None or suffix in found:
             continue
@@ -125,7 +193,7 @@ def _from_iconify(package: Path, thing: Thing) -> dict[str, Image.Image]:
 
 def _from_lobehub(package: Path, thing: Thing, codepoints: dict[str, str]) -> dict[str, Any]:
     found: dict[str, Image.Image] = {}
-    for name, suffix in _names(thing):
+    for name, suffix in _names(thing, "fluent-3d"):
         code = codepoints.get(name, "")
         for stem in (code, f"{code}-fe0f"):
             path = package / "assets" / f"{stem}.webp"
@@ -155,7 +223,7 @@ def prepare(work_dir: Path) -> Path:
             if style == "fluent-3d":
                 images = _from_lobehub(root, thing, codepoints)
             else:
-                images = _from_iconify(root, thing)
+                images = _from_iconify(root, thing, style)
             for suffix, image in images.items():
                 image.save(folder / f"{style}{suffix}.png")
         logger.info("%s: %d cut-outs", thing.key, len(list(folder.glob("*.png"))))

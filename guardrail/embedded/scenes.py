@@ -11,16 +11,23 @@ import random
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageEnhance
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from guardrail.embedded.pictures import FAMILY, UNSEEN_STYLE
+from guardrail.embedded.pictures import FAMILY, SETS, UNSEEN_STYLE
 from guardrail.embedded.places import EDGE_PLACES, draw_place
 from guardrail.embedded.things import PLACES, THINGS
 
 PICTURE_PX = 224
+TINTED = 0.3
+"""Share of the training cut-outs that come from sets of one colour."""
 Cutouts = dict[str, dict[str, Image.Image]]
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom as fractions of the picture's sides."""
 
-EXCLUDED = {("bird", "fxemoji"), ("window", "fxemoji"), ("motorcycle", "emojione")}
+EXCLUDED = {
+    ("bird", "fxemoji"), ("window", "fxemoji"), ("motorcycle", "emojione"), ("apple", "icon-park"),
+    ("log", "icon-park"), ("trumpet", "icon-park"), ("apple", "mdi+apple"),
+}  # fmt: skip
 """Drawings that show something else."""
 
 
@@ -90,7 +97,8 @@ def heldout_family(key: str, styles: set[str]) -> str:
 
     A different one for different things; at least two other families remain.
     """
-    families = sorted({FAMILY[s.split("+")[0]] for s in styles} - {UNSEEN_STYLE})
+    sets = {SETS[s.split("+")[0]] for s in styles}
+    families = sorted({s.family for s in sets if not s.trained_only} - {UNSEEN_STYLE})
     can: list[str] = [f for f in ("noto", "noto-v1", "twemoji", "emojione") if f in families]
     if len(families) >= 5:
         can.append("fluent")
@@ -107,13 +115,78 @@ def styles_for(key: str, cutouts: Cutouts, split: str) -> list[str]:
     """
     if split == "real":
         return sorted(cutouts[key])
-    styles = {s for s in cutouts[key] if (key, s.split("+")[0]) not in EXCLUDED}
+    styles = {s for s in cutouts[key] if not {(key, s), (key, s.split("+")[0])} & EXCLUDED}
     unseen = {s for s in styles if s.split("+")[0] == UNSEEN_STYLE}
     if split == "unseen-style":
         return sorted(unseen) or sorted(styles)
     held = heldout_family(key, styles)
     of_held = {s for s in styles if FAMILY[s.split("+")[0]] == held}
-    return sorted(of_held if split == "heldout" else styles - of_held - unseen)
+    if split == "heldout":
+        return sorted(s for s in of_held if not SETS[s.split("+")[0]].trained_only)
+    return sorted(styles - of_held - unseen)
+
+
+def _cutout(key: str, cutouts: Cutouts, split: str, rng: random.Random) -> Image.Image:
+    """Draws one of a thing's cut-outs; for training, styles alike and often changed."""
+    styles = styles_for(key, cutouts, split)
+    if split != "train":
+        return cutouts[key][rng.choice(styles)]
+    # First the set, then the drawing: a set with many variants of a thing is only one set.
+    sets = sorted({s.split("+")[0] for s in styles})
+    tinted = [s for s in sets if SETS[s].tinted]
+    plain = [s for s in sets if not SETS[s].tinted]
+    style = rng.choice(tinted if tinted and rng.random() < TINTED else plain)
+    image = cutouts[key][rng.choice([s for s in styles if s.split("+")[0] == style])]
+    return _vary(_tint(image, rng) if SETS[style].tinted else image, rng)
+
+
+def _tint(image: Image.Image, rng: random.Random) -> Image.Image:
+    """A drawing of one colour in another, half the time on a filled outline."""
+    dark = rng.random() < 0.6
+    ink = tuple(rng.randint(0, 90) if dark else rng.randint(60, 255) for _ in range(3))
+    alpha = image.getchannel("A")
+    out = Image.new("RGBA", image.size, (*ink, 0))
+    out.putalpha(alpha)
+    if rng.random() < 0.5:
+        return out
+    # Whatever the lines enclose: what a flood from the corner does not reach.
+    framed = Image.new("L", (image.width + 2, image.height + 2), 0)
+    framed.paste(alpha.point(lambda a: 255 if a > 96 else 0), (1, 1))
+    ImageDraw.floodfill(framed, (0, 0), 128)
+    inside = framed.crop((1, 1, image.width + 1, image.height + 1)).point(
+        lambda a: 0 if a == 128 else 255
+    )
+    fill = Image.new("RGBA", image.size, (*(rng.randint(70, 255) for _ in range(3)), 0))
+    fill.putalpha(inside)
+    fill.alpha_composite(out)
+    return fill
+
+
+def _vary(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Now and then shears, squeezes, blurs or recolours a drawing, its outline kept."""
+    if rng.random() < 0.4:
+        x, y = rng.uniform(-0.2, 0.2), rng.uniform(-0.12, 0.12)
+        w, h = image.size
+        image = image.transform(
+            (round(w * (1 + abs(x))), round(h * (1 + abs(y)))),
+            Image.Transform.AFFINE,
+            (1, x, -max(x, 0) * h, y, 1, -max(y, 0) * w),
+            Image.Resampling.BILINEAR,
+        )
+    if rng.random() < 0.35:
+        alpha = image.getchannel("A")
+        hue, saturation, value = image.convert("RGB").convert("HSV").split()
+        turn = rng.choice((rng.randint(-12, 12), rng.randint(-12, 12), rng.randint(0, 255)))
+        hue = hue.point(lambda h: (h + turn) % 256)
+        image = Image.merge("HSV", (hue, saturation, value)).convert("RGB")
+        image.putalpha(alpha)
+    if rng.random() < 0.15:
+        alpha = image.getchannel("A")
+        image = ImageOps.posterize(image.convert("RGB"), rng.randint(2, 4))
+        image.putalpha(alpha)
+    if rng.random() < 0.12:
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 3.0)))
+    return image
 
 
 def _jitter(image: Image.Image, side: float, rng: random.Random, turn: float) -> Image.Image:
@@ -177,6 +250,13 @@ def compose(
     Returns:
         An RGB picture of size x size.
     """
+    return compose_with_boxes(scene, seed=seed, cutouts=cutouts, split=split, size=size)[0]
+
+
+def compose_with_boxes(
+    scene: Scene, *, seed: str, cutouts: Cutouts, split: str, size: int = PICTURE_PX
+) -> tuple[Image.Image, dict[str, Box]]:
+    """As `compose`, with where each thing is."""
     rng = random.Random(f"{split}/{seed}")
     ground = "train" if split == "train" else "heldout"
     canvas = draw_place(scene.place, f"{ground}/{seed}", size).convert("RGBA")
@@ -193,14 +273,17 @@ def compose(
     widths = [1.45 if len(group) == 2 else 1.0 for group in groups]
     unit, at = (right - left) / max(sum(widths), 2.0 if len(groups) < 2 else 0.0), left
     at += (right - left - unit * sum(widths)) * rng.random()
+    boxes: dict[str, Box] = {}
     for group, share in zip(groups, widths, strict=True):
         centre = at + unit * share / 2 + rng.uniform(-0.06, 0.06) * unit
         at += unit * share
-        _place_group(canvas, group, centre, unit, scene.place, rng, cutouts, split)
+        placed = _place_group(canvas, group, centre, unit, scene.place, rng, cutouts, split)
+        boxes.update(zip(group, placed, strict=True))
     picture = canvas.convert("RGB")
     if mirrored:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return ImageEnhance.Brightness(picture).enhance(rng.uniform(0.9, 1.08))
+        boxes = {key: (1 - x1, y0, 1 - x0, y1) for key, (x0, y0, x1, y1) in boxes.items()}
+    return ImageEnhance.Brightness(picture).enhance(rng.uniform(0.9, 1.08)), boxes
 
 
 def _place_group(
@@ -212,32 +295,41 @@ def _place_group(
     rng: random.Random,
     cutouts: Cutouts,
     split: str,
-) -> None:
-    """Pastes one thing, or a person and what they hold, onto `canvas` (changed in place)."""
+) -> list[Box]:
+    """Pastes one thing, or a person and what they hold, onto `canvas` (changed in place).
+
+    Returns:
+        Where each of the group is.
+    """
     size = canvas.width
     base = rng.uniform(0.56, 0.62) if place in EDGE_PLACES else rng.uniform(0.74, 0.97)
-    head = cutouts[group[0]][rng.choice(styles_for(group[0], cutouts, split))]
+    head = _cutout(group[0], cutouts, split, rng)
     if not THINGS[group[0]].person:
         image = _jitter(head, min(unit * 0.98, rng.uniform(0.3, 0.42)) * size, rng, 14)
-        _paste(canvas, image, centre * size - image.width / 2, base * size - image.height)
-        return
+        at = centre * size - image.width / 2
+        return [_paste(canvas, image, at, base * size - image.height)]
     height = {"baby": 0.42, "girl": 0.5}.get(group[0], 0.6) * rng.uniform(0.9, 1.05) * size
     figure, hand = _figure(head, group[0], height, rng, len(group) == 2)
     x = centre * size - figure.width / 2 - (unit * 0.2 * size if len(group) == 2 else 0)
     x = max(-0.1 * figure.width, x)
     y = base * size - figure.height
-    _paste(canvas, figure, x, y)
+    boxes = [_paste(canvas, figure, x, y)]
     if len(group) == 2:
-        style = rng.choice(styles_for(group[1], cutouts, split))
-        item = _jitter(cutouts[group[1]][style], rng.uniform(0.25, 0.31) * size, rng, 14)
-        _paste(canvas, item, x + hand[0] - item.width * 0.25, y + hand[1] - item.height * 0.6)
+        item = _jitter(
+            _cutout(group[1], cutouts, split, rng), rng.uniform(0.25, 0.31) * size, rng, 14
+        )
+        left, top = x + hand[0] - item.width * 0.25, y + hand[1] - item.height * 0.6
+        boxes.append(_paste(canvas, item, left, top))
+    return boxes
 
 
-def _paste(canvas: Image.Image, image: Image.Image, x: float, y: float) -> None:
+def _paste(canvas: Image.Image, image: Image.Image, x: float, y: float) -> Box:
     """Pastes with the picture's edges respected, so that nothing is cut off by much."""
     x = min(max(x, -0.06 * image.width), canvas.width - 0.94 * image.width)
     y = min(max(y, 0.0), canvas.height - 0.96 * image.height)
     canvas.paste(image, (round(x), round(y)), image)
+    width, height = canvas.size
+    return x / width, y / height, (x + image.width) / width, (y + image.height) / height
 
 
 def random_scene(rng: random.Random) -> Scene:

@@ -6,7 +6,7 @@ That makes training resumable without storing any data: a killed run goes on at 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,25 @@ import numpy as np
 import numpy.typing as npt
 
 from guardrail.embedded.dialogues import scene_tree
-from guardrail.embedded.packing import Packed, Sample, collate, pack
+from guardrail.embedded.packing import Packed, Sample, Shown, collate, collate_pictures, pack
 from guardrail.embedded.pictures import load_cutouts
-from guardrail.embedded.scenes import Cutouts, Scene, compose, random_scene
+from guardrail.embedded.scenes import (
+    Box,
+    Cutouts,
+    Scene,
+    compose_with_boxes,
+    make_scene,
+    random_scene,
+)
 from guardrail.embedded.things import PLACES, THINGS
 from guardrail.embedded.world import Activity, activities, build_scene
 
-TEXT_ONLY, BLANK, HEAVY_NOISE, MILD_NOISE = 0.06, 0.03, 0.04, 0.1
+TEXT_ONLY, BLANK, HEAVY_NOISE = 0.06, 0.03, 0.04
+NOISE_STD = (0.4, 1.5)
 RANDOM_SCENE = 0.2
 RECOLOURED = 0.4
-MAX_TOKENS = 272
+MAX_TOKENS = 304
+GRID = 7
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -79,10 +88,55 @@ def draw_scene(rng: random.Random, *, heldout: bool) -> tuple[Scene, Activity]:
     raise RuntimeError(f"no {heldout=} scene found")
 
 
-def contents(scene: Scene | None) -> npt.NDArray[np.float32]:
-    """What a picture shows, as 0 and 1: things first, then places."""
-    shown = {*scene.things, scene.place} if scene else set()
-    return np.array([key in shown for key in (*THINGS, *PLACES)], np.float32)
+def shown(pixels: Pixels, scene: Scene | None, boxes: dict[str, Box]) -> Shown:
+    """A picture with its labels; a scene of None for one in which nothing is clear.
+
+    A patch shows a thing whose box covers 40% of it, and its label is -1 if it is only touched.
+    """
+    keys = {*scene.things, scene.place} if scene else set()
+    contents = np.array([key in keys for key in (*THINGS, *PLACES)], np.float32)
+    patches = np.zeros((GRID, GRID, len(THINGS)), np.int8)
+    names = list(THINGS)
+    edges = np.arange(GRID + 1) / GRID
+    for key, (x0, y0, x1, y1) in boxes.items() if scene else ():
+        across = np.clip(np.minimum(edges[1:], x1) - np.maximum(edges[:-1], x0), 0, None) * GRID
+        down = np.clip(np.minimum(edges[1:], y1) - np.maximum(edges[:-1], y0), 0, None) * GRID
+        cover = down[:, None] * across[None, :]
+        label = np.where(cover >= 0.4, 1, np.where(cover > 0.02, -1, 0))
+        patches[..., names.index(key)] = label
+    return Shown(pixels, contents, patches.reshape(GRID * GRID, -1))
+
+
+def _any_scene(rng: random.Random) -> Scene:
+    """A scene of the training split: one that an activity is about, or one to four things."""
+    if rng.random() < 0.4:
+        return draw_scene(rng, heldout=False)[0]
+    while True:
+        things = rng.sample(sorted(THINGS), rng.choice((1, 2, 3, 3, 4)))
+        scene = make_scene(rng.choice(sorted(PLACES)), things, rng)
+        if not is_heldout(scene):
+            return scene
+
+
+def picture_sample(index: int, seed: int, cutouts: Cutouts) -> Shown:
+    """Picture `index` of the stream that the tower learns from."""
+    rng = random.Random(f"picture/{seed}/{index}")
+    scene = _any_scene(rng)
+    kind = rng.random()
+    if kind < BLANK:
+        return shown(blank(rng), None, {})
+    pixels, boxes = _draw(scene, f"picture/{seed}/{index}", cutouts, rng)
+    if kind < BLANK + HEAVY_NOISE:
+        return shown(add_noise(pixels, rng.uniform(*NOISE_STD), rng), None, {})
+    return shown(pixels, scene, boxes)
+
+
+def _draw(
+    scene: Scene, seed: str, cutouts: Cutouts, rng: random.Random
+) -> tuple[Pixels, dict[str, Box]]:
+    picture, boxes = compose_with_boxes(scene, seed=seed, cutouts=cutouts, split="train")
+    pixels = np.asarray(picture)
+    return (recolour(pixels, rng) if rng.random() < RECOLOURED else pixels), boxes
 
 
 def sample(index: int, seed: int, cutouts: Cutouts, tokenizer: Any) -> Sample:
@@ -99,37 +153,35 @@ def sample(index: int, seed: int, cutouts: Cutouts, tokenizer: Any) -> Sample:
     if kind < TEXT_ONLY:
         return Sample(packed(None, picture=False))
     if kind < TEXT_ONLY + BLANK:
-        return Sample(packed(None), blank(rng), contents(None))
-    picture = np.asarray(compose(scene, seed=f"{seed}/{index}", cutouts=cutouts, split="train"))
-    if rng.random() < RECOLOURED:
-        picture = recolour(picture, rng)
+        return Sample(packed(None), shown(blank(rng), None, {}))
+    pixels, boxes = _draw(scene, f"{seed}/{index}", cutouts, rng)
     if kind < TEXT_ONLY + BLANK + HEAVY_NOISE:
-        noisy = add_noise(picture, rng.uniform(0.5, 1.5), rng)
-        return Sample(packed(None), noisy, contents(None))
-    if kind < TEXT_ONLY + BLANK + HEAVY_NOISE + MILD_NOISE:
-        picture = add_noise(picture, rng.uniform(0.01, 0.16), rng)
-    return Sample(packed(scene), picture, contents(scene))
+        noisy = add_noise(pixels, rng.uniform(*NOISE_STD), rng)
+        return Sample(packed(None), shown(noisy, None, {}))
+    return Sample(packed(scene), shown(pixels, scene, boxes))
 
 
+@dataclass
 class Batches:
-    """Batches `start`, `start + 1`, … of the stream, for `torch.utils.data.DataLoader`."""
+    """Batches of the stream by step, for `torch.utils.data.DataLoader`.
 
-    def __init__(self, work_dir: Path, tokenizer: Any, *, seed: int, batch: int) -> None:
-        self.folder, self.tokenizer = work_dir / "cutouts", tokenizer
-        self.seed, self.batch = seed, batch
-        self.cutouts: Cutouts = {}
+    Attributes:
+        folder: The cut-outs.
+        seed: Of the stream.
+        batch: Samples of a batch.
+        tokenizer: A `tokenizers.Tokenizer`; None for pictures without dialogue.
+    """
+
+    folder: Path
+    seed: int
+    batch: int
+    tokenizer: Any = None
+    cutouts: Cutouts = field(default_factory=dict)
 
     def __getitem__(self, step: int) -> dict[str, Any]:
-        """The batch of a step, as `packing.collate` gives it."""
+        """The batch of a step, as `packing` collates it."""
         self.cutouts = self.cutouts or load_cutouts(self.folder)
-        first = step * self.batch
-        items = [
-            sample(i, self.seed, self.cutouts, self.tokenizer)
-            for i in range(first, first + self.batch)
-        ]
-        return collate(items)
-
-    def iterate(self, start: int, stop: int) -> Iterator[dict[str, Any]]:
-        """Batches in order, in this process."""
-        for step in range(start, stop):
-            yield self[step]
+        numbers = range(step * self.batch, (step + 1) * self.batch)
+        if self.tokenizer is None:
+            return collate_pictures([picture_sample(i, self.seed, self.cutouts) for i in numbers])
+        return collate([sample(i, self.seed, self.cutouts, self.tokenizer) for i in numbers])

@@ -1,8 +1,9 @@
 """Makes the embedded model from nothing: `python -m guardrail.embedded.train --work-dir DIR`.
 
-Stages, in order: pictures, tokenizer, train, heldout, examples, export, evaluate. The slow ones
-leave a file by which they are skipped next time; `train` also resumes within itself. Needs the
-`train` extra and npm.
+Stages, in order: pictures, tokenizer, see, talk, heldout, examples, export, evaluate. `see`
+teaches the tower what patches show, `talk` the decoder to speak about them. The slow ones leave
+a file by which they are skipped next time; `see` and `talk` also resume within themselves. Needs
+the `train` extra and npm.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ from guardrail.embedded.scenes import Scene, compose
 from guardrail.embedded.stream import Batches
 from guardrail.embedded.things import PLACES, THINGS
 from guardrail.embedded.tokenizer import train_tokenizer
-from guardrail.embedded.training import Schedule, train
+from guardrail.embedded.training import Schedule, make_probe, see_loss, talk_loss, train
 
 logger = logging.getLogger("guardrail.embedded.train")
 
-STAGES = ("pictures", "tokenizer", "train", "heldout", "examples", "export", "evaluate")
+STAGES = ("pictures", "tokenizer", "see", "talk", "heldout", "examples", "export", "evaluate")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Settings:
     checkpoint: Path
     heldout: Path
     seed: int
-    steps: int
+    see_steps: int
+    talk_steps: int
     batch: int
     hidden: int
     layers: int
@@ -84,14 +86,28 @@ def run_tokenizer(settings: Settings) -> None:
         train_tokenizer(settings.seed).save_pretrained(settings.work_dir / "tokenizer")
 
 
-def run_train(settings: Settings) -> None:
-    """Trains, or goes on training, the model."""
-    tokenizer = _tokenizer(settings)
-    batches = Batches(
-        settings.work_dir, tokenizer.backend_tokenizer, seed=settings.seed, batch=settings.batch
+def run_see(settings: Settings) -> None:
+    """Teaches the tower and the projector to see, or goes on doing so."""
+    model = _fresh_model(settings)
+    batches = Batches(settings.work_dir / "cutouts", settings.seed, settings.batch)
+    schedule = Schedule(steps=settings.see_steps, tower_lr=4e-4)
+    path = settings.work_dir / "see.pt"
+    train(
+        model, make_probe(model).to(settings.device), see_loss, batches, schedule, path, bf16=True
     )
-    path = settings.work_dir / "state.pt"
-    train(_fresh_model(settings), batches, Schedule(steps=settings.steps), path, bf16=True)
+
+
+def run_talk(settings: Settings) -> None:
+    """Teaches the decoder to speak about what the tower sees, or goes on doing so."""
+    seen = torch.load(settings.work_dir / "see.pt", map_location="cpu", weights_only=True)
+    model = _fresh_model(settings)
+    model.load_state_dict(seen["average"])
+    probe = make_probe(model).to(settings.device)
+    probe.load_state_dict(seen["probe"])
+    tokenizer = _tokenizer(settings).backend_tokenizer
+    batches = Batches(settings.work_dir / "cutouts", settings.seed, settings.batch, tokenizer)
+    schedule = Schedule(steps=settings.talk_steps, seeing=0.5)
+    train(model, probe, talk_loss, batches, schedule, settings.work_dir / "talk.pt", bf16=True)
 
 
 def run_heldout(settings: Settings) -> None:
@@ -108,7 +124,7 @@ def run_examples(settings: Settings) -> None:
 def run_export(settings: Settings) -> None:
     """Writes the averaged weights as a checkpoint folder."""
     model = _fresh_model(settings)
-    state = torch.load(settings.work_dir / "state.pt", map_location="cpu", weights_only=True)
+    state = torch.load(settings.work_dir / "talk.pt", map_location="cpu", weights_only=True)
     model.load_state_dict(state["average"])
     size = export(model, _tokenizer(settings), settings.checkpoint)
     logger.info("exported step %d, %.1f MB", state["step"], size / 1e6)
@@ -175,10 +191,11 @@ def _parse(argv: list[str] | None) -> tuple[Settings, list[str]]:
     parser.add_argument("--heldout", type=Path, default=HELDOUT, help="folder of the held-out set")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=1050, help="optimiser steps")
+    parser.add_argument("--see-steps", type=int, default=3200, help="optimiser steps of `see`")
+    parser.add_argument("--talk-steps", type=int, default=2400, help="optimiser steps of `talk`")
     parser.add_argument("--batch", type=int, default=16, help="pictures per step")
     parser.add_argument("--hidden", type=int, default=256, help="width of the decoder")
-    parser.add_argument("--layers", type=int, default=4, help="depth of the decoder")
+    parser.add_argument("--layers", type=int, default=5, help="depth of the decoder")
     parser.add_argument("--naming", type=int, default=500, help="pictures of the naming figure")
     parser.add_argument("--real", type=Path, help="folder of real cut-outs, see real_cutouts.py")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -197,7 +214,8 @@ def main(argv: list[str] | None = None) -> None:
     steps = {
         "pictures": run_pictures,
         "tokenizer": run_tokenizer,
-        "train": run_train,
+        "see": run_see,
+        "talk": run_talk,
         "heldout": run_heldout,
         "examples": run_examples,
         "export": run_export,

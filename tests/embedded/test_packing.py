@@ -7,7 +7,7 @@ import torch
 from guardrail.embedded.dialogues import Node
 from guardrail.embedded.evaluate import Asker
 from guardrail.embedded.load import load_embedded
-from guardrail.embedded.packing import IGNORE, Sample, collate, pack
+from guardrail.embedded.packing import IGNORE, Sample, Shown, collate, pack
 from guardrail.embedded.training import Schedule, decode, hidden_states
 
 
@@ -21,7 +21,7 @@ def test_branches_match_separate_prompts(asker: Asker) -> None:
     stem, branches = "How do I cut this?", ["\n\nHarm? Answer yes or no.", " Please", " now"]
     root = "<|im_start|>user\n<image>\n"
     tree = Node(root, children=[Node(stem, children=[Node(branch) for branch in branches])])
-    sample = Sample(pack(tree, asker.backend), picture, np.zeros(0, np.float32))
+    sample = Sample(pack(tree, asker.backend), Shown(picture))
     pixels = (torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255 - 0.5) / 0.5
     with torch.inference_mode():
         packed = asker.model.lm_head(
