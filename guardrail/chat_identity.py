@@ -20,7 +20,8 @@ from guardrail.decision import Mode
 from guardrail.errors import ModelError
 from guardrail.generation import GenerationSettings
 from guardrail.pictures import PictureLimits
-from guardrail.policy import Policy, load_policy
+from guardrail.policy import Policy
+from guardrail.policy.context import Metadata
 
 EMBEDDED = "embedded"
 """The name of the model that ships with the package."""
@@ -64,7 +65,8 @@ class ConfiguredChatModel(BatchingChatModel):
         default_factory=PictureLimits, exclude=True, repr=False
     )
 
-    _resolved: Policy = PrivateAttr()
+    _own: str | Path | Policy | None = PrivateAttr(None)
+    """The policy where it is not the engine's."""
 
     @classmethod
     def from_pretrained(cls, path_or_id: str | Path, **options: Any) -> Self:
@@ -90,12 +92,11 @@ class ConfiguredChatModel(BatchingChatModel):
     def _build(self) -> Self:
         self._settings({}, None)  # a wrong setting must show before any weights are loaded
         if self.engine is None:
-            self._resolved = resolve_policy("baseline" if self.policy is None else self.policy)
-            self.engine = self._build_engine()
+            self.engine = self._build_engine("baseline" if self.policy is None else self.policy)
         else:
-            own = self.engine.policy if self.policy is None else self.policy
-            self._resolved = resolve_policy(own)
             self._check_shared()
+            self._own = self.policy
+            self._policy_for()  # one that does not check must show now
         if self.profile is None:  # LangChain asked before there was an engine
             self.profile = self._resolve_model_profile()
         if not self._is_rebuildable() and self.cache is None:
@@ -114,24 +115,27 @@ class ConfiguredChatModel(BatchingChatModel):
         if self.processor is not None and self.processor is not self.engine.processor:
             raise ModelError("the engine given has a processor of its own: leave processor out")
 
-    def _build_engine(self) -> Any:
+    def _policy_for(self, policy: Any = None, metadata: Metadata | None = None) -> Policy:
+        """The policy in force for a request: its own, this model's, or the engine's."""
+        chosen: Policy = self.engine.policy_for(self._own if policy is None else policy, metadata)
+        return chosen
+
+    def _build_engine(self, policy: str | Path | Policy) -> Any:
         from guardrail.safecode import SafeCoDe
 
         if self.model is None or self.model == EMBEDDED:
             if self.processor is not None or self.load_kwargs:
                 raise ModelError("the embedded model takes no processor and no loading arguments")
             self.model = EMBEDDED
-            return SafeCoDe.embedded(policy=self._resolved, judge=self.judge)
+            return SafeCoDe.embedded(policy=policy, judge=self.judge)
         if isinstance(self.model, str | Path):
             self.model = str(self.model)
             return SafeCoDe.from_pretrained(
-                self.model, policy=self._resolved, judge=self.judge, **self.load_kwargs
+                self.model, policy=policy, judge=self.judge, **self.load_kwargs
             )
         if self.processor is None:
             raise ModelError("a loaded model needs its processor: give processor=..., too")
-        return SafeCoDe(
-            model=self.model, processor=self.processor, policy=self._resolved, judge=self.judge
-        )
+        return SafeCoDe(model=self.model, processor=self.processor, policy=policy, judge=self.judge)
 
     # --- what LangChain asks about us -------------------------------------------------------
 
@@ -141,7 +145,7 @@ class ConfiguredChatModel(BatchingChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        policy = self._resolved
+        policy = self._policy_for()
         params: dict[str, Any] = {
             "model_name": self.engine.model_name,
             "policy": {"name": policy.name, "version": policy.version, "digest": policy.digest},
@@ -150,6 +154,14 @@ class ConfiguredChatModel(BatchingChatModel):
         given = {name: getattr(self, name) for name in (*_SETTINGS, "stop", "timeout")}
         params.update({name: value for name, value in given.items() if value is not None})
         params.update({name: _plain(value) for name, value in self.model_kwargs.items()})
+        return params
+
+    def _get_invocation_params(
+        self, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        params = super()._get_invocation_params(stop, **kwargs)
+        if isinstance(policy := params.get("policy"), Policy):
+            params["policy"] = {"name": policy.name, "digest": policy.digest}
         return params
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -237,12 +249,8 @@ class ConfiguredChatModel(BatchingChatModel):
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         # A policy's name says nothing of its content: answers given under another content, or
         # before a file was edited, must not come out of a cache.
-        return f"{super()._get_llm_string(stop, **kwargs)}---{self._resolved.digest}"
-
-
-def resolve_policy(policy: str | Path | Policy) -> Policy:
-    """Returns a policy given as itself, by its name or by its path."""
-    return policy if isinstance(policy, Policy) else load_policy(policy)
+        policy = self._policy_for(kwargs.pop("policy", None))
+        return f"{super()._get_llm_string(stop, **kwargs)}---{policy.digest}"
 
 
 def _plain(value: Any) -> Any:

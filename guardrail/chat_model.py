@@ -14,19 +14,24 @@ from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.globals import get_llm_cache
+from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import ensure_config
 
 from guardrail.answer import Delta
 from guardrail.chat_batching import Request, in_executor
-from guardrail.chat_identity import EMBEDDED, ConfiguredChatModel, resolve_policy
+from guardrail.chat_identity import EMBEDDED, ConfiguredChatModel
 from guardrail.errors import GuardrailError
 from guardrail.messages import has_pictures_by_address, to_conversation
 from guardrail.streaming import stream_in_thread, time_limit
 
 __all__ = ["EMBEDDED", "ChatSafeCoDe"]
+
+Run = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None
 
 
 class ChatSafeCoDe(ConfiguredChatModel):
@@ -38,7 +43,9 @@ class ChatSafeCoDe(ConfiguredChatModel):
     Attributes:
         model: A name or path, `"embedded"`, or a loaded model (then `processor` is needed too).
         processor: The processor of a loaded model.
-        policy: A policy's name, its path, or a `Policy`; `baseline` without one.
+        policy: A policy's name, its path (read again when the file changes), or a `Policy`;
+            `baseline` without one. A selection of policies chooses by the run's metadata
+            (`config={"metadata": {"tenant": ...}}`).
         judge: A callable judge, for policies of `judge: {kind: callable}`.
         engine: A `SafeCoDe` to share; several chat models with different policies may.
         load_kwargs: Passed to `from_pretrained` of the model (`dtype`, `device_map`, ...).
@@ -53,14 +60,17 @@ class ChatSafeCoDe(ConfiguredChatModel):
     LangChain's `api_key` and `max_retries` are accepted, mean nothing here, and are not kept.
     """
 
-    def _request(self, messages: list[BaseMessage], stop: Any, call: dict[str, Any]) -> Request:
+    def _request(
+        self, messages: list[BaseMessage], stop: Any, call: dict[str, Any], run: Run
+    ) -> Request:
         call = dict(call)
-        policy, mode = call.pop("policy", None), call.pop("mode", self.mode)
+        policy = self._policy_for(call.pop("policy", None), run.metadata if run else None)
+        mode = call.pop("mode", self.mode)
         settings = self._settings(call, stop)
         return Request(
             conversation=to_conversation(messages, limits=self.picture_limits),
             settings=settings,
-            policy=self._resolved if policy is None else resolve_policy(policy),
+            policy=policy,
             mode=mode,
         )
 
@@ -105,6 +115,51 @@ class ChatSafeCoDe(ConfiguredChatModel):
         )
         return ChatGenerationChunk(message=message)
 
+    # LangChain hands `_stream` no run, so the policy that its metadata choose is settled here.
+
+    def stream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """Streams the answer's chunks; the last one carries the decision.
+
+        Args:
+            input: Messages, or what LangChain makes messages of.
+            config: Its `metadata` chooses in a selection of policies.
+            stop: Strings that end the answer.
+            **kwargs: Settings of this call.
+        """
+        metadata = ensure_config(config).get("metadata")
+        kwargs["policy"] = self._policy_for(kwargs.get("policy"), metadata)
+        yield from super().stream(input, config, stop=stop, **kwargs)
+
+    async def astream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """Streams the answer's chunks without blocking the event loop; see `stream`.
+
+        Args:
+            input: As for `stream`.
+            config: As for `stream`.
+            stop: As for `stream`.
+            **kwargs: As for `stream`.
+        """
+        metadata = ensure_config(config).get("metadata")
+        kwargs["policy"] = await asyncio.to_thread(self._policy_for, kwargs.get("policy"), metadata)
+        answer: Any = super().astream(input, config, stop=stop, **kwargs)
+        async with aclosing(answer) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
     def _stream(
         self,
         messages: list[BaseMessage],
@@ -114,7 +169,9 @@ class ChatSafeCoDe(ConfiguredChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         if (seat := self._seat()) is not None:
             seat.leave()  # a streamed answer keeps nobody waiting
-        yield from self._chunks(self._request(messages, stop, kwargs), threading.Event())
+        yield from self._chunks(
+            self._request(messages, stop, kwargs, run_manager), threading.Event()
+        )
 
     def _generate(
         self,
@@ -123,7 +180,7 @@ class ChatSafeCoDe(ConfiguredChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        request = self._request(messages, stop, kwargs)
+        request = self._request(messages, stop, kwargs, run_manager)
         if (together := self._ask_together(request)) is not None:
             return generate_from_stream(iter([self._last_chunk(together.result(), "")]))
         return generate_from_stream(self._chunks(request, threading.Event()))
@@ -137,7 +194,7 @@ class ChatSafeCoDe(ConfiguredChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         if (seat := self._seat()) is not None:
             seat.leave(flush_in=in_executor)  # a streamed answer keeps nobody waiting
-        async with aclosing(self._chunks_in_thread(messages, stop, kwargs)) as chunks:
+        async with aclosing(self._chunks_in_thread(messages, stop, kwargs, run_manager)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -149,22 +206,23 @@ class ChatSafeCoDe(ConfiguredChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         if self._seat() is not None:
-            request = await asyncio.to_thread(self._request, messages, stop, kwargs)
+            request = await asyncio.to_thread(self._request, messages, stop, kwargs, run_manager)
             answer = await self._aask_together(request)
             return generate_from_stream(iter([self._last_chunk(answer, "")]))
-        async with aclosing(self._chunks_in_thread(messages, stop, kwargs)) as chunks:
+        async with aclosing(self._chunks_in_thread(messages, stop, kwargs, run_manager)) as chunks:
             return generate_from_stream(iter([chunk async for chunk in chunks]))
 
     def _chunks_in_thread(
-        self, messages: list[BaseMessage], stop: Any, call: dict[str, Any]
+        self, messages: list[BaseMessage], stop: Any, call: dict[str, Any], run: Run
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
         def start(cancel: threading.Event) -> Iterator[ChatGenerationChunk]:
-            return self._chunks(self._request(messages, stop, call), cancel)
+            return self._chunks(self._request(messages, stop, call, run), cancel)
 
         return stream_in_thread(start)
 
     # A picture that is named by its path or address may have changed since an answer was cached
-    # under that name: such requests never come out of a cache.
+    # under that name: such requests never come out of a cache. The policy is settled before the
+    # look-up, since a selection chooses it by metadata of which the cache knows nothing.
 
     def _generate_with_cache(
         self,
@@ -173,6 +231,9 @@ class ChatSafeCoDe(ConfiguredChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        kwargs["policy"] = self._policy_for(
+            kwargs.get("policy"), run_manager.metadata if run_manager else None
+        )
         return super(ChatSafeCoDe, self._cacheable(messages))._generate_with_cache(
             messages, stop, run_manager, **kwargs
         )
@@ -184,6 +245,8 @@ class ChatSafeCoDe(ConfiguredChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        metadata = run_manager.metadata if run_manager else None
+        kwargs["policy"] = await asyncio.to_thread(self._policy_for, kwargs.get("policy"), metadata)
         return await super(ChatSafeCoDe, self._cacheable(messages))._agenerate_with_cache(
             messages, stop, run_manager, **kwargs
         )

@@ -24,7 +24,8 @@ from guardrail.judges import ChatJudge, make_judge
 from guardrail.loading import check_family, load_model
 from guardrail.observer import Observer
 from guardrail.pipeline import Pipeline
-from guardrail.policy import Policy, load_policy
+from guardrail.policy import Policy
+from guardrail.policy.context import Metadata
 from guardrail.policy.schema import Judge as JudgeSettings
 from guardrail.policy.sources import PolicySource, policy_source
 from guardrail.tracing import Tracing
@@ -70,7 +71,7 @@ class SafeCoDe:
         name: str | None = None,
     ) -> None:
         self._source = policy_source(policy)
-        self._source.current()  # a policy that does not check must show now
+        self._sources: dict[str, PolicySource] = {}
         check_family(model.config)
         self.model = model
         self.processor = processor
@@ -95,7 +96,7 @@ class SafeCoDe:
         cls,
         path_or_id: str | Path,
         *,
-        policy: str | Path | Policy = "baseline",
+        policy: str | Path | Policy | PolicySource = "baseline",
         judge: Judge | None = None,
         **load_arguments: Any,
     ) -> SafeCoDe:
@@ -114,14 +115,17 @@ class SafeCoDe:
 
     @classmethod
     def embedded(
-        cls, *, policy: str | Path | Policy = "baseline", judge: Judge | None = None
+        cls,
+        *,
+        policy: str | Path | Policy | PolicySource = "baseline",
+        judge: Judge | None = None,
     ) -> SafeCoDe:
         """Loads the small model that ships with the package; needs no network."""
         from guardrail.embedded.load import load_embedded
 
-        resolved = load_policy(policy)
+        source = policy_source(policy)
         model, processor = load_embedded()
-        return cls(model=model, processor=processor, policy=resolved, judge=judge, name="embedded")
+        return cls(model=model, processor=processor, policy=source, judge=judge, name="embedded")
 
     def ask(self, text: str, pictures: Sequence[Picture] = (), **settings: Any) -> Answer:
         """Answers one question about any number of pictures.
@@ -139,6 +143,7 @@ class SafeCoDe:
         settings: GenerationSettings = _DEFAULTS,
         *,
         policy: str | Path | Policy | None = None,
+        metadata: Metadata | None = None,
         mode: Mode | None = None,
         cancel: threading.Event | None = None,
     ) -> Answer:
@@ -148,7 +153,9 @@ class SafeCoDe:
             Escalation: The policy wants a human to decide.
             GuardrailError: The request cannot be served.
         """
-        *_, last = self.stream(conversation, settings, policy=policy, mode=mode, cancel=cancel)
+        *_, last = self.stream(
+            conversation, settings, policy=policy, metadata=metadata, mode=mode, cancel=cancel
+        )
         assert isinstance(last, Answer)
         return last
 
@@ -158,6 +165,7 @@ class SafeCoDe:
         settings: GenerationSettings = _DEFAULTS,
         *,
         policy: str | Path | Policy | None = None,
+        metadata: Metadata | None = None,
         mode: Mode | None = None,
         cancel: threading.Event | None = None,
     ) -> Iterator[Delta | Answer]:
@@ -166,11 +174,14 @@ class SafeCoDe:
         Args:
             conversation: What was said so far, pictures included.
             settings: How to decode.
-            policy: Another policy for this request.
+            policy: Another policy for this request; one given by path is watched, too.
+            metadata: What a policy selection looks at: `tenant`, `route`, `group`, `language`, ….
             mode: `enforce`, `shadow` or `off` for this request, instead of the policy's.
             cancel: Once set, decoding stops at the next token. Closing the iterator does so too.
         """
-        run = self._pipeline(policy, mode).run([conversation], settings, cancel=cancel)
+        run = self._pipeline(self.policy_for(policy, metadata), mode).run(
+            [conversation], settings, cancel=cancel
+        )
         with closing(run):
             for _, event in run:
                 if isinstance(event, Exception):
@@ -183,6 +194,7 @@ class SafeCoDe:
         settings: GenerationSettings = _DEFAULTS,
         *,
         policy: str | Path | Policy | None = None,
+        metadata: Metadata | None = None,
         mode: Mode | None = None,
         cancel: threading.Event | None = None,
         return_exceptions: bool = False,
@@ -193,6 +205,7 @@ class SafeCoDe:
             conversations: Any number; answers come back in their order.
             settings: The same for all.
             policy: As for `stream`.
+            metadata: As for `stream`; the same for all.
             mode: As for `stream`.
             cancel: As for `stream`.
             return_exceptions: Put an `Escalation` in its row's place instead of raising it.
@@ -203,7 +216,7 @@ class SafeCoDe:
         if not conversations:
             return []
         results: list[Any] = [None] * len(conversations)
-        pipeline = self._pipeline(policy, mode)
+        pipeline = self._pipeline(self.policy_for(policy, metadata), mode)
         for group in self.adapter.batch_groups(conversations):
             run = pipeline.run([conversations[at] for at in group], settings, cancel=cancel)
             with closing(run):
@@ -217,12 +230,36 @@ class SafeCoDe:
 
     @property
     def policy(self) -> Policy:
-        """The policy that the next request will have.
+        """The policy that the next request without metadata will have.
 
         One given by path is read again when its file has changed; a change that does not check is
         logged and not taken. Requests keep the policy they began with.
         """
         return self._source.current()
+
+    def policy_for(
+        self, policy: str | Path | Policy | None = None, metadata: Metadata | None = None
+    ) -> Policy:
+        """Returns the policy that a request will have.
+
+        Args:
+            policy: The request's own; the engine's without one.
+            metadata: What a selection of policies chooses by.
+
+        Raises:
+            PolicyError: The request's own policy is not usable.
+        """
+        if isinstance(policy, Policy):
+            return policy
+        source = self._source if policy is None else self._watched(policy)
+        return source.current(metadata)
+
+    def _watched(self, reference: str | Path) -> PolicySource:
+        place = str(Path(reference).absolute())  # the same relative path may come to mean another
+        with self._lock:
+            if place not in self._sources:
+                self._sources[place] = policy_source(reference)
+            return self._sources[place]
 
     def refusal_index(self, phrases: tuple[str, ...]) -> RefusalIndex:
         """Returns the phrases compiled for this tokenizer; compiled once, then remembered."""
@@ -256,11 +293,10 @@ class SafeCoDe:
         """
         return Labels(tuple(self.encoder.label_ids(YES)), tuple(self.encoder.label_ids(NO)))
 
-    def _pipeline(self, policy: str | Path | Policy | None, mode: Mode | None) -> Pipeline:
-        chosen = self.policy if policy is None else load_policy(policy)
+    def _pipeline(self, policy: Policy, mode: Mode | None) -> Pipeline:
         if mode not in (None, "enforce", "shadow", "off"):
             raise SettingsError(f"mode is {mode!r}, expected 'enforce', 'shadow' or 'off'")
-        return Pipeline(self, chosen, mode or chosen.mode, observer=self._observer_for(chosen))
+        return Pipeline(self, policy, mode or policy.mode, observer=self._observer_for(policy))
 
     def _observer_for(self, policy: Policy) -> Observer | None:
         if self.observer is not None:

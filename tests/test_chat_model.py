@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import os
 import re
 import threading
 import time
@@ -23,7 +24,7 @@ from pydantic import ValidationError
 
 from guardrail import ChatSafeCoDe, Decision, Policy, SafeCoDe, load_policy
 from guardrail.answer import Answer, Delta, Usage
-from guardrail.conversation import Conversation
+from guardrail.conversation import Conversation, question
 from guardrail.decision import Outcome, PolicyRef, VerdictRecord
 from guardrail.engine.judge import JudgeRequest
 from guardrail.errors import (
@@ -35,6 +36,7 @@ from guardrail.errors import (
     SettingsError,
 )
 from guardrail.generation import GenerationSettings
+from guardrail.policy.sources import PolicyFile
 from tests.families import build, picture, save
 
 FAMILIES = ("llava", "qwen2_5_vl", "idefics3")
@@ -92,6 +94,9 @@ class ScriptedEngine:
         self.seen: list[tuple[GenerationSettings, str, Any]] = []
         self.closed = threading.Event()
         self.threads: set[int] = set()
+
+    def policy_for(self, policy: Any = None, metadata: Any = None) -> Policy:
+        return load_policy(policy or self.policy)
 
     def _answer(self, text: str) -> Answer:
         reference = PolicyRef(name="baseline", version=1, digest="0" * 64)
@@ -532,6 +537,63 @@ def test_one_engine_serves_several_policies(tmp_path: Path) -> None:
     assert kids.engine is paper.engine
 
 
+def test_a_changed_policy_file_is_in_force_for_the_next_request(tmp_path: Path) -> None:
+    path = write_policy(tmp_path, "before")
+    source = PolicyFile(path, interval_s=0)
+    model, processor = build("llava")
+    chats = [
+        ChatSafeCoDe(engine=SafeCoDe(model=model, processor=processor, policy=source)),
+        ChatSafeCoDe(model=model, processor=processor, policy=path),
+    ]
+
+    def names() -> list[str]:
+        answers = [chat.invoke(ask("hello"), max_tokens=2) for chat in chats]
+        return [str(a.response_metadata["guardrail"]["policy"]["name"]) for a in answers]
+
+    assert names() == ["before", "before"]
+    strings = [chat._get_llm_string() for chat in chats]
+    path.write_text(path.read_text().replace("before", "after"))
+    os.utime(path, (time.time() - 60, time.time() - 60))
+    time.sleep(1.1)  # a watched path is looked at once a second
+    assert names() == ["after", "after"]
+    assert all(old != chat._get_llm_string() for old, chat in zip(strings, chats, strict=True))
+    path.write_text("no: policy\n")
+    os.utime(path, (time.time() - 50, time.time() - 50))
+    time.sleep(1.1)
+    assert names() == ["after", "after"]
+
+
+async def test_a_selection_chooses_by_the_runs_metadata(tmp_path: Path) -> None:
+    for name in ("kids", "others"):
+        write_policy(tmp_path, name)
+    selection = tmp_path / "selection.yaml"
+    selection.write_text(
+        "version: 1\nname: acme\nselect:\n"
+        "  - when: {tenant: kids-app}\n    policy: ./kids.yaml\n"
+        "  - policy: ./others.yaml\n"
+    )
+    cache = InMemoryCache()
+    model, processor = build("llava")
+    chat = ChatSafeCoDe(model=model, processor=processor, policy=selection, max_tokens=2)
+    cached = ChatSafeCoDe(engine=chat.engine, cache=cache, max_tokens=2)
+    kids: Any = {"metadata": {"tenant": "kids-app"}}
+
+    def name(answer: Any) -> str:
+        return str(answer.response_metadata["guardrail"]["policy"]["name"])
+
+    for each in (chat, cached, cached):  # the third time out of the cache
+        assert name(each.invoke(ask("hello"), kids)) == "kids"
+        assert name(each.invoke(ask("hello"))) == "others"
+        assert name(await each.ainvoke(ask("hello"), kids)) == "kids"
+        assert name([*each.stream(ask("hello"), kids)][-1]) == "kids"
+        chunks = [chunk async for chunk in each.astream(ask("hello"), kids)]
+        assert name(chunks[-1]) == "kids"
+        both = each.batch([ask("hello"), ask("hello")], [kids, {}])
+        assert [name(answer) for answer in both] == ["kids", "others"]
+    answer = chat.engine.answer(question("hello"), metadata={"tenant": "kids-app"})
+    assert answer.decision.policy.name == "kids"
+
+
 async def test_policy_is_a_configurable_field(tmp_path: Path) -> None:
     kids = str(write_policy(tmp_path, "kids"))
     chat = ChatSafeCoDe(engine=engine(), max_tokens=4)
@@ -733,7 +795,7 @@ def test_from_pretrained_sorts_its_options(monkeypatch: pytest.MonkeyPatch) -> N
     )
     assert (chat.model, chat.max_tokens) == ("some/model", 3)
     assert seen["path"] == "some/model"
-    assert seen["policy"].name == "paper"
+    assert seen["policy"] == "paper"
     assert (seen["dtype"], seen["device_map"]) == ("bfloat16", "cpu")
     assert "max_new_tokens" not in seen
 
