@@ -21,7 +21,7 @@ from guardrail.policy.suggest import quoted
 
 MAX_BYTES = 512 * 1024
 MAX_DEPTH = 16
-MAX_NODES = 100_000
+MAX_NODES = 50_000
 MAX_ALIASES = 64
 MAX_KEY_LENGTH = 128
 

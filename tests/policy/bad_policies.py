@@ -481,14 +481,14 @@ ABUSE = [
             f"{n}: &{n} [{','.join(['*' + p] * 9)}]\n"
             for p, n in zip("abcdefg", "bcdefgh", strict=True)
         ),
-        "9:8",
-        "more than the 100,000 values",
+        "8:23",
+        "more than the 50,000 values",
     ),
     _after(
         "a quadratic blow-up",
-        f"a: &a [{'x,' * 20000}x]\nb: [*a,*a,*a,*a,*a,*a]\n",
+        f"a: &a [{'x,' * 10000}x]\nb: [*a,*a,*a,*a,*a,*a]\n",
         "5:14",
-        "more than the 100,000 values",
+        "more than the 50,000 values",
     ),
     _after(
         "too many aliases",
@@ -514,7 +514,7 @@ ABUSE = [
         "20:17",
         "deeper than the 16 levels",
     ),
-    _after("too many values", "locked: [" + "a," * 100_001 + "a]\n", "4:199992", "100,000 values"),
+    _after("too many values", "locked: [" + "a," * 50_001 + "a]\n", "4:99992", "50,000 values"),
 ]
 
 ENCODINGS = [

@@ -1,4 +1,7 @@
-"""Every bad policy gives one clear line, exit 2, no traceback, within a second and 200 MB."""
+"""Every bad policy gives one clear line, exit 2, no traceback, within 200 MB.
+
+How long each takes is in `tests.policy.benchmark`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -40,9 +42,7 @@ def test_a_bad_policy_gives_one_clear_line(
 ) -> None:
     write(bad, tmp_path)
     monkeypatch.chdir(tmp_path)
-    started = time.process_time()
     status = main(["policy", "check", "p.yaml"])
-    spent_s = time.process_time() - started
     out, err = capsys.readouterr()
     assert status == 2
     assert out == ""
@@ -51,7 +51,6 @@ def test_a_bad_policy_gives_one_clear_line(
     for word in bad.words:
         assert word in err
     assert len(err) < 1000
-    assert spent_s < 1.0
 
 
 _CHILD = """
