@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -119,7 +119,17 @@ def ask_judge(judge: Judge, request: JudgeRequest, *, timeout_s: float, source: 
         return Verdict.unavailable(f"the judge took longer than {timeout_s:g} s", source=source)
     if isinstance(answer, BaseException):
         return Verdict.unavailable(judge_failure(answer, source=source), source=source)
-    return _as_verdict(answer, request.questions, source)
+    return _asked_only(_as_verdict(answer, request.questions, source), request.questions)
+
+
+def _asked_only(verdict: Verdict, questions: Mapping[str, str]) -> Verdict:
+    """Leaves out categories that nobody asked about: their names are the judge's own words."""
+    asked = {name: p for name, p in verdict.categories.items() if name in questions}
+    if len(asked) == len(verdict.categories):
+        return verdict
+    count = len(verdict.categories) - len(asked)
+    _log.warning("the judge named %d categories that are not in the policy: ignored", count)
+    return replace(verdict, categories=asked)
 
 
 def within_time(verdicts: Sequence[Verdict], *, started: float, timeout_s: float) -> list[Verdict]:
@@ -142,7 +152,8 @@ def _as_verdict(answer: object, questions: Mapping[str, str], source: str) -> Ve
         return answer
     if isinstance(answer, bool) or answer is None or isinstance(answer, (str, bytes)):
         return Verdict.unavailable(
-            f"the judge gave {answer!r}, expected a probability or probabilities by category",
+            f"the judge gave a {type(answer).__name__}, expected a probability or"
+            " probabilities by category",
             source=source,
         )
     try:

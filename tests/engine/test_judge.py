@@ -64,6 +64,14 @@ def test_an_answer_that_is_no_probability_is_unavailable(answer: object) -> None
     assert verdict.p_unsafe is None
 
 
+def test_a_judges_own_words_are_in_no_record(caplog: pytest.LogCaptureFixture) -> None:
+    assert _ask(lambda request: {"a": 0.2, "the secret prompt": 0.9}).categories == {"a": 0.2}
+    given = Verdict(categories={"b": 0.3, "the secret prompt": 0.9}, source="mine")
+    assert _ask(lambda request: given) == Verdict(categories={"b": 0.3}, source="mine")
+    assert "secret" not in str(_ask(lambda request: "the secret prompt").error)
+    assert "secret" not in caplog.text
+
+
 def test_a_judge_that_raises_is_unavailable_and_its_words_are_not_recorded() -> None:
     def judge(request: JudgeRequest) -> float:
         raise RuntimeError("the secret prompt")
