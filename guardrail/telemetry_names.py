@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from guardrail.answer import Usage
+from guardrail.audit.record import RequestDigests
 from guardrail.conversation import Conversation, Picture, Turn
 from guardrail.decision import Decision, StepRecord
 from guardrail.generation import GenerationSettings
@@ -121,6 +122,17 @@ def decision_attributes(decision: Decision) -> dict[str, Any]:
     attributes = _present(attributes)
     mirror = {draft: attributes[ours] for draft, ours in DRAFT_MIRROR.items() if ours in attributes}
     return attributes | mirror
+
+
+def digest_attributes(digests: RequestDigests) -> dict[str, Any]:
+    """Returns keyed digests of what was asked, as the audit log has them."""
+    return _present(
+        {
+            "guardrail.request.question_digest": digests.question,
+            "guardrail.request.conversation_digest": digests.conversation,
+            "guardrail.request.picture_digests": digests.pictures or None,
+        }
+    )
 
 
 def steps_summary(decision: Decision, *, content: bool) -> str:

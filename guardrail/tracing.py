@@ -4,6 +4,8 @@ No SDK is configured here; without one all of this does nothing. It observes and
 a telemetry error is logged once and swallowed. Parents are passed explicitly, since the engine is a
 generator that any thread may drive. Words stay out unless both the environment variable
 `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` and the policy ask for them; pixels always do.
+Keyed digests stand for both: those of the audit log where its key is to be found, else of a key
+that this process drew and forgets.
 """
 
 from __future__ import annotations
@@ -23,9 +25,12 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 import guardrail
 from guardrail import telemetry_names as names
 from guardrail.answer import Usage
+from guardrail.audit.digests import digests_of
+from guardrail.audit.keys import AuditKey, find_key, new_key
+from guardrail.audit.record import RequestDigests
 from guardrail.conversation import Conversation
 from guardrail.decision import Decision
-from guardrail.errors import Escalation
+from guardrail.errors import AuditError, Escalation
 from guardrail.generation import GenerationSettings
 from guardrail.metrics import Metrics
 
@@ -49,6 +54,7 @@ class Tracing:
         self._tracer = tracer or trace.get_tracer("guardrail", version, schema_url=names.SCHEMA_URL)
         meter = meter or metrics.get_meter("guardrail", version, schema_url=names.SCHEMA_URL)
         self._metrics = self.safely(lambda: Metrics(meter), None)
+        self._digest_key: AuditKey | None = None
 
     def request(
         self,
@@ -64,13 +70,19 @@ class Tracing:
         Args:
             model: The model's name.
             settings: How it is to decode.
-            conversation: What was asked; recorded only if content is captured.
+            conversation: What was asked; its words are recorded only if content is captured.
             capture_content: Whether the policy allows words to be recorded. The environment
                 variable must ask for them, too.
             context: The parent's context, where it is not the current one.
         """
         words = capture_content and _environment_captures()
-        return RequestTrace(self, model, settings, conversation if words else None, words, context)
+        return RequestTrace(self, model, settings, conversation, words, context)
+
+    def digests(self, conversation: Conversation) -> RequestDigests:
+        """Returns the keyed digests of a request."""
+        if self._digest_key is None:
+            self._digest_key = _digest_key()
+        return digests_of(conversation, None, self._digest_key)
 
     def safely(self, work: Callable[[], _Result], otherwise: _Result) -> _Result:
         """Runs `work`; if telemetry fails, says so once and returns `otherwise`."""
@@ -211,6 +223,8 @@ class RequestTrace:
             return
         _set(whole, names.decision_attributes(decision))
         _set(whole, names.response_attributes(decision, usage))
+        if self._conversation is not None:
+            _set(whole, names.digest_attributes(self._tracing.digests(self._conversation)))
         if self._words:
             _set(whole, names.content_attributes(self._conversation, text))
 
@@ -247,6 +261,17 @@ class _Phase:
     def end(self) -> None:
         """Ends the span at the time at which its block was left."""
         self.span.end(end_time=self._left_ns)
+
+
+def _digest_key() -> AuditKey:
+    try:
+        key = find_key()
+        if key is not None:
+            key.digest(b"")  # a public key makes none
+            return key
+    except AuditError:
+        pass
+    return new_key()
 
 
 def _environment_captures() -> bool:

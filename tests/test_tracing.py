@@ -17,6 +17,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import INVALID_SPAN, SpanKind, StatusCode
 
 from guardrail.answer import Usage
+from guardrail.audit.digests import digests_of
+from guardrail.audit.keys import KEY_VARIABLE, new_key
 from guardrail.conversation import question
 from guardrail.decision import (
     Candidate,
@@ -497,6 +499,35 @@ def test_an_engines_answer_is_traced(telescope: Telescope) -> None:
     assert chat.attributes["gen_ai.usage.input_tokens"] == answer.usage.input_tokens
     assert len(json.loads(str(telescope.spans["guardrail.decode"].attributes["guardrail.steps"])))
     assert CANARY not in telescope.everything()
+
+
+def test_keyed_digests_stand_for_the_words(
+    telescope: Telescope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_key()
+    monkeypatch.setenv(KEY_VARIABLE, key.spell())
+    guarded = engine(telescope)
+    asked = question(f"what is {CANARY}?", [load_picture(picture(0))])
+    guarded.answer(asked, GenerationSettings(max_new_tokens=2))
+    chat = telescope.spans[f"chat {guarded.model_name}"].attributes
+    log = digests_of(asked, None, key)
+    assert chat["guardrail.request.question_digest"] == log.question
+    assert chat["guardrail.request.conversation_digest"] == log.conversation
+    assert list(chat["guardrail.request.picture_digests"]) == log.pictures
+
+
+def test_without_a_usable_key_a_process_draws_one(
+    telescope: Telescope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for bad in ("short", ""):
+        monkeypatch.setenv(KEY_VARIABLE, bad)
+        monkeypatch.setenv("XDG_CONFIG_HOME", "/nowhere")
+        mine = Tracing(tracer=telescope.tracer)
+        digests = [mine.digests(question("a")).question for _ in range(2)]
+        assert digests[0] == digests[1]
+        found.append(digests[0])
+    assert found[0] != found[1]
 
 
 def test_a_stream_closed_early_is_traced_as_cancelled(telescope: Telescope) -> None:
