@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from guardrail.bench.measure import PicturesCost, Spread, Timing, VocabularyCost
+from guardrail.bench.recording import RecordingCost
 
 BARS = {
     ("llava-250m", "cpu", "always", 64): 1.25,
@@ -45,6 +46,7 @@ class Report:
     peaks: dict[str, dict[int, int]] = field(default_factory=dict)
     pictures: list[PicturesCost] = field(default_factory=list)
     vocabulary: VocabularyCost | None = None
+    recording: RecordingCost | None = None
     notes: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -151,6 +153,13 @@ def show(report: Report, console: Console) -> None:
             f"{found.phrases} refusal phrases: {found.added_ms:+.3f} ms at a guided step of "
             f"{found.step_ms:.1f} ms ({found.share:.2%}); compiled in {found.compile_s:.2f} s, "
             f"first look-up {found.first_lookup_ms:.1f} ms"
+        )
+    if report.recording is not None:
+        cost = report.recording
+        console.print(
+            f"tracing and the audit log: {cost.share:+.1%} (quartiles {cost.low:+.1%} to "
+            f"{cost.high:+.1%}) on {cost.plain_ms:.0f} ms, {cost.new_tokens} tokens, "
+            f"{cost.rounds} pairs"
         )
     for note in report.notes:
         console.print(f"[dim]{note}[/dim]")

@@ -10,6 +10,7 @@ import torch
 
 from guardrail.bench.measure import Progress, time_pictures, time_variants, time_vocabulary
 from guardrail.bench.memory import Task, cuda_peak_bytes, peak_bytes
+from guardrail.bench.recording import time_recording
 from guardrail.bench.report import Report, machine
 from guardrail.bench.subject import Subject, loaded, shaped
 from guardrail.errors import SettingsError
@@ -27,6 +28,7 @@ class Plan:
     variants: Sequence[str] = ("always", "skipped", "reference")
     pictures: Sequence[int] = ()
     vocabulary: int = 0
+    recording: bool = False
     prompt_tokens: int = 230
     repeats: int = 5
     threads: int | None = None
@@ -72,6 +74,15 @@ def run(plan: Plan, *, progress: Progress) -> Report:
         vocabulary = time_vocabulary(
             subject, conversation, count=plan.vocabulary, repeats=plan.repeats, progress=progress
         )
+    recording = None
+    if plan.recording:
+        recording = time_recording(
+            subject,
+            conversation,
+            new_tokens=max(plan.new_tokens),
+            repeats=plan.repeats,
+            progress=progress,
+        )
     report = Report(
         subject=_described(subject, subject.count_tokens(conversation)),
         machine=machine(torch.get_num_threads()),
@@ -79,6 +90,7 @@ def run(plan: Plan, *, progress: Progress) -> Report:
         timings=timings,
         pictures=pictures,
         vocabulary=vocabulary,
+        recording=recording,
         notes=_notes(subject),
     )
     return replace(report, peaks=_peaks(plan, subject, progress)) if plan.memory else report

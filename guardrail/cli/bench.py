@@ -42,6 +42,9 @@ def bench(
         int,
         typer.Option(metavar="N", help="Also: what N refusal phrases cost at a guided step."),
     ] = 0,
+    recording: Annotated[
+        bool, typer.Option("--recording", help="Also: what tracing and the audit log cost.")
+    ] = False,
     prompt_tokens: Annotated[
         int, typer.Option(metavar="N", help="Of the prompt, its picture included.")
     ] = 230,
@@ -76,6 +79,7 @@ def bench(
             variants=names,
             pictures=counts,
             vocabulary=vocabulary,
+            recording=recording,
             prompt_tokens=prompt_tokens,
             repeats=repeats,
             threads=threads,

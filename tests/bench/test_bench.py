@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from guardrail.audit.observer import AuditObserver
+from guardrail.bench import recording
 from guardrail.bench.measure import PicturesCost, Spread, Timing
 from guardrail.bench.memory import Task, peak_bytes
 from guardrail.bench.report import Report, linearity
@@ -155,3 +157,21 @@ def test_memory_is_measured_in_a_process_of_its_own() -> None:
     bad = Task("tiny", None, None, "always", 4, 0, 60, 1)
     with pytest.raises(GuardrailError, match="cannot be measured"):
         peak_bytes(bad)
+
+
+def test_recording_is_measured_against_the_same_answer(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "ROUNDS", 3)
+    written = []
+    monkeypatch.setattr(
+        AuditObserver, "concluded", lambda self, decision, *rest: written.append(decision)
+    )
+    conversation = subject.request(pictures=1, prompt_tokens=60)
+    cost = recording.time_recording(
+        subject, conversation, new_tokens=4, repeats=1, progress=lambda what: None
+    )
+    assert (cost.new_tokens, cost.rounds) == (4, 3)
+    assert cost.low <= cost.share <= cost.high
+    assert len(written) == 3 + 2  # one of each pair, two of them to warm up
+    assert all(decision.trace_id for decision in written)
