@@ -126,7 +126,9 @@ def styles_for(key: str, cutouts: Cutouts, split: str) -> list[str]:
     return sorted(styles - of_held - unseen)
 
 
-def _cutout(key: str, cutouts: Cutouts, split: str, rng: random.Random) -> Image.Image:
+def _cutout(
+    key: str, cutouts: Cutouts, split: str, rng: random.Random, hardness: float
+) -> Image.Image:
     """Draws one of a thing's cut-outs; for training, styles alike and often changed."""
     styles = styles_for(key, cutouts, split)
     if split != "train":
@@ -137,7 +139,17 @@ def _cutout(key: str, cutouts: Cutouts, split: str, rng: random.Random) -> Image
     plain = [s for s in sets if not SETS[s].tinted]
     style = rng.choice(tinted if tinted and rng.random() < TINTED else plain)
     image = cutouts[key][rng.choice([s for s in styles if s.split("+")[0] == style])]
-    return _vary(_tint(image, rng) if SETS[style].tinted else image, rng)
+    image = _vary(_tint(image, rng) if SETS[style].tinted else image, rng, hardness)
+    return _erase(image, rng) if rng.random() < 0.5 * hardness else image
+
+
+def _erase(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Leaves out a part of a drawing, so that no single part of a thing stands for it."""
+    image = image.copy()
+    width, height = (round(side * rng.uniform(0.25, 0.5)) for side in image.size)
+    x, y = rng.randint(0, image.width - width), rng.randint(0, image.height - height)
+    image.paste((0, 0, 0, 0), (x, y, x + width, y + height))
+    return image
 
 
 def _tint(image: Image.Image, rng: random.Random) -> Image.Image:
@@ -162,7 +174,7 @@ def _tint(image: Image.Image, rng: random.Random) -> Image.Image:
     return fill
 
 
-def _vary(image: Image.Image, rng: random.Random) -> Image.Image:
+def _vary(image: Image.Image, rng: random.Random, hardness: float) -> Image.Image:
     """Now and then shears, squeezes, blurs or recolours a drawing, its outline kept."""
     if rng.random() < 0.4:
         x, y = rng.uniform(-0.2, 0.2), rng.uniform(-0.12, 0.12)
@@ -173,7 +185,7 @@ def _vary(image: Image.Image, rng: random.Random) -> Image.Image:
             (1, x, -max(x, 0) * h, y, 1, -max(y, 0) * w),
             Image.Resampling.BILINEAR,
         )
-    if rng.random() < 0.35:
+    if rng.random() < 0.35 + 0.35 * hardness:
         alpha = image.getchannel("A")
         hue, saturation, value = image.convert("RGB").convert("HSV").split()
         turn = rng.choice((rng.randint(-12, 12), rng.randint(-12, 12), rng.randint(0, 255)))
@@ -254,9 +266,24 @@ def compose(
 
 
 def compose_with_boxes(
-    scene: Scene, *, seed: str, cutouts: Cutouts, split: str, size: int = PICTURE_PX
+    scene: Scene,
+    *,
+    seed: str,
+    cutouts: Cutouts,
+    split: str,
+    size: int = PICTURE_PX,
+    hardness: float = 0.0,
 ) -> tuple[Image.Image, dict[str, Box]]:
-    """As `compose`, with where each thing is."""
+    """As `compose`, with where each thing is.
+
+    Args:
+        scene: As for `compose`, like all below.
+        seed: As above.
+        cutouts: As above.
+        split: As above.
+        size: As above.
+        hardness: From 0 to 1: how much more the cut-outs of the training split are changed.
+    """
     rng = random.Random(f"{split}/{seed}")
     ground = "train" if split == "train" else "heldout"
     canvas = draw_place(scene.place, f"{ground}/{seed}", size).convert("RGBA")
@@ -277,7 +304,9 @@ def compose_with_boxes(
     for group, share in zip(groups, widths, strict=True):
         centre = at + unit * share / 2 + rng.uniform(-0.06, 0.06) * unit
         at += unit * share
-        placed = _place_group(canvas, group, centre, unit, scene.place, rng, cutouts, split)
+        placed = _place_group(
+            canvas, group, centre, unit, scene.place, rng, cutouts, split, hardness
+        )
         boxes.update(zip(group, placed, strict=True))
     picture = canvas.convert("RGB")
     if mirrored:
@@ -295,6 +324,7 @@ def _place_group(
     rng: random.Random,
     cutouts: Cutouts,
     split: str,
+    hardness: float,
 ) -> list[Box]:
     """Pastes one thing, or a person and what they hold, onto `canvas` (changed in place).
 
@@ -303,7 +333,7 @@ def _place_group(
     """
     size = canvas.width
     base = rng.uniform(0.56, 0.62) if place in EDGE_PLACES else rng.uniform(0.74, 0.97)
-    head = _cutout(group[0], cutouts, split, rng)
+    head = _cutout(group[0], cutouts, split, rng, hardness)
     if not THINGS[group[0]].person:
         image = _jitter(head, min(unit * 0.98, rng.uniform(0.3, 0.42)) * size, rng, 14)
         at = centre * size - image.width / 2
@@ -315,9 +345,8 @@ def _place_group(
     y = base * size - figure.height
     boxes = [_paste(canvas, figure, x, y)]
     if len(group) == 2:
-        item = _jitter(
-            _cutout(group[1], cutouts, split, rng), rng.uniform(0.25, 0.31) * size, rng, 14
-        )
+        drawn = _cutout(group[1], cutouts, split, rng, hardness)
+        item = _jitter(drawn, rng.uniform(0.25, 0.31) * size, rng, 14)
         left, top = x + hand[0] - item.width * 0.25, y + hand[1] - item.height * 0.6
         boxes.append(_paste(canvas, item, left, top))
     return boxes

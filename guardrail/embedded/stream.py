@@ -33,6 +33,8 @@ RANDOM_SCENE = 0.2
 RECOLOURED = 0.4
 MAX_TOKENS = 304
 GRID = 7
+HARDER_FROM = 51_200
+"""From this picture on, cut-outs are recoloured more often and lack parts."""
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -119,22 +121,25 @@ def _any_scene(rng: random.Random) -> Scene:
 
 
 def picture_sample(index: int, seed: int, cutouts: Cutouts) -> Shown:
-    """Picture `index` of the stream that the tower learns from."""
+    """Picture `index` of the stream that the tower learns from; late ones are harder."""
     rng = random.Random(f"picture/{seed}/{index}")
     scene = _any_scene(rng)
     kind = rng.random()
     if kind < BLANK:
         return shown(blank(rng), None, {})
-    pixels, boxes = _draw(scene, f"picture/{seed}/{index}", cutouts, rng)
+    hardness = float(index >= HARDER_FROM)
+    pixels, boxes = _draw(scene, f"picture/{seed}/{index}", cutouts, rng, hardness)
     if kind < BLANK + HEAVY_NOISE:
         return shown(add_noise(pixels, rng.uniform(*NOISE_STD), rng), None, {})
     return shown(pixels, scene, boxes)
 
 
 def _draw(
-    scene: Scene, seed: str, cutouts: Cutouts, rng: random.Random
+    scene: Scene, seed: str, cutouts: Cutouts, rng: random.Random, hardness: float = 0.0
 ) -> tuple[Pixels, dict[str, Box]]:
-    picture, boxes = compose_with_boxes(scene, seed=seed, cutouts=cutouts, split="train")
+    picture, boxes = compose_with_boxes(
+        scene, seed=seed, cutouts=cutouts, split="train", hardness=hardness
+    )
     pixels = np.asarray(picture)
     return (recolour(pixels, rng) if rng.random() < RECOLOURED else pixels), boxes
 

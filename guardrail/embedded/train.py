@@ -1,9 +1,9 @@
 """Makes the embedded model from nothing: `python -m guardrail.embedded.train --work-dir DIR`.
 
-Stages, in order: pictures, tokenizer, see, talk, heldout, examples, export, evaluate. `see`
-teaches the tower what patches show, `talk` the decoder to speak about them. The slow ones leave
-a file by which they are skipped next time; `see` and `talk` also resume within themselves. Needs
-the `train` extra and npm.
+Stages, in order: pictures, tokenizer, see, harden, talk, heldout, examples, export, evaluate. `see`
+and `harden` teach the tower what patches show, `talk` the decoder to speak about them. The slow
+ones leave a file by which they are skipped next time, and resume within themselves. Needs the
+`train` extra and npm.
 """
 
 from __future__ import annotations
@@ -37,11 +37,24 @@ from guardrail.embedded.scenes import Scene, compose
 from guardrail.embedded.stream import Batches
 from guardrail.embedded.things import PLACES, THINGS
 from guardrail.embedded.tokenizer import train_tokenizer
-from guardrail.embedded.training import Schedule, make_probe, see_loss, talk_loss, train
+from guardrail.embedded.training import Loss, Schedule, make_probe, see_loss, talk_loss, train
 
 logger = logging.getLogger("guardrail.embedded.train")
 
-STAGES = ("pictures", "tokenizer", "see", "talk", "heldout", "examples", "export", "evaluate")
+STAGES = (
+    "pictures", "tokenizer", "see", "harden", "talk",
+    "heldout", "examples", "export", "evaluate",
+)  # fmt: skip
+    "pictures",
+    "tokenizer",
+    "see",
+    "harden",
+    "talk",
+    "heldout",
+    "examples",
+    "export",
+    "evaluate",
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,7 @@ class Settings:
     heldout: Path
     seed: int
     see_steps: int
+    harden_steps: int
     talk_steps: int
     batch: int
     hidden: int
@@ -89,25 +103,44 @@ def run_tokenizer(settings: Settings) -> None:
 def run_see(settings: Settings) -> None:
     """Teaches the tower and the projector to see, or goes on doing so."""
     model = _fresh_model(settings)
-    batches = Batches(settings.work_dir / "cutouts", settings.seed, settings.batch)
     schedule = Schedule(steps=settings.see_steps, tower_lr=4e-4)
-    path = settings.work_dir / "see.pt"
-    train(
-        model, make_probe(model).to(settings.device), see_loss, batches, schedule, path, bf16=True
-    )
+    _train(settings, model, make_probe(model), see_loss, schedule, "see.pt")
+
+
+def run_harden(settings: Settings) -> None:
+    """Goes on from `see` with harder pictures, slowly."""
+    model, probe = _from_state(settings, "see.pt")
+    schedule = Schedule(
+        steps=settings.harden_steps, start=settings.see_steps, lr=5e-4, tower_lr=2e-4, thaw_at=0,
+        decay=0.8,
+    )  # fmt: skip
+    _train(settings, model, probe, see_loss, schedule, "harden.pt")
 
 
 def run_talk(settings: Settings) -> None:
     """Teaches the decoder to speak about what the tower sees, or goes on doing so."""
-    seen = torch.load(settings.work_dir / "see.pt", map_location="cpu", weights_only=True)
-    model = _fresh_model(settings)
-    model.load_state_dict(seen["average"])
-    probe = make_probe(model).to(settings.device)
-    probe.load_state_dict(seen["probe"])
-    tokenizer = _tokenizer(settings).backend_tokenizer
-    batches = Batches(settings.work_dir / "cutouts", settings.seed, settings.batch, tokenizer)
+    model, probe = _from_state(settings, "harden.pt")
     schedule = Schedule(steps=settings.talk_steps, seeing=0.5)
-    train(model, probe, talk_loss, batches, schedule, settings.work_dir / "talk.pt", bf16=True)
+    _train(settings, model, probe, talk_loss, schedule, "talk.pt")
+
+
+def _from_state(settings: Settings, name: str) -> tuple[Any, Any]:
+    """The averaged model of a stage, and its probe."""
+    state = torch.load(settings.work_dir / name, map_location="cpu", weights_only=True)
+    model = _fresh_model(settings)
+    model.load_state_dict(state["average"])
+    probe = make_probe(model)
+    probe.load_state_dict(state["probe"])
+    return model, probe
+
+
+def _train(
+    settings: Settings, model: Any, probe: Any, loss_of: Loss, schedule: Schedule, name: str
+) -> None:
+    tokenizer = _tokenizer(settings).backend_tokenizer if loss_of is talk_loss else None
+    batches = Batches(settings.work_dir / "cutouts", settings.seed, settings.batch, tokenizer)
+    probe = probe.to(settings.device)
+    train(model, probe, loss_of, batches, schedule, settings.work_dir / name, bf16=True)
 
 
 def run_heldout(settings: Settings) -> None:
@@ -192,6 +225,7 @@ def _parse(argv: list[str] | None) -> tuple[Settings, list[str]]:
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--see-steps", type=int, default=3200, help="optimiser steps of `see`")
+    parser.add_argument("--harden-steps", type=int, default=1000, help="steps of `harden`")
     parser.add_argument("--talk-steps", type=int, default=2400, help="optimiser steps of `talk`")
     parser.add_argument("--batch", type=int, default=16, help="pictures per step")
     parser.add_argument("--hidden", type=int, default=256, help="width of the decoder")
@@ -215,6 +249,7 @@ def main(argv: list[str] | None = None) -> None:
         "pictures": run_pictures,
         "tokenizer": run_tokenizer,
         "see": run_see,
+        "harden": run_harden,
         "talk": run_talk,
         "heldout": run_heldout,
         "examples": run_examples,

@@ -33,6 +33,7 @@ class Schedule:
 
     Attributes:
         steps: Optimiser steps in all.
+        start: Number of the first; the batches of a stage that goes on from another go on, too.
         lr: Peak learning rate of what is new: projector, decoder, probe.
         tower_lr: Peak learning rate of the tower; 0 leaves it as it is.
         thaw_at: Step at which the tower begins to learn.
@@ -46,6 +47,7 @@ class Schedule:
     """
 
     steps: int
+    start: int = 0
     lr: float = 2e-3
     tower_lr: float = 0.0
     thaw_at: int = 100
@@ -238,7 +240,7 @@ def train(
     loader: Any = torch.utils.data.DataLoader(
         batches,  # type: ignore[arg-type]
         batch_size=None,
-        sampler=range(start, schedule.steps),
+        sampler=range(schedule.start + start, schedule.start + schedule.steps),
         num_workers=1,
         prefetch_factor=8,
     )
