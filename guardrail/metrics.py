@@ -15,7 +15,7 @@ _SECONDS = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 2
 _TOKENS = [4.0**power for power in range(14)]
 _UNIT = [0.05 * step for step in range(1, 21)]
 _OVERHEAD = ("judge", "noised", "audit")
-"""Timings that a plain answer would not have; of `audit`, what is written before the first token."""
+"""Timings that a plain answer would not have (of `audit`: what is written before its end)."""
 
 
 class Metrics:

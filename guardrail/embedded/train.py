@@ -42,9 +42,6 @@ from guardrail.embedded.training import Loss, Schedule, make_probe, see_loss, ta
 logger = logging.getLogger("guardrail.embedded.train")
 
 STAGES = (
-    "pictures", "tokenizer", "see", "harden", "talk",
-    "heldout", "examples", "export", "evaluate",
-)  # fmt: skip
     "pictures",
     "tokenizer",
     "see",
