@@ -3,6 +3,9 @@
 import http.client
 import itertools
 import re
+import shutil
+import subprocess
+import tarfile
 import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -309,6 +312,46 @@ def test_a_person_filters_and_opens_a_decision(
         assert wide <= 0
     assert browser.complaints() == []
     assert all(url.startswith((server.url, "data:")) for url in browser.requested())
+
+
+AXE = "axe-core@4.14.1"
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, an accessibility checker, out of the npm registry."""
+    if shutil.which("npm") is None:
+        pytest.skip("there is no npm")
+    folder = tmp_path_factory.mktemp("axe")
+    done = subprocess.run(["npm", "pack", "--silent", AXE], cwd=folder, capture_output=True)
+    archives = list(folder.glob("*.tgz"))
+    if done.returncode or not archives:
+        pytest.skip("the npm registry cannot be reached")
+    with tarfile.open(archives[0]) as tar:
+        source = tar.extractfile("package/axe.min.js")
+        assert source is not None
+        return source.read().decode()
+
+
+@pytest.mark.slow
+@needs_chromium
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
+def test_axe_finds_nothing_wrong(
+    server: AuditServer, browser: Browser, axe: str, phone: bool, dark: bool
+) -> None:
+    browser.size(390 if phone else 1280, 844, phone=phone, dark=dark)
+    rules = 0
+    for path in ("", "?action=refuse", "record/1", "record/2", "check", "record/999999999"):
+        browser.open(server.url + path)
+        browser.run(f"{axe};0")
+        found = browser.run(
+            "axe.run().then(r => ({passes: r.passes.length, violations: r.violations.map("
+            "v => [v.id, v.impact, v.help, v.nodes.map(n => n.html).slice(0, 3)])}))"
+        )
+        assert found["violations"] == [], path
+        rules = max(rules, found["passes"])
+    assert rules > 20  # it did look
 
 
 @pytest.mark.slow
