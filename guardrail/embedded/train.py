@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from guardrail.embedded import CHECKPOINT, HELDOUT
+from guardrail.embedded.card import write_card
 from guardrail.embedded.evaluate import (
     Asker,
     evaluate_neutral,
@@ -209,6 +210,7 @@ def run_evaluate(settings: Settings) -> None:
     results["neutral"] = evaluate_neutral(asker, settings.heldout)
     text = json.dumps(results, indent=1)
     (settings.checkpoint / "evaluation.json").write_text(text + "\n", "utf-8")
+    write_card(settings.checkpoint)
     print(text)
 
 

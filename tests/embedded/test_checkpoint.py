@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from guardrail.embedded import CHECKPOINT, HELDOUT
+from guardrail.embedded.card import measured
 from guardrail.embedded.evaluate import (
     Asker,
     auroc,
@@ -119,6 +120,12 @@ def test_the_heldout_set_is_complete(entries: list[dict[str, Any]]) -> None:
             assert (HELDOUT / entry[f"{side}_image_path"]).is_file()
     size = sum(path.stat().st_size for path in Path(HELDOUT).rglob("*") if path.is_file())
     assert size < 12_000_000
+
+
+def test_the_card_says_what_was_measured() -> None:
+    results = json.loads((CHECKPOINT / "evaluation.json").read_text("utf-8"))
+    card = (CHECKPOINT / "README.md").read_text("utf-8")
+    assert measured(card, results) == card
 
 
 def test_the_measures() -> None:
