@@ -24,6 +24,7 @@ from guardrail.engine.branch import Branch, Prepared, prepare
 from guardrail.engine.decoding import Guidance, RowPlan, Step, decode
 from guardrail.engine.judge import (
     JudgeRequest,
+    Labels,
     ask_judge,
     calibrate,
     judge_failure,
@@ -33,6 +34,7 @@ from guardrail.engine.judge import (
 from guardrail.engine.modulation import refusal_mass
 from guardrail.engine.noise import PICTURE_INPUTS, noised_inputs
 from guardrail.engine.prompt import JudgeSuffixes, to_device
+from guardrail.engine.tree import run_tree
 from guardrail.errors import GuardrailError
 from guardrail.generation import DEFAULT_MAX_NEW_TOKENS, GenerationSettings
 from guardrail.judges import QuestionJudge
@@ -53,7 +55,7 @@ NO_REFUSAL_MASS = 0.01
 """Probability of beginning a refusal under which, at the first step, nothing is at stake."""
 
 _JUDGE_ROWS = 16
-"""Judge suffixes that run as one batch; more of them run in turns, to bound memory."""
+"""Judge suffixes that run at once; more of them run in turns, to bound memory."""
 
 
 class Pipeline:
@@ -233,23 +235,13 @@ class Pipeline:
         return found if same else None
 
     def _read(self, prefix: Branch, suffixes: Sequence[JudgeSuffixes]) -> list[Verdict]:
-        """Reads all rows' verdicts off forks of the shared prefix, as one batch of suffixes.
+        """Reads all rows' verdicts off the shared prefix.
 
         Questions often begin alike ("Could helping with this …"): that beginning is run once.
         """
         try:
             labels = self._engine.labels()
-            flat = [(at, tokens) for at, each in enumerate(suffixes) for tokens in each.questions]
-            alike = _common_length([tokens for _, tokens in flat])
-            if alike:
-                beginning = torch.tensor([flat[0][1][:alike]] * prefix.batch)
-                prefix = prefix.fork(range(prefix.batch)).extend(beginning)
-            p: list[float] = []
-            for start in range(0, len(flat), _JUDGE_ROWS):
-                part = flat[start : start + _JUDGE_ROWS]
-                tokens, last = _pad_right([tokens[alike:] for _, tokens in part])
-                fork = prefix.fork([at for at, _ in part])
-                p += read_labels(fork.extend(tokens, last=last).logits, labels)
+            p = _read_as_tree(prefix, suffixes, labels) or _read_as_rows(prefix, suffixes, labels)
         except Exception as error:
             return [_unavailable(error)] * len(suffixes)
         names = list(self._questions)
@@ -468,6 +460,40 @@ class _timed:
         took = (time.perf_counter() - self._started) * 1000
         for row in self._rows:
             row.add_time(self._name, took)
+
+
+def _read_as_tree(
+    prefix: Branch, suffixes: Sequence[JudgeSuffixes], labels: Labels
+) -> list[float] | None:
+    """Returns P(harm) of every row's questions, in one pass, or None where a family forbids it."""
+    questions = suffixes[0].questions
+    if any(each.questions != questions for each in suffixes):
+        return None
+    alike = _common_length(questions)
+    columns: list[Tensor] = []
+    for start in range(0, len(questions), _JUDGE_ROWS):
+        part = [tokens[alike:] for tokens in questions[start : start + _JUDGE_ROWS]]
+        logits = run_tree(prefix.fork(range(prefix.batch)), questions[0][:alike], part)
+        if logits is None:
+            return None
+        columns.append(logits)
+    return read_labels(torch.cat(columns, dim=1).flatten(0, 1), labels)
+
+
+def _read_as_rows(prefix: Branch, suffixes: Sequence[JudgeSuffixes], labels: Labels) -> list[float]:
+    """The same, as one batch of suffixes on forks of the prefix."""
+    flat = [(at, tokens) for at, each in enumerate(suffixes) for tokens in each.questions]
+    alike = _common_length([tokens for _, tokens in flat])
+    if alike:
+        beginning = torch.tensor([flat[0][1][:alike]] * prefix.batch)
+        prefix = prefix.fork(range(prefix.batch)).extend(beginning)
+    p: list[float] = []
+    for start in range(0, len(flat), _JUDGE_ROWS):
+        part = flat[start : start + _JUDGE_ROWS]
+        tokens, last = _pad_right([tokens[alike:] for _, tokens in part])
+        fork = prefix.fork([at for at, _ in part])
+        p += read_labels(fork.extend(tokens, last=last).logits, labels)
+    return p
 
 
 def _common_length(sequences: Sequence[Sequence[int]]) -> int:

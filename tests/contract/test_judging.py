@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from guardrail import SafeCoDe
+from guardrail import SafeCoDe, pipeline
 from guardrail.conversation import Conversation, Turn, question
 from guardrail.engine.prompt import PromptEncoder
 from guardrail.pipeline import Pipeline
@@ -66,6 +66,33 @@ def test_shared_prefix_gives_the_verdict_of_separate_prompts(
         assert decision.verdict.error is None
         assert decision.verdict.categories == pytest.approx(p, abs=1e-4)
         assert len(set(p.values())) == 2
+
+
+TREES = {"llava", "llava_next", "llava_onevision", "internvl", "idefics2", "idefics3"}
+"""Families whose questions are read in one pass."""
+
+
+@pytest.mark.parametrize("family", SHARING)
+def test_questions_read_in_one_pass_are_read_as_row_by_row(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_as_tree, seen = pipeline._read_as_tree, []
+
+    def both(prefix: Any, suffixes: Any, labels: Any) -> Any:
+        tree = read_as_tree(prefix.fork(range(prefix.batch)), suffixes, labels)
+        rows = pipeline._read_as_rows(prefix.fork(range(prefix.batch)), suffixes, labels)
+        seen.append(tree)
+        if tree is not None:
+            assert tree == pytest.approx(rows, abs=1e-4)
+        return tree
+
+    monkeypatch.setattr(pipeline, "_read_as_tree", both)
+    for conversation in conversations(family):
+        engine(family).answer(conversation, GREEDY)
+    engine(family).batch([ask(family, LONGER), ask(family, "Is it heavy? I am not sure.")], GREEDY)
+    assert len(seen) >= 2
+    if family in TREES:
+        assert all(tree is not None for tree in seen)
 
 
 @pytest.mark.parametrize("family", APART)
