@@ -16,6 +16,7 @@ from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ContextThreadPoolExecutor, get_config_list
+from opentelemetry.context import Context
 from pydantic import Field
 
 from guardrail.batching import BatchGroup, Seat
@@ -34,6 +35,7 @@ class Request:
     settings: GenerationSettings
     policy: Policy
     mode: Mode | None
+    context: Context
 
 
 _Seat = Seat[Request, Any]
@@ -158,6 +160,7 @@ class BatchingChatModel(BaseChatModel):
                     mode=first.mode,
                     cancel=cancel,
                     return_exceptions=True,
+                    contexts=[request.context for request in requests],
                 )
             return [self._in_time(answer, expired) for answer in answers]
 

@@ -21,6 +21,7 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
+from opentelemetry import context as otel_context
 
 from guardrail.answer import Delta
 from guardrail.chat_batching import Request, in_executor
@@ -72,6 +73,7 @@ class ChatSafeCoDe(ConfiguredChatModel):
             settings=settings,
             policy=policy,
             mode=mode,
+            context=otel_context.get_current(),
         )
 
     def _chunks(self, request: Request, cancel: threading.Event) -> Iterator[ChatGenerationChunk]:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
+from opentelemetry.context import Context
 from torch import Tensor
 
 from guardrail.answer import Answer, Delta
@@ -82,8 +83,15 @@ class Pipeline:
         settings: GenerationSettings,
         *,
         cancel: threading.Event | None = None,
+        contexts: Sequence[Context] | None = None,
     ) -> Generator[tuple[int, Delta | Answer | GuardrailError], None, None]:
         """Yields (row, event): any number of deltas per row, then its answer or its escalation.
+
+        Args:
+            conversations: One a row.
+            settings: The same for all.
+            cancel: Once set, decoding stops at the next token.
+            contexts: Each row's OpenTelemetry context; the current one without them.
 
         Raises:
             GuardrailError: The whole run cannot be served; nothing is generated.
@@ -101,6 +109,7 @@ class Pipeline:
                     settings,
                     conversation=each,
                     capture_content=self._policy.capture.content,
+                    context=contexts[at] if contexts else None,
                 ),
                 self._observer,
             )

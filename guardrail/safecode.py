@@ -8,6 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from opentelemetry.context import Context
+
 from guardrail.adapter import Adapter, find_adapter
 from guardrail.answer import Answer, Delta
 from guardrail.audit import AuditLog
@@ -198,6 +200,7 @@ class SafeCoDe:
         mode: Mode | None = None,
         cancel: threading.Event | None = None,
         return_exceptions: bool = False,
+        contexts: Sequence[Context] | None = None,
     ) -> list[Any]:
         """Answers several conversations as one batch on the model, each with its own verdict.
 
@@ -208,6 +211,7 @@ class SafeCoDe:
             metadata: As for `stream`; the same for all.
             mode: As for `stream`.
             cancel: As for `stream`.
+            contexts: Each conversation's OpenTelemetry context, where they are not the same.
             return_exceptions: Put an `Escalation` in its row's place instead of raising it.
 
         Returns:
@@ -218,7 +222,12 @@ class SafeCoDe:
         results: list[Any] = [None] * len(conversations)
         pipeline = self._pipeline(self.policy_for(policy, metadata), mode)
         for group in self.adapter.batch_groups(conversations):
-            run = pipeline.run([conversations[at] for at in group], settings, cancel=cancel)
+            run = pipeline.run(
+                [conversations[at] for at in group],
+                settings,
+                cancel=cancel,
+                contexts=[contexts[at] for at in group] if contexts else None,
+            )
             with closing(run):
                 for row, event in run:
                     if not isinstance(event, Delta):

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import INVALID_SPAN, SpanKind, StatusCode
 
+from guardrail import ChatSafeCoDe
 from guardrail.answer import Usage
 from guardrail.audit.digests import digests_of
 from guardrail.audit.keys import KEY_VARIABLE, new_key
@@ -548,3 +549,26 @@ def test_every_row_of_a_batch_has_its_own_spans(telescope: Telescope) -> None:
     assert len(chats) == 2
     assert traces == {answer.decision.trace_id for answer in answers}
     assert trace.get_current_span() is INVALID_SPAN
+
+
+class Instrumented(ChatSafeCoDe):
+    """Every call is under a span of its own, as an instrumentor's are."""
+
+    tracer: Any = None
+
+    def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
+        with self.tracer.start_as_current_span(f"run {input}"):
+            return super().invoke(input, config, **kwargs)
+
+
+def test_rows_of_a_batch_are_under_their_own_callers(telescope: Telescope) -> None:
+    chat = Instrumented(engine=engine(telescope), tracer=telescope.tracer, max_tokens=2)
+    chat.batch(["a", "b", "c"])
+    spans = telescope.exporter.get_finished_spans()
+    runs = {span.context.span_id: span for span in spans if span.name.startswith("run ")}
+    chats = [span for span in spans if span.name.startswith("chat ")]
+    assert len(runs) == len(chats) == 3
+    assert {span.parent.span_id for span in chats if span.parent} == set(runs)
+    for span in chats:
+        assert span.parent is not None
+        assert span.context.trace_id == runs[span.parent.span_id].context.trace_id
