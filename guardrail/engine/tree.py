@@ -82,7 +82,7 @@ def run_tree(
     keeps = "logits_to_keep" in inputs
     if keeps:
         arguments["logits_to_keep"] = last.to(tokens.device)
-    logits = branch.model(**arguments, return_dict=True).logits
+    logits: Tensor = branch.model(**arguments, return_dict=True).logits
     return (logits if keeps else logits[:, last.to(logits.device)]).float()
 
 
