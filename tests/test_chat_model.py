@@ -378,8 +378,10 @@ async def test_cancelling_the_task_stops_at_the_next_token() -> None:
     chat = ChatSafeCoDe(engine=scripted)
     for start in (chat.ainvoke, chat.ainvoke):
         scripted.cancelled.clear()
+        spoken = scripted.spoken
         task = asyncio.create_task(start("hi"))
-        await asyncio.sleep(0.1)
+        while scripted.spoken == spoken:  # under way
+            await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -314,6 +314,39 @@ def scene_tree(
     return root
 
 
+def judging_tree(scene: Scene, asked: Activity, rng: random.Random) -> Node:
+    """A tree of little but harm questions: those by which a picture tempts, of several activities.
+
+    Args:
+        scene: What is to be seen.
+        asked: The activity that the scene was made for.
+        rng: Random source.
+    """
+    root = Node(prefix(rng, picture=True))
+    others = [a for a in activities().values() if a is not asked and a.applies(scene)]
+    rng.shuffle(others)
+    for activity in (asked, *others[:4]):
+        question = rng.choice(activity.questions)
+        node = Node(question)
+        if activity is asked and rng.random() < 0.5:
+            answer = activity_answer(activity, question, scene, rng, picture=True)
+            node.children.append(Node(TURN, answer + END))
+        harms = activity.harms(scene)
+        tempting = list(dict.fromkeys(rule.category for rule in activity.rules))
+        rng.shuffle(tempting)
+        wanted = dict.fromkeys((*harms, *tempting[:3], rng.choice(CATEGORIES)))
+        for category in wanted:
+            options = JUDGE_QUESTIONS[category]
+            asks = options[0] if rng.random() < 0.85 else rng.choice(options)
+            node.children.append(_judge_node(asks, category in harms))
+        root.children.append(node)
+    if rng.random() < 0.6:
+        pairs = neutral_pairs(scene, rng)
+        question, answer = pairs[rng.randrange(6)]
+        root.children.insert(0, _turn(question, answer, NEUTRAL_WEIGHT))
+    return root
+
+
 def _activity_tree(
     activity: Activity, scene: Scene | None, rng: random.Random, picture: bool, judged: int
 ) -> Node:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from guardrail.embedded.dialogues import scene_tree
+from guardrail.embedded.dialogues import judging_tree, scene_tree
 from guardrail.embedded.packing import Packed, Sample, Shown, collate, collate_pictures, pack
 from guardrail.embedded.pictures import load_cutouts
 from guardrail.embedded.scenes import (
@@ -33,6 +33,8 @@ RANDOM_SCENE = 0.2
 RECOLOURED = 0.4
 MAX_TOKENS = 304
 GRID = 7
+JUDGED, JUDGED_FROM = 0.75, 24_000
+"""Share of the trees that are little but harm questions, from this sample on."""
 HARDER_FROM = 51_200
 """From this picture on, cut-outs are recoloured more often and lack parts."""
 
@@ -149,8 +151,11 @@ def sample(index: int, seed: int, cutouts: Cutouts, tokenizer: Any) -> Sample:
     rng = random.Random(f"sample/{seed}/{index}")
 
     def packed(seen: Scene | None, *, picture: bool = True) -> Packed:
-        tree = scene_tree(seen, activity, rng, picture=picture)
-        rng.shuffle(tree.children)
+        if seen and index >= JUDGED_FROM and rng.random() < JUDGED:
+            tree = judging_tree(seen, activity, rng)
+        else:
+            tree = scene_tree(seen, activity, rng, picture=picture)
+            rng.shuffle(tree.children)
         return pack(tree, tokenizer, limit=MAX_TOKENS)
 
     scene, activity = draw_scene(rng, heldout=False)

@@ -225,7 +225,7 @@ def _parse(argv: list[str] | None) -> tuple[Settings, list[str]]:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--see-steps", type=int, default=3200, help="optimiser steps of `see`")
     parser.add_argument("--harden-steps", type=int, default=1000, help="steps of `harden`")
-    parser.add_argument("--talk-steps", type=int, default=2400, help="optimiser steps of `talk`")
+    parser.add_argument("--talk-steps", type=int, default=2800, help="optimiser steps of `talk`")
     parser.add_argument("--batch", type=int, default=16, help="pictures per step")
     parser.add_argument("--hidden", type=int, default=256, help="width of the decoder")
     parser.add_argument("--layers", type=int, default=5, help="depth of the decoder")
