@@ -37,3 +37,21 @@ class Answer:
     token_ids: tuple[int, ...]
     decision: Decision
     usage: Usage
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was decided about a request that somebody else answers.
+
+    Attributes:
+        decision: The record.
+        refusal: The policy's words for a request that is not to be answered; empty if it may be.
+    """
+
+    decision: Decision
+    refusal: str
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the request is not to be answered as it stands."""
+        return self.decision.outcome.finish_reason != "judged"

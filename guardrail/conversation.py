@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
 
 from guardrail.errors import MessageError
+
+if TYPE_CHECKING:
+    from guardrail.policy.memory import Recollection
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -54,10 +57,20 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """Turns in order, and the tools that the model may call (JSON-schema dictionaries)."""
+    """Turns in order, the tools that the model may call, and what went before.
+
+    Attributes:
+        turns: What was said, the oldest first.
+        tools: JSON-schema dictionaries.
+        session: By which its earlier requests are remembered, where the policy does so; any text.
+        earlier: Decisions on earlier requests that the conversation itself carries, the oldest
+            first. They come from the caller: they can tighten a ruling, and nothing else.
+    """
 
     turns: tuple[Turn, ...]
     tools: tuple[Mapping[str, Any], ...] = field(default=())
+    session: str | None = None
+    earlier: tuple[Recollection, ...] = ()
 
     def __post_init__(self) -> None:
         if not any(turn.parts or turn.tool_calls for turn in self.turns):
@@ -77,22 +90,29 @@ class Conversation:
         """
         last = self.turns[-1]
         if last.role in ("assistant", "system"):
-            return Conversation((*self.turns, Turn("user", (question,))), self.tools)
+            return replace(self, turns=(*self.turns, Turn("user", (question,))))
         parts = list(last.parts)
         if parts and isinstance(parts[-1], str):
             parts[-1] = f"{parts[-1]}\n\n{question}"
         else:
             parts.append(question)
-        return Conversation((*self.turns[:-1], Turn(last.role, tuple(parts))), self.tools)
+        return replace(self, turns=(*self.turns[:-1], Turn(last.role, tuple(parts))))
 
 
-def question(text: str, pictures: Sequence[Picture] = (), *, system: str = "") -> Conversation:
+def question(
+    text: str,
+    pictures: Sequence[Picture] = (),
+    *,
+    system: str = "",
+    session: str | None = None,
+) -> Conversation:
     """Returns a one-turn conversation: the pictures, then the question.
 
     Args:
         text: What the user asks.
         pictures: Any number of pictures, shown before the text.
         system: An optional system message.
+        session: As for `Conversation`.
     """
     turns = [Turn("system", (system,))] if system else []
-    return Conversation((*turns, Turn("user", (*pictures, text))))
+    return Conversation((*turns, Turn("user", (*pictures, text))), session=session)

@@ -14,6 +14,8 @@ SCHEMA_VERSION = 1
 Action = Literal["comply", "refuse", "plain", "block", "escalate"]
 Label = Literal["safe", "uncertain", "unsafe", "unavailable"]
 Mode = Literal["enforce", "shadow", "off"]
+FinishReason = Literal["stop", "length", "blocked", "escalated", "judged", "cancelled", "error"]
+"""`judged`: nothing was asked for but the decision, and the answer is somebody else's."""
 
 
 class _Record(BaseModel):
@@ -78,8 +80,32 @@ class Outcome(_Record):
     """What the model then said. `refused` is None when nothing was generated."""
 
     refused: bool | None = None
-    finish_reason: Literal["stop", "length", "blocked", "escalated", "cancelled", "error"] = "stop"
+    finish_reason: FinishReason = "stop"
     output_tokens: int = 0
+
+
+class Review(_Record):
+    """What a human said about a request that was escalated; it comes with the request run again."""
+
+    request_id: str = Field(description="the request that was escalated", max_length=64)
+    approved: bool
+    by: str | None = Field(None, description="who, as the caller says", max_length=200)
+
+
+class RememberedRecord(_Record):
+    """A probability that an earlier request left behind, faded as the policy says."""
+
+    p: float
+    request_id: str
+
+
+class SessionRecord(_Record):
+    """What was remembered of earlier requests when this one was decided."""
+
+    remembered: dict[str, RememberedRecord] = Field(
+        default_factory=dict, description="by category id"
+    )
+    refusal: str | None = Field(None, description="the latest request that was refused, if any")
 
 
 class Decision(_Record):
@@ -99,6 +125,8 @@ class Decision(_Record):
     rule: str | None = Field(None, description="path of the policy rule that decided")
     reasons: list[str] = Field(default_factory=list)
     confidence: float = Field(0.0, description="how far past its threshold, in [0, 1]")
+    session: SessionRecord | None = Field(None, description="None if nothing was remembered")
+    review: Review | None = Field(None, description="a human's word on it, after an escalation")
     contrast: ContrastRecord = Field(default_factory=ContrastRecord)
     steps: list[StepRecord] = Field(default_factory=list)
     outcome: Outcome = Field(default_factory=Outcome)

@@ -85,8 +85,9 @@ class Escalation(GuardrailError):
 
     Attributes:
         decision: The full record of the decision that led here.
+        refusal: The policy's words, for as long as nobody has decided otherwise.
     """
 
-    def __init__(self, message: str, decision: Decision) -> None:
-        self.decision = decision
+    def __init__(self, message: str, decision: Decision, refusal: str = "") -> None:
+        self.decision, self.refusal = decision, refusal
         super().__init__(message)

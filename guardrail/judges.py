@@ -24,7 +24,6 @@ from guardrail.loading import load_model
 from guardrail.verdict import Verdict
 
 if TYPE_CHECKING:
-    from guardrail.policy.schema import Judge as JudgeSettings
     from guardrail.safecode import SafeCoDe
 
 CAPTION_REQUEST = (
@@ -32,28 +31,15 @@ CAPTION_REQUEST = (
 )
 
 
-def make_judge(settings: JudgeSettings, engine: SafeCoDe) -> Judge:
-    """Returns the judge that a policy asks for.
+def caption_judge(engine: SafeCoDe) -> Judge:
+    """Returns the paper's judge on the guarded model itself, one request at a time."""
+    judge = CaptionJudge(engine.model, engine.encoder)
 
-    Args:
-        settings: The policy's `judge` section, of kind `caption` or `model`.
-        engine: The guarded model.
+    def alone(request: JudgeRequest) -> Verdict:
+        with engine.computing:
+            return judge(request)
 
-    Raises:
-        ModelError: The judge's model cannot be loaded.
-        JudgeError: The kind needs a judge given in code, and none was given.
-    """
-    if settings.kind == "caption":
-        judge = CaptionJudge(engine.model, engine.encoder)
-
-        def alone(request: JudgeRequest) -> Verdict:
-            with engine.computing:
-                return judge(request)
-
-        return alone
-    if settings.kind == "model" and settings.model is not None:
-        return load_judge(settings.model)
-    raise JudgeError(f"the policy's judge is of kind {settings.kind!r}: give one as `judge=`")
+    return alone
 
 
 def load_judge(path_or_id: str | Path) -> Judge:

@@ -73,6 +73,7 @@ class Metrics:
         duration_s: float,
         error: BaseException | None,
         context: Context,
+        operation: str = "chat",
     ) -> None:
         """Records one request that has ended.
 
@@ -83,9 +84,10 @@ class Metrics:
             duration_s: From request to end, in seconds.
             error: What failed it, if anything did.
             context: Links the measurements to the request's span.
+            operation: `chat`, or `apply_guardrail` where nothing was to be answered.
         """
         genai: dict[str, Any] = {
-            OPERATION: "chat",
+            OPERATION: operation,
             "gen_ai.provider.name": PROVIDER,
             "gen_ai.request.model": model,
         }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -20,28 +19,19 @@ from torch import Tensor
 
 from guardrail.answer import Answer, Delta
 from guardrail.conversation import Conversation
-from guardrail.decision import Mode
+from guardrail.decision import Mode, Review
 from guardrail.engine.branch import Branch, Prepared, prepare
 from guardrail.engine.decoding import Guidance, RowPlan, Step, decode
-from guardrail.engine.judge import (
-    JudgeRequest,
-    Labels,
-    ask_judge,
-    calibrate,
-    judge_failure,
-    read_labels,
-    within_time,
-)
 from guardrail.engine.modulation import refusal_mass
 from guardrail.engine.noise import PICTURE_INPUTS, noised_inputs
-from guardrail.engine.prompt import JudgeSuffixes, to_device
-from guardrail.engine.tree import run_tree
+from guardrail.engine.prompt import to_device
 from guardrail.errors import GuardrailError
 from guardrail.generation import DEFAULT_MAX_NEW_TOKENS, GenerationSettings
-from guardrail.judges import QuestionJudge
+from guardrail.judging import Judging
 from guardrail.observer import Observer
-from guardrail.policy import Policy, decide
+from guardrail.policy import Policy
 from guardrail.row import Row
+from guardrail.timing import timed
 from guardrail.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -55,11 +45,8 @@ CONFIDENTLY_SAFE = 0.5
 NO_REFUSAL_MASS = 0.01
 """Probability of beginning a refusal under which, at the first step, nothing is at stake."""
 
-_JUDGE_ROWS = 16
-"""Judge suffixes that run at once; more of them run in turns, to bound memory."""
 
-
-class Pipeline:
+class Pipeline(Judging):
     """Runs requests for one engine under one policy.
 
     Args:
@@ -72,10 +59,8 @@ class Pipeline:
     def __init__(
         self, engine: SafeCoDe, policy: Policy, mode: Mode, *, observer: Observer | None = None
     ) -> None:
+        super().__init__(engine, policy, mode, observer=observer)
         self._engine = engine
-        self._observer = observer
-        self._policy = policy
-        self._mode = mode
 
     def run(
         self,
@@ -84,6 +69,7 @@ class Pipeline:
         *,
         cancel: threading.Event | None = None,
         contexts: Sequence[Context] | None = None,
+        review: Review | None = None,
     ) -> Generator[tuple[int, Delta | Answer | GuardrailError], None, None]:
         """Yields (row, event): any number of deltas per row, then its answer or its escalation.
 
@@ -92,44 +78,14 @@ class Pipeline:
             settings: The same for all.
             cancel: Once set, decoding stops at the next token.
             contexts: Each row's OpenTelemetry context; the current one without them.
+            review: A human's word on requests that were escalated before.
 
         Raises:
             GuardrailError: The whole run cannot be served; nothing is generated.
         """
-        tracing, name = self._engine.tracing, self._engine.model_name
-        rows = [
-            Row(
-                at,
-                each,
-                self._policy,
-                self._mode,
-                name,
-                tracing.request(
-                    name,
-                    settings,
-                    conversation=each,
-                    capture_content=self._policy.capture.content,
-                    context=contexts[at] if contexts else None,
-                ),
-                self._observer,
-            )
-            for at, each in enumerate(conversations)
-        ]
-        error: BaseException | None = None
-        try:
+        rows = self._rows(conversations, settings, contexts=contexts, review=review)
+        with self._recorded(rows):
             yield from self._run(rows, settings, cancel)
-        except GeneratorExit:
-            for row in rows:
-                row.stop("cancelled")
-            raise
-        except BaseException as caught:
-            error = caught
-            raise
-        finally:
-            refusals = [row.end(error) for row in rows]
-            for refusal in refusals:
-                if refusal is not None and error is None:
-                    raise refusal
 
     def _run(
         self,
@@ -147,7 +103,7 @@ class Pipeline:
             row.count_prompt(inputs)
         with self._engine.computing:
             prepared = prepare(self._engine.model, inputs, **self._arguments(settings))
-        real = self._judged(rows, prepared)
+        real = self._judged(rows, prepared) if self._mode != "off" else None
         if _cancelled(rows, cancel):
             for row in rows:
                 yield from row.settle()
@@ -160,7 +116,7 @@ class Pipeline:
         if not live:
             return
         if real is None:
-            with self._engine.computing, _timed(rows, "prefill"):
+            with self._engine.computing, timed(rows, "prefill"):
                 real = Branch.prefill(prepared)
         if len(live) < len(rows):
             real = real.fork(live)
@@ -178,128 +134,6 @@ class Pipeline:
         yield from self._decoded(
             [rows[at] for at in still], prepared, real, noised, settings, cancel
         )
-
-    # Judge and policy ------------------------------------------------------------------------
-
-    def _judged(self, rows: Sequence[Row], prepared: Prepared) -> Branch | None:
-        """Gives every row its verdict and ruling; returns the prompt's branch if it was run."""
-        if self._mode == "off":
-            return None
-        kind = "callable" if self._engine.judge is not None else self._policy.judge.kind
-        real: Branch | None = None
-        with ExitStack() as phases:
-            for row in rows:
-                phases.enter_context(row.trace.phase("guardrail.verdict"))
-            if kind == "self":
-                with self._engine.computing:
-                    verdicts, real = self._self_judged(rows, prepared)
-            else:
-                with _timed(rows, "judge"):
-                    verdicts = [self._asked(row, kind) for row in rows]
-        for row, verdict in zip(rows, verdicts, strict=True):
-            calibrated = self._calibrated(verdict)
-            row.rule(calibrated, decide(self._policy, calibrated))
-        return real
-
-    def _self_judged(
-        self, rows: Sequence[Row], prepared: Prepared
-    ) -> tuple[list[Verdict], Branch | None]:
-        suffixes = self._shared_suffixes(rows, prepared)
-        if suffixes is None:
-            with _timed(rows, "judge"):
-                return self._judged_apart(rows), None
-        drop = len(suffixes[0].tail)
-        whole: Branch | None = None
-        prefix: Branch | None = None
-        with _timed(rows, "prefill"):
-            if prepared.can_rewind:  # one forward less
-                whole = Branch.prefill(prepared)
-                prefix = whole.rewound(drop)
-            if prefix is None:
-                whole = None
-                prefix = Branch.prefill(prepared, length=prepared.ids.shape[1] - drop)
-        with _timed(rows, "judge"):
-            started = time.perf_counter()
-            verdicts = self._read(prefix, suffixes)
-            verdicts = within_time(
-                verdicts, started=started, timeout_s=self._policy.judge.timeout_s * len(rows)
-            )
-        with _timed(rows, "prefill"):
-            return verdicts, whole or prefix.extend(prepared.ids[:, -drop:])
-
-    def _shared_suffixes(
-        self, rows: Sequence[Row], prepared: Prepared
-    ) -> list[JudgeSuffixes] | None:
-        """Returns how the judge goes on from each row's prompt, or None if it cannot for all."""
-        if prepared.embeds_prompt:
-            return None
-        questions = list(self._questions.values())
-        found: list[JudgeSuffixes] = []
-        for row, ids in zip(rows, prepared.ids.tolist(), strict=True):
-            suffixes = self._engine.encoder.judge_suffixes(row.conversation, questions)
-            if suffixes is None or tuple(ids[-len(suffixes.tail) :]) != suffixes.tail:
-                return None
-            found.append(suffixes)
-        same = all(each.tail == found[0].tail for each in found)
-        return found if same else None
-
-    def _read(self, prefix: Branch, suffixes: Sequence[JudgeSuffixes]) -> list[Verdict]:
-        """Reads all rows' verdicts off the shared prefix.
-
-        Questions often begin alike ("Could helping with this …"): that beginning is run once.
-        """
-        try:
-            labels = self._engine.labels()
-            p = _read_as_tree(prefix, suffixes, labels) or _read_as_rows(prefix, suffixes, labels)
-        except Exception as error:
-            return [_unavailable(error)] * len(suffixes)
-        names = list(self._questions)
-        each = len(names)
-        return [
-            Verdict(categories=dict(zip(names, p[at * each : (at + 1) * each], strict=True)))
-            for at in range(len(suffixes))
-        ]
-
-    def _judged_apart(self, rows: Sequence[Row]) -> list[Verdict]:
-        """Judges with prompts of their own, for families in which no prefix can be shared."""
-        judge = QuestionJudge(self._engine.model, self._engine.encoder)
-        started = time.perf_counter()
-        verdicts: list[Verdict] = []
-        for row in rows:
-            try:
-                verdict = judge(JudgeRequest(row.conversation, self._questions))
-                verdicts.append(replace(verdict, source="self"))
-            except Exception as error:
-                verdicts.append(_unavailable(error))
-        timeout_s = self._policy.judge.timeout_s * len(rows)
-        return within_time(verdicts, started=started, timeout_s=timeout_s)
-
-    def _asked(self, row: Row, kind: str) -> Verdict:
-        try:
-            judge = self._engine.judge_for(self._policy)
-        except GuardrailError as error:
-            return Verdict.unavailable(str(error), source=kind)
-        request = JudgeRequest(row.conversation, self._questions)
-        return ask_judge(judge, request, timeout_s=self._policy.judge.timeout_s, source=kind)
-
-    def _calibrated(self, verdict: Verdict) -> Verdict:
-        calibration = self._policy.judge.calibration
-        if calibration is None:
-            return verdict
-        return replace(
-            verdict,
-            categories={
-                name: calibrate(p, scale=calibration.scale, bias=calibration.bias)
-                if 0 <= p <= 1
-                else p
-                for name, p in verdict.categories.items()
-            },
-        )
-
-    @property
-    def _questions(self) -> Mapping[str, str]:
-        suffix = self._policy.judge.answer_suffix
-        return {each.id: f"{each.question} {suffix}".strip() for each in self._policy.categories}
 
     # Contrast --------------------------------------------------------------------------------
 
@@ -321,7 +155,7 @@ class Pipeline:
         if not wanted:
             return None
         try:
-            with self._engine.computing, _timed(rows, "noised"):
+            with self._engine.computing, timed(rows, "noised"):
                 noised = self._noised_branch(inputs, settings)
         except torch.OutOfMemoryError as error:
             _log.warning("out of memory in the noised branch; it was dropped", exc_info=error)
@@ -374,7 +208,7 @@ class Pipeline:
         row.note_error(message)
         row.skip_contrast("out of memory")
         if self._policy.failure.noised_branch == "on_error":
-            row.rule_again(decide(self._policy, Verdict.unavailable(message)))
+            row.rule_again(self._ruling(row, Verdict.unavailable(message), row.memory))
 
     # Decoding --------------------------------------------------------------------------------
 
@@ -407,7 +241,7 @@ class Pipeline:
         with ExitStack() as phases:
             for row in rows:
                 phases.enter_context(row.trace.phase("guardrail.decode"))
-            phases.enter_context(_timed(rows, "decode"))
+            phases.enter_context(timed(rows, "decode"))
             for step in steps:
                 yield from self._emitted(rows, step)
                 if _cancelled(rows, cancel):
@@ -454,75 +288,3 @@ def _cancelled(rows: Sequence[Row], cancel: threading.Event | None) -> bool:
     for row in rows:
         row.stop("cancelled")
     return True
-
-
-class _timed:
-    """Adds the wall time of a with-block to a timing of every row."""
-
-    def __init__(self, rows: Sequence[Row], name: str) -> None:
-        self._rows, self._name = rows, name
-
-    def __enter__(self) -> None:
-        self._started = time.perf_counter()
-
-    def __exit__(self, *error: object) -> None:
-        took = (time.perf_counter() - self._started) * 1000
-        for row in self._rows:
-            row.add_time(self._name, took)
-
-
-def _read_as_tree(
-    prefix: Branch, suffixes: Sequence[JudgeSuffixes], labels: Labels
-) -> list[float] | None:
-    """Returns P(harm) of every row's questions, in one pass, or None where a family forbids it."""
-    questions = suffixes[0].questions
-    if any(each.questions != questions for each in suffixes):
-        return None
-    alike = _common_length(questions)
-    columns: list[Tensor] = []
-    for start in range(0, len(questions), _JUDGE_ROWS):
-        part = [tokens[alike:] for tokens in questions[start : start + _JUDGE_ROWS]]
-        logits = run_tree(prefix.fork(range(prefix.batch)), questions[0][:alike], part)
-        if logits is None:
-            return None
-        columns.append(logits)
-    return read_labels(torch.cat(columns, dim=1).flatten(0, 1), labels)
-
-
-def _read_as_rows(prefix: Branch, suffixes: Sequence[JudgeSuffixes], labels: Labels) -> list[float]:
-    """The same, as one batch of suffixes on forks of the prefix."""
-    flat = [(at, tokens) for at, each in enumerate(suffixes) for tokens in each.questions]
-    alike = _common_length([tokens for _, tokens in flat])
-    if alike:
-        beginning = torch.tensor([flat[0][1][:alike]] * prefix.batch)
-        prefix = prefix.fork(range(prefix.batch)).extend(beginning)
-    p: list[float] = []
-    for start in range(0, len(flat), _JUDGE_ROWS):
-        part = flat[start : start + _JUDGE_ROWS]
-        tokens, last = _pad_right([tokens[alike:] for _, tokens in part])
-        fork = prefix.fork([at for at, _ in part])
-        p += read_labels(fork.extend(tokens, last=last).logits, labels)
-    return p
-
-
-def _common_length(sequences: Sequence[Sequence[int]]) -> int:
-    """Returns how many first tokens all sequences share, short of the whole of any."""
-    shortest = min(map(len, sequences)) - 1
-    first = sequences[0]
-    for at in range(shortest):
-        if any(sequence[at] != first[at] for sequence in sequences):
-            return at
-    return max(shortest, 0)
-
-
-def _pad_right(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Returns tokens (rows, longest), padded on the right with 0, and each row's last index."""
-    width = max(map(len, sequences))
-    tokens = torch.zeros(len(sequences), width, dtype=torch.long)
-    for row, sequence in enumerate(sequences):
-        tokens[row, : len(sequence)] = torch.tensor(sequence)
-    return tokens, torch.tensor([len(sequence) - 1 for sequence in sequences])
-
-
-def _unavailable(error: Exception) -> Verdict:
-    return Verdict.unavailable(judge_failure(error, source="self"))

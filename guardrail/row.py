@@ -14,15 +14,17 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from guardrail.answer import Answer, Delta, Usage
+from guardrail.answer import Answer, Delta, Judgement, Usage
 from guardrail.conversation import Conversation
 from guardrail.decision import (
     Candidate,
     ContrastRecord,
     Decision,
+    FinishReason,
     Mode,
     Outcome,
     PolicyRef,
+    Review,
     StepRecord,
     VerdictRecord,
 )
@@ -31,14 +33,13 @@ from guardrail.engine.text_stream import TextStream
 from guardrail.errors import AuditError, Escalation, GuardrailError
 from guardrail.observer import Observer
 from guardrail.policy import Policy, Ruling
+from guardrail.policy.memory import NOTHING, Memory, Recollection, memory_record, recollection
 from guardrail.policy.refusals import is_refusal
 from guardrail.policy.schema import Contrast, Modulation
 from guardrail.tracing import RequestTrace
 from guardrail.verdict import Verdict
 
 _log = logging.getLogger(__name__)
-
-Finish = Literal["stop", "length", "blocked", "escalated", "cancelled", "error"]
 
 
 class Row:
@@ -52,6 +53,7 @@ class Row:
         model: The model's name, for the record.
         trace: Its spans.
         observer: Sees its record before its answer is out, and may refuse it.
+        review: A human's word on it, if it was escalated before.
     """
 
     def __init__(
@@ -63,11 +65,14 @@ class Row:
         model: str,
         trace: RequestTrace,
         observer: Observer | None = None,
+        review: Review | None = None,
     ) -> None:
         self.at = at
         self.conversation = conversation
         self.trace = trace
+        self.review = review
         self.ruling: Ruling | None = None
+        self.memory = NOTHING
         self._policy, self._mode, self._model = policy, mode, model
         self._observer = observer
         self._id = uuid.uuid4().hex
@@ -78,7 +83,7 @@ class Row:
         self._errors: list[str] = []
         self._timings: dict[str, float] = {}
         self._text: TextStream | None = None
-        self._finish: Finish | None = None
+        self._finish: FinishReason | None = None
         self._input_tokens = 0
         self._answer: Answer | None = None
         self._late = ""
@@ -92,11 +97,15 @@ class Row:
         row = mask[self.at]
         self._input_tokens = int(row.sum()) if "attention_mask" in inputs else len(row)
 
-    def rule(self, verdict: Verdict, ruling: Ruling) -> None:
-        """Takes the verdict, and what the policy makes of it."""
-        self._verdict, self.ruling = verdict, ruling
+    def rule(self, verdict: Verdict, memory: Memory, ruling: Ruling) -> None:
+        """Takes the verdict, what is remembered, and what the policy makes of both."""
+        self._verdict, self.memory, self.ruling = verdict, memory, ruling
         if verdict.error is not None:
             self.note_error(verdict.error)
+
+    def recollection(self) -> Recollection:
+        """Returns what later requests of its session may know of it."""
+        return recollection(self._decision(""))
 
     def rule_again(self, ruling: Ruling) -> None:
         """Takes another ruling, after something failed on the way."""
@@ -170,7 +179,7 @@ class Row:
         """Adds to a timing of the record."""
         self._timings[name] = self._timings.get(name, 0.0) + milliseconds
 
-    def stop(self, finish: Finish) -> None:
+    def stop(self, finish: FinishReason) -> None:
         """Notes why the request ends before its answer does."""
         if self._answer is None and self._finish is None:
             self._finish = finish
@@ -197,11 +206,11 @@ class Row:
                 f"a human must decide: {ruling.reasons[0] if ruling.reasons else ruling.label}"
             )
             self._answer = self._conclude("")
-            yield self.at, Escalation(message, self._answer.decision)
+            yield self.at, Escalation(message, self._answer.decision, self._refusal)
             return
-        if self.settled and ruling is not None:
+        if self.settled:
             self._finish = "blocked"
-            text = self._policy.message_for(ruling)
+            text = self._refusal
             self._answer = self._conclude(text)
             yield self.at, Delta(text)
         else:
@@ -210,6 +219,26 @@ class Row:
             if late:
                 yield self.at, Delta(late)
         yield self.at, self._answer
+
+    def conclude_judged(self) -> Judgement:
+        """Ends a request of which only the decision was asked for.
+
+        What the engine would have steered to refuse is withheld here: nobody else's decoding can
+        be steered.
+        """
+        action = self.ruling.action if self.ruling is not None else "plain"
+        withheld = self._mode == "enforce" and action in ("refuse", "block", "escalate")
+        self._finish = "judged"
+        if withheld:
+            self._finish = "escalated" if action == "escalate" else "blocked"
+        words = self._refusal if withheld else ""
+        self._answer = self._conclude(words if self._finish == "blocked" else "")
+        return Judgement(self._answer.decision, words)
+
+    @property
+    def _refusal(self) -> str:
+        """The policy's words for a request that is not answered."""
+        return self._policy.message_for(self.ruling) if self.ruling is not None else ""
 
     def end(self, error: BaseException | None) -> AuditError | None:
         """Ends the request's spans, once; whatever happened, the record says so.
@@ -286,6 +315,8 @@ class Row:
             rule=ruling.rule if ruling is not None else None,
             reasons=list(ruling.reasons) if ruling is not None else [],
             confidence=ruling.confidence if ruling is not None else 0.0,
+            session=memory_record(self.memory),
+            review=self.review,
             contrast=self._contrast,
             steps=self._steps,
             outcome=Outcome(

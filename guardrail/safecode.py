@@ -12,17 +12,15 @@ from opentelemetry.context import Context
 
 from guardrail.adapter import Adapter, find_adapter
 from guardrail.answer import Answer, Delta
-from guardrail.audit import AuditLog
-from guardrail.audit.observer import AuditObserver, log_path
 from guardrail.conversation import Conversation, Picture, question
-from guardrail.decision import Mode
+from guardrail.decision import Mode, Review
 from guardrail.engine.judge import NO, YES, Judge, Labels
 from guardrail.engine.prompt import PromptEncoder
 from guardrail.engine.refusals import RefusalIndex
 from guardrail.engine.token_bytes import token_bytes
-from guardrail.errors import SettingsError
 from guardrail.generation import GenerationSettings
-from guardrail.judges import ChatJudge, make_judge
+from guardrail.guard import Guard, checked_mode
+from guardrail.judges import caption_judge
 from guardrail.loading import check_family, load_model
 from guardrail.observer import Observer
 from guardrail.pipeline import Pipeline
@@ -30,12 +28,14 @@ from guardrail.policy import Policy
 from guardrail.policy.context import Metadata
 from guardrail.policy.schema import Judge as JudgeSettings
 from guardrail.policy.sources import PolicySource, policy_source
+from guardrail.self_judge import SelfJudge
+from guardrail.sessions import SessionStore
 from guardrail.tracing import Tracing
 
 _DEFAULTS = GenerationSettings()
 
 
-class SafeCoDe:
+class SafeCoDe(Guard):
     """A multimodal LLM that is guarded while it decodes.
 
     Safe to use from several threads. The model is never changed, patched or moved.
@@ -50,6 +50,7 @@ class SafeCoDe:
         tracing: Where spans and metrics go; OpenTelemetry's global providers by default.
         observer: Sees every record before its answer is out; by default the audit log, if the
             policy or `GUARDRAIL_AUDIT_LOG` names one.
+        sessions: Keeps what policies with a memory remember; in this process by default.
         name: The model's name in records and spans; that of its folder or id by default.
 
     Raises:
@@ -70,25 +71,24 @@ class SafeCoDe:
         judge: Judge | None = None,
         tracing: Tracing | None = None,
         observer: Observer | None = None,
+        sessions: SessionStore | None = None,
         name: str | None = None,
     ) -> None:
-        self._source = policy_source(policy)
-        self._sources: dict[str, PolicySource] = {}
+        super().__init__(
+            policy=policy,
+            judge=judge,
+            tracing=tracing,
+            observer=observer,
+            sessions=sessions,
+            name=name or _name(model),
+        )
         check_family(model.config)
         self.model = model
         self.processor = processor
-        self.model_name = name or _name(model)
-        self.judge = ChatJudge(judge) if hasattr(judge, "with_structured_output") else judge
-        self._judges: dict[JudgeSettings, Judge] = {}
-        self.tracing = tracing or Tracing()
-        self.observer = observer
-        self._logs: dict[str, AuditLog] = {}
-        self._observers: dict[tuple[str, str], AuditObserver] = {}
         self.adapter: Adapter = find_adapter(model.config.model_type)
         self.encoder = PromptEncoder(processor, self.adapter)
         self._spelled: list[bytes | None] | None = None
         self._indexes: dict[tuple[str, ...], RefusalIndex] = {}
-        self._lock = threading.Lock()
         # Held around forward passes: some families keep state on the module while one runs, and
         # threads that compute at once only slow each other (and an event loop) down.
         self.computing = threading.RLock()
@@ -129,15 +129,25 @@ class SafeCoDe:
         model, processor = load_embedded()
         return cls(model=model, processor=processor, policy=source, judge=judge, name="embedded")
 
-    def ask(self, text: str, pictures: Sequence[Picture] = (), **settings: Any) -> Answer:
+    def ask(
+        self,
+        text: str,
+        pictures: Sequence[Picture] = (),
+        *,
+        session: str | None = None,
+        **settings: Any,
+    ) -> Answer:
         """Answers one question about any number of pictures.
 
         Args:
             text: The question.
             pictures: From `guardrail.pictures.load_picture`.
+            session: By which earlier requests are remembered, where the policy does so.
             **settings: Fields of `GenerationSettings`.
         """
-        return self.answer(question(text, pictures), GenerationSettings(**settings))
+        return self.answer(
+            question(text, pictures, session=session), GenerationSettings(**settings)
+        )
 
     def answer(
         self,
@@ -148,6 +158,7 @@ class SafeCoDe:
         metadata: Metadata | None = None,
         mode: Mode | None = None,
         cancel: threading.Event | None = None,
+        review: Review | None = None,
     ) -> Answer:
         """Returns the guarded answer, collected from `stream`.
 
@@ -156,7 +167,13 @@ class SafeCoDe:
             GuardrailError: The request cannot be served.
         """
         *_, last = self.stream(
-            conversation, settings, policy=policy, metadata=metadata, mode=mode, cancel=cancel
+            conversation,
+            settings,
+            policy=policy,
+            metadata=metadata,
+            mode=mode,
+            cancel=cancel,
+            review=review,
         )
         assert isinstance(last, Answer)
         return last
@@ -170,6 +187,7 @@ class SafeCoDe:
         metadata: Metadata | None = None,
         mode: Mode | None = None,
         cancel: threading.Event | None = None,
+        review: Review | None = None,
     ) -> Iterator[Delta | Answer]:
         """Yields the answer's text as it is settled, then the whole answer with its decision.
 
@@ -180,9 +198,10 @@ class SafeCoDe:
             metadata: What a policy selection looks at: `tenant`, `route`, `group`, `language`, ….
             mode: `enforce`, `shadow` or `off` for this request, instead of the policy's.
             cancel: Once set, decoding stops at the next token. Closing the iterator does so too.
+            review: A human's word on this request, if it was escalated before.
         """
         run = self._pipeline(self.policy_for(policy, metadata), mode).run(
-            [conversation], settings, cancel=cancel
+            [conversation], settings, cancel=cancel, review=review
         )
         with closing(run):
             for _, event in run:
@@ -201,6 +220,7 @@ class SafeCoDe:
         cancel: threading.Event | None = None,
         return_exceptions: bool = False,
         contexts: Sequence[Context] | None = None,
+        review: Review | None = None,
     ) -> list[Any]:
         """Answers several conversations as one batch on the model, each with its own verdict.
 
@@ -212,6 +232,7 @@ class SafeCoDe:
             mode: As for `stream`.
             cancel: As for `stream`.
             contexts: Each conversation's OpenTelemetry context, where they are not the same.
+            review: As for `stream`; the same for all.
             return_exceptions: Put an `Escalation` in its row's place instead of raising it.
 
         Returns:
@@ -227,6 +248,7 @@ class SafeCoDe:
                 settings,
                 cancel=cancel,
                 contexts=[contexts[at] for at in group] if contexts else None,
+                review=review,
             )
             with closing(run):
                 for row, event in run:
@@ -236,39 +258,6 @@ class SafeCoDe:
             if isinstance(result, Exception) and not return_exceptions:
                 raise result
         return results
-
-    @property
-    def policy(self) -> Policy:
-        """The policy that the next request without metadata will have.
-
-        One given by path is read again when its file has changed; a change that does not check is
-        logged and not taken. Requests keep the policy they began with.
-        """
-        return self._source.current()
-
-    def policy_for(
-        self, policy: str | Path | Policy | None = None, metadata: Metadata | None = None
-    ) -> Policy:
-        """Returns the policy that a request will have.
-
-        Args:
-            policy: The request's own; the engine's without one.
-            metadata: What a selection of policies chooses by.
-
-        Raises:
-            PolicyError: The request's own policy is not usable.
-        """
-        if isinstance(policy, Policy):
-            return policy
-        source = self._source if policy is None else self._watched(policy)
-        return source.current(metadata)
-
-    def _watched(self, reference: str | Path) -> PolicySource:
-        place = str(Path(reference).absolute())  # the same relative path may come to mean another
-        with self._lock:
-            if place not in self._sources:
-                self._sources[place] = policy_source(reference)
-            return self._sources[place]
 
     def refusal_index(self, phrases: tuple[str, ...]) -> RefusalIndex:
         """Returns the phrases compiled for this tokenizer; compiled once, then remembered."""
@@ -281,18 +270,14 @@ class SafeCoDe:
                 )
             return self._indexes[phrases]
 
-    def judge_for(self, policy: Policy) -> Judge:
-        """Returns the judge given in code, or the one that `policy` asks for; made once.
+    def self_judge(self, policy: Policy) -> SelfJudge:
+        """Returns the model as its own judge."""
+        return SelfJudge(self, policy)
 
-        Raises:
-            GuardrailError: The judge cannot be had.
-        """
-        if self.judge is not None:
-            return self.judge
-        with self._lock:
-            if policy.judge not in self._judges:
-                self._judges[policy.judge] = make_judge(policy.judge, self)
-            return self._judges[policy.judge]
+    def _make_judge(self, settings: JudgeSettings) -> Judge:
+        if settings.kind == "caption":
+            return caption_judge(self)
+        return super()._make_judge(settings)
 
     def labels(self) -> Labels:
         """Returns the tokens by which an answer *yes* or *no* begins.
@@ -303,23 +288,8 @@ class SafeCoDe:
         return Labels(tuple(self.encoder.label_ids(YES)), tuple(self.encoder.label_ids(NO)))
 
     def _pipeline(self, policy: Policy, mode: Mode | None) -> Pipeline:
-        if mode not in (None, "enforce", "shadow", "off"):
-            raise SettingsError(f"mode is {mode!r}, expected 'enforce', 'shadow' or 'off'")
-        return Pipeline(self, policy, mode or policy.mode, observer=self._observer_for(policy))
-
-    def _observer_for(self, policy: Policy) -> Observer | None:
-        if self.observer is not None:
-            return self.observer
-        path = log_path(policy)
-        if path is None:
-            return None
-        with self._lock:
-            if path not in self._logs:
-                self._logs[path] = AuditLog(path)
-            watched = (path, policy.digest)
-            if watched not in self._observers:
-                self._observers[watched] = AuditObserver(self._logs[path], policy)
-            return self._observers[watched]
+        mode = checked_mode(mode) or policy.mode
+        return Pipeline(self, policy, mode, observer=self.observer_for(policy))
 
 
 def _name(model: Any) -> str:

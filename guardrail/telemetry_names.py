@@ -49,12 +49,14 @@ _RESULTS: Mapping[str, str] = {
 }
 
 
-def request_attributes(model: str, settings: GenerationSettings) -> dict[str, Any]:
+def request_attributes(
+    model: str, settings: GenerationSettings, operation: str = "chat"
+) -> dict[str, Any]:
     """Returns what is known before anything has run; samplers see it."""
     attributes = {
-        OPERATION: "chat",
+        OPERATION: operation,
         "gen_ai.provider.name": PROVIDER,
-        "gen_ai.request.model": model,
+        "gen_ai.request.model": model or None,
         "gen_ai.request.max_tokens": settings.max_new_tokens,
         "gen_ai.request.temperature": settings.temperature,
         "gen_ai.request.top_p": settings.top_p,

@@ -64,6 +64,7 @@ class Tracing:
         conversation: Conversation | None = None,
         capture_content: bool = False,
         context: Context | None = None,
+        operation: str = "chat",
     ) -> RequestTrace:
         """Begins a request's trace, under the span that is active now.
 
@@ -74,9 +75,10 @@ class Tracing:
             capture_content: Whether the policy allows words to be recorded. The environment
                 variable must ask for them, too.
             context: The parent's context, where it is not the current one.
+            operation: `chat`, or `apply_guardrail` where nothing is to be answered.
         """
         words = capture_content and _environment_captures()
-        return RequestTrace(self, model, settings, conversation, words, context)
+        return RequestTrace(self, model, settings, conversation, words, context, operation)
 
     def digests(self, conversation: Conversation) -> RequestDigests:
         """Returns the keyed digests of a request."""
@@ -113,7 +115,9 @@ class RequestTrace:
         conversation: Conversation | None,
         words: bool,
         context: Context | None,
+        operation: str,
     ) -> None:
+        self._operation = operation
         self._tracing, self._model, self._words = tracing, model, words
         self._conversation = conversation
         self._started = time.perf_counter()
@@ -126,12 +130,12 @@ class RequestTrace:
 
     def _begin(self, settings: GenerationSettings) -> None:
         active = trace.get_current_span(self._parent)
-        if not _is_chat(active):
+        if self._operation != "chat" or not _is_chat(active):
             active = self._chat = self._tracing._tracer.start_span(
-                f"chat {self._model}",
+                f"{self._operation} {self._model}".strip(),
                 context=self._parent,
                 kind=SpanKind.INTERNAL,
-                attributes=names.request_attributes(self._model, settings),
+                attributes=names.request_attributes(self._model, settings, self._operation),
             )
             self._parent = trace.set_span_in_context(active, self._parent)
         if active.is_recording():
@@ -195,6 +199,7 @@ class RequestTrace:
                     duration_s=duration_s,
                     error=error,
                     context=self._parent,
+                    operation=self._operation,
                 ),
                 None,
             )

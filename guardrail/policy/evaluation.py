@@ -16,16 +16,19 @@ How it decides:
 4. Among categories that ask for the winning action, the one with the most severe label decides;
    then the one furthest past `unsafe_at`, or with the highest probability if uncertain, or nearest
    to `safe_below` if safe; then the first in the policy.
+5. What is remembered of earlier requests (`guardrail.policy.memory`) adds findings and lowers
+   thresholds, and a human's review replaces `escalate` alone: neither makes 3 any less true.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from guardrail.decision import Action, Label
+from guardrail.decision import Action, Label, Review
+from guardrail.policy.memory import NOTHING, Memory, tightened
 from guardrail.policy.rules import SEVERITY, STRICTNESS, CategoryRule
 from guardrail.policy.suggest import quoted
 from guardrail.verdict import Verdict
@@ -59,13 +62,17 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one category says: its label, the action it asks for, and how far past its threshold."""
+    """What one category says: its label, the action it asks for, and how far past its threshold.
+
+    `remembered` is the earlier request whose probability this is; None for the new verdict's.
+    """
 
     rule: CategoryRule
     label: Label
     p: float | None
     confidence: float
     why: str = ""
+    remembered: str | None = None
 
     @property
     def action(self) -> Action:
@@ -83,6 +90,8 @@ class Finding:
         if self.p is None:
             return self.why
         p, rule = f"p {self.p:.6g}", self.rule
+        if self.remembered is not None:
+            p = f"{p} (remembered from request {self.remembered})"
         if self.label == "unsafe":
             return f"{p} >= unsafe_at {rule.unsafe_at:g}"
         if self.label == "safe":
@@ -90,9 +99,19 @@ class Finding:
         return f"{p} is from safe_below {rule.safe_below:g} to below unsafe_at {rule.unsafe_at:g}"
 
 
-def decide(policy: Policy, verdict: Verdict) -> Ruling:
-    """Returns the one ruling of `policy` on `verdict`. It never raises."""
-    findings = findings_of(policy, verdict)
+def decide(policy: Policy, verdict: Verdict, memory: Memory = NOTHING) -> Ruling:
+    """Returns the one ruling of `policy` on `verdict`. It never raises.
+
+    Args:
+        policy: What decides.
+        verdict: The judge's belief about this request.
+        memory: What its session remembers; a policy without memory does not look at it.
+
+    INVARIANT: memory adds findings and lowers thresholds, so it never permits more.
+    """
+    if policy.session.memory == "off":
+        memory = NOTHING
+    findings = findings_of(policy, verdict, memory)
     deciding = max(findings, key=_weight)
     label = max((finding.label for finding in findings), key=SEVERITY.__getitem__)
     return Ruling(
@@ -100,21 +119,51 @@ def decide(policy: Policy, verdict: Verdict) -> Ruling:
         action=deciding.action,
         category=_named(deciding, findings),
         rule=deciding.rule.origins[deciding.label],
-        reasons=_reasons(deciding, findings, policy, verdict),
+        reasons=_reasons(deciding, findings, policy, verdict, memory),
         confidence=deciding.confidence,
     )
 
 
-def findings_of(policy: Policy, verdict: Verdict) -> list[Finding]:
-    """Returns what each category of `policy` says, in the policy's order."""
+def reviewed(ruling: Ruling, review: Review | None) -> Ruling:
+    """Returns the ruling once a human has looked at the request that was escalated.
+
+    An approval puts `plain` in the place of `escalate` and of nothing else; a rejection blocks.
+    """
+    if review is None:
+        return ruling
+    if not review.approved:
+        why = f"a human rejected request {review.request_id}: block"
+        return replace(ruling, action="block", reasons=(why, *ruling.reasons))
+    if ruling.action != "escalate":
+        return ruling
+    why = f"a human approved request {review.request_id}: plain instead of escalate"
+    return replace(ruling, action="plain", reasons=(why, *ruling.reasons))
+
+
+def findings_of(policy: Policy, verdict: Verdict, memory: Memory = NOTHING) -> list[Finding]:
+    """Returns what each category of `policy` says, in the policy's order, then what is remembered
+    of each.
+    """
+    rules = policy.rules
+    if memory.refusal is not None:
+        rules = tuple(tightened(rule, policy.session.after_refusal) for rule in rules)
+    earlier = [
+        replace(_by_probability(rule, found.p), remembered=found.request_id)
+        for rule in rules
+        if (found := memory.remembered.get(rule.id)) is not None
+    ]
+    return [*_judged(rules, verdict), *earlier]
+
+
+def _judged(rules: tuple[CategoryRule, ...], verdict: Verdict) -> list[Finding]:
     if verdict.error is not None:
         why = f"the judge failed ({quoted(str(verdict.error))})"
-        return [Finding(rule, "unavailable", None, 0.0, why) for rule in policy.rules]
+        return [Finding(rule, "unavailable", None, 0.0, why) for rule in rules]
     judged = verdict.categories
     if not isinstance(judged, Mapping) or not judged:
         why = "no category was judged"
-        return [Finding(rule, "unavailable", None, 0.0, why) for rule in policy.rules]
-    return [_finding(rule, judged) for rule in policy.rules]
+        return [Finding(rule, "unavailable", None, 0.0, why) for rule in rules]
+    return [_finding(rule, judged) for rule in rules]
 
 
 def _finding(rule: CategoryRule, judged: Mapping[str, object]) -> Finding:
@@ -127,6 +176,10 @@ def _finding(rule: CategoryRule, judged: Mapping[str, object]) -> Finding:
             quoted(given) if isinstance(given, (float, int, str)) else f"a {type(given).__name__}"
         )
         return Finding(rule, "unavailable", None, 0.0, f"{shown} is not a probability")
+    return _by_probability(rule, p)
+
+
+def _by_probability(rule: CategoryRule, p: float) -> Finding:
     if p >= rule.unsafe_at:
         room = 1.0 - rule.unsafe_at
         return Finding(rule, "unsafe", p, (p - rule.unsafe_at) / room if room > 0 else 1.0)
@@ -163,7 +216,11 @@ def _named(deciding: Finding, findings: list[Finding]) -> str | None:
 
 
 def _reasons(
-    deciding: Finding, findings: list[Finding], policy: Policy, verdict: Verdict
+    deciding: Finding,
+    findings: list[Finding],
+    policy: Policy,
+    verdict: Verdict,
+    memory: Memory,
 ) -> tuple[str, ...]:
     reasons = []
     if _named(deciding, findings) is None:
@@ -175,6 +232,8 @@ def _reasons(
     else:
         reasons.append(deciding.sentence)
         reasons += [f.sentence for f in findings if f is not deciding and f.label != "safe"]
+    if memory.refusal is not None and policy.session.tightens:
+        reasons.append(f"session.after_refusal holds since request {memory.refusal} was refused")
     known = {rule.id for rule in policy.rules}
     if isinstance(verdict.categories, Mapping):
         unknown = [name for name in verdict.categories if name not in known]

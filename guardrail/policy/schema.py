@@ -198,6 +198,36 @@ class Failure(Section):
     noised_branch: Literal["on_error", "continue"] = "on_error"
 
 
+class AfterRefusal(Section):
+    """Thresholds that hold in a session once a request in it was refused.
+
+    They can only tighten: where one is above a category's own, the category's own stays.
+    """
+
+    unsafe_at: Probability | None = None
+    safe_below: Probability | None = None
+
+
+class Session(Section):
+    """What earlier requests of a conversation count for.
+
+    Attributes:
+        memory: `max` lets each category's highest remembered probability stand beside the new one,
+            so that it can only raise the verdict; `off` judges every request by itself.
+        decay: What is left of a remembered probability after each further request; 1 keeps it.
+        after_refusal: Lower thresholds, once a request was refused or blocked for its verdict.
+    """
+
+    memory: Literal["off", "max"] = "off"
+    decay: Probability = 1.0
+    after_refusal: AfterRefusal = AfterRefusal()
+
+    @property
+    def tightens(self) -> bool:
+        """Whether anything changes after a refusal."""
+        return self.after_refusal != AfterRefusal()
+
+
 class Audit(Section):
     """Where the audit log goes, and whether a request fails when it cannot be written."""
 
@@ -231,6 +261,7 @@ class Policy(Section):
         default_factory=FrozenDict
     )
     failure: Failure = Failure()
+    session: Session = Session()
     audit: Audit = Audit()
     capture: Capture = Capture()
     locked: Annotated[tuple[Text, ...], Field(max_length=500)] = ()

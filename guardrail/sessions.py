@@ -1,0 +1,92 @@
+"""Where a conversation's earlier requests are kept, between one request and the next.
+
+It keeps verdicts and ids, no words and no pictures. What they count for is the policy's business.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from guardrail.errors import SettingsError
+from guardrail.policy.memory import Recollection
+
+MOST_REQUESTS = 64
+"""Requests of one session that are kept apart; older ones are kept as one."""
+
+
+class SessionStore(Protocol):
+    """Keeps sessions. Called from several threads; what it raises makes the verdict unavailable."""
+
+    def recall(self, session: str) -> Sequence[Recollection]:
+        """Returns the session's earlier requests, the oldest first; none if it is not known."""
+
+    def remember(self, session: str, request: Recollection) -> None:
+        """Adds a request to the session."""
+
+
+class SessionMemory:
+    """Keeps sessions in this process: the latest ones, and none for longer than it may.
+
+    Args:
+        capacity: Most sessions; beyond it, the one that was idle longest is forgotten.
+        ttl_s: Seconds after its last request at which a session is forgotten.
+        clock: Seconds that only grow.
+
+    Raises:
+        SettingsError: A limit is not above 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        capacity: int = 10_000,
+        ttl_s: float = 3600.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if capacity < 1 or ttl_s <= 0:
+            raise SettingsError(
+                f"capacity is {capacity!r} and ttl_s is {ttl_s!r}, expected 1 or more and above 0"
+            )
+        self._capacity, self._ttl_s, self._clock = capacity, ttl_s, clock
+        self._lock = threading.Lock()
+        self._sessions: OrderedDict[str, tuple[float, tuple[Recollection, ...]]] = OrderedDict()
+
+    def recall(self, session: str) -> Sequence[Recollection]:
+        """Returns the session's earlier requests, the oldest first."""
+        with self._lock:
+            self._forget()
+            _, requests = self._sessions.get(session, (0.0, ()))
+            return requests
+
+    def remember(self, session: str, request: Recollection) -> None:
+        """Adds a request to the session."""
+        with self._lock:
+            self._forget()
+            _, requests = self._sessions.pop(session, (0.0, ()))
+            self._sessions[session] = (self._clock(), _folded((*requests, request)))
+            while len(self._sessions) > self._capacity:
+                self._sessions.popitem(last=False)
+
+    def _forget(self) -> None:
+        """Drops what is too old. INVARIANT: sessions stand in the order of their last request."""
+        latest = self._clock() - self._ttl_s
+        while self._sessions and next(iter(self._sessions.values()))[0] <= latest:
+            self._sessions.popitem(last=False)
+
+
+def _folded(requests: tuple[Recollection, ...]) -> tuple[Recollection, ...]:
+    """Makes the two oldest one if there are too many: younger than it was, so never milder."""
+    if len(requests) <= MOST_REQUESTS:
+        return requests
+    first, second, *rest = requests
+    names = dict.fromkeys([*first.categories, *second.categories])
+    highest = {
+        name: max(first.categories.get(name, 0.0), second.categories.get(name, 0.0))
+        for name in names
+    }
+    both = Recollection(second.request_id, highest, first.refused or second.refused)
+    return (both, *rest)
