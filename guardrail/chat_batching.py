@@ -21,7 +21,7 @@ from pydantic import Field
 
 from guardrail.batching import BatchGroup, Seat
 from guardrail.conversation import Conversation
-from guardrail.decision import Mode
+from guardrail.decision import Mode, Review
 from guardrail.generation import GenerationSettings
 from guardrail.policy import Policy
 from guardrail.streaming import time_limit
@@ -36,6 +36,7 @@ class Request:
     policy: Policy
     mode: Mode | None
     context: Context
+    review: Review | None = None
 
 
 _Seat = Seat[Request, Any]
@@ -49,6 +50,7 @@ def _alike(first: Request, second: Request) -> bool:
         first.settings == second.settings
         and first.mode == second.mode
         and first.policy.digest == second.policy.digest
+        and first.review == second.review
     )
 
 
@@ -161,6 +163,7 @@ class BatchingChatModel(BaseChatModel):
                     cancel=cancel,
                     return_exceptions=True,
                     contexts=[request.context for request in requests],
+                    review=first.review,
                 )
             return [self._in_time(answer, expired) for answer in answers]
 

@@ -25,7 +25,8 @@ from opentelemetry import context as otel_context
 
 from guardrail.answer import Delta
 from guardrail.chat_batching import Request, in_executor
-from guardrail.chat_identity import EMBEDDED, ConfiguredChatModel
+from guardrail.chat_identity import EMBEDDED
+from guardrail.chat_sessions import SessionChatModel, review_of
 from guardrail.errors import GuardrailError
 from guardrail.messages import has_pictures_by_address, to_conversation
 from guardrail.streaming import stream_in_thread, time_limit
@@ -35,7 +36,7 @@ __all__ = ["EMBEDDED", "ChatSafeCoDe"]
 Run = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None
 
 
-class ChatSafeCoDe(ConfiguredChatModel):
+class ChatSafeCoDe(SessionChatModel):
     """A local multimodal model, guarded by a policy, wherever LangChain takes a chat model.
 
     `ChatSafeCoDe()` is the embedded model under the `baseline` policy. `response_metadata` of every
@@ -58,6 +59,10 @@ class ChatSafeCoDe(ConfiguredChatModel):
         timeout: Seconds that an answer may take; then `TimeoutError`.
         picture_limits: Which pictures are accepted.
 
+    Where the policy remembers, a session is the run's `thread_id` or `session_id`
+    (`config={"configurable": {"thread_id": ...}}`, or in its metadata), or `session=` of a call.
+    `review=` of a call runs again what was escalated: `{"request_id": ..., "approved": True}`.
+
     LangChain's `api_key` and `max_retries` are accepted, mean nothing here, and are not kept.
     """
 
@@ -67,13 +72,15 @@ class ChatSafeCoDe(ConfiguredChatModel):
         call = dict(call)
         policy = self._policy_for(call.pop("policy", None), run.metadata if run else None)
         mode = call.pop("mode", self.mode)
+        session, review = call.pop("session", None), review_of(call.pop("review", None))
         settings = self._settings(call, stop)
         return Request(
-            conversation=to_conversation(messages, limits=self.picture_limits),
+            conversation=to_conversation(messages, limits=self.picture_limits, session=session),
             settings=settings,
             policy=policy,
             mode=mode,
             context=otel_context.get_current(),
+            review=review,
         )
 
     def _chunks(self, request: Request, cancel: threading.Event) -> Iterator[ChatGenerationChunk]:
@@ -84,6 +91,7 @@ class ChatSafeCoDe(ConfiguredChatModel):
             policy=request.policy,
             mode=request.mode,
             cancel=cancel,
+            review=request.review,
         )
         with closing(items), time_limit(self.timeout, cancel) as expired:
             for item in items:
@@ -223,8 +231,9 @@ class ChatSafeCoDe(ConfiguredChatModel):
         return stream_in_thread(start)
 
     # A picture that is named by its path or address may have changed since an answer was cached
-    # under that name: such requests never come out of a cache. The policy is settled before the
-    # look-up, since a selection chooses it by metadata of which the cache knows nothing.
+    # under that name, and so may what a session remembers: such requests never come out of a cache.
+    # The policy is settled before the look-up, since a selection chooses it by metadata of which
+    # the cache knows nothing.
 
     def _generate_with_cache(
         self,
@@ -236,7 +245,7 @@ class ChatSafeCoDe(ConfiguredChatModel):
         kwargs["policy"] = self._policy_for(
             kwargs.get("policy"), run_manager.metadata if run_manager else None
         )
-        return super(ChatSafeCoDe, self._cacheable(messages))._generate_with_cache(
+        return super(ChatSafeCoDe, self._cacheable(messages, kwargs))._generate_with_cache(
             messages, stop, run_manager, **kwargs
         )
 
@@ -249,12 +258,15 @@ class ChatSafeCoDe(ConfiguredChatModel):
     ) -> ChatResult:
         metadata = run_manager.metadata if run_manager else None
         kwargs["policy"] = await asyncio.to_thread(self._policy_for, kwargs.get("policy"), metadata)
-        return await super(ChatSafeCoDe, self._cacheable(messages))._agenerate_with_cache(
+        return await super(ChatSafeCoDe, self._cacheable(messages, kwargs))._agenerate_with_cache(
             messages, stop, run_manager, **kwargs
         )
 
-    def _cacheable(self, messages: list[BaseMessage]) -> ChatSafeCoDe:
+    def _cacheable(self, messages: list[BaseMessage], call: dict[str, Any]) -> ChatSafeCoDe:
         caches = self.cache or (self.cache is None and get_llm_cache() is not None)
-        if not caches or not has_pictures_by_address(messages):
+        if call["policy"].session.memory == "off":
+            call.pop("session", None)  # it changes nothing, and answers are shared by all sessions
+        changes = call.get("session") is not None or call.get("review") is not None
+        if not caches or not (changes or has_pictures_by_address(messages)):
             return self
         return self.model_copy(update={"cache": False})

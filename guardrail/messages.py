@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +22,13 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
+from pydantic import ValidationError
 
 from guardrail.conversation import Conversation, Part, Picture, Role, Turn
+from guardrail.decision import Decision
 from guardrail.errors import MessageError, PictureError
 from guardrail.pictures import PictureLimits, load_picture, picture_from_base64
+from guardrail.policy.memory import Recollection, recollection
 
 _CHAT_ROLES: Mapping[str, Role] = {
     "system": "system",
@@ -35,6 +40,7 @@ _CHAT_ROLES: Mapping[str, Role] = {
     "tool": "tool",
 }
 _PICTURE_HEADS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
+_REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 _CALL_BLOCKS = ("tool_call", "tool_call_chunk", "tool_use")
 
 
@@ -69,6 +75,7 @@ def to_conversation(
     *,
     tools: Sequence[Mapping[str, Any]] = (),
     limits: PictureLimits | None = None,
+    session: str | None = None,
 ) -> Conversation:
     """Converts messages to turns, loading their pictures.
 
@@ -79,6 +86,7 @@ def to_conversation(
         messages: LangChain messages; they are not changed.
         tools: JSON-schema dictionaries of the tools that the model may call.
         limits: Which pictures are accepted; `PictureLimits()` without one.
+        session: By which earlier requests are remembered, where the policy does so.
 
     Raises:
         MessageError: A block cannot be passed on (audio, video, a file id, an unknown kind), named
@@ -92,7 +100,7 @@ def to_conversation(
             turns[-1] = Turn(turn.role, (*turns[-1].parts, *turn.parts), turn.tool_calls)
         else:
             turns.append(turn)
-    return Conversation(tuple(turns), tuple(tools))
+    return Conversation(tuple(turns), tuple(tools), session, tuple(_carried(messages)))
 
 
 def has_pictures_by_address(messages: Sequence[BaseMessage]) -> bool:
@@ -103,6 +111,21 @@ def has_pictures_by_address(messages: Sequence[BaseMessage]) -> bool:
         for block in (message.content if isinstance(message.content, list) else ())
         if isinstance(block, dict)
     )
+
+
+def _carried(messages: Sequence[BaseMessage]) -> Iterator[Recollection]:
+    """Yields what the decisions on earlier requests leave behind, as the messages carry them.
+
+    Whoever writes the messages may leave a decision out, so one that cannot be read is left out.
+    """
+    for message in messages:
+        plain = message.response_metadata.get("guardrail")
+        if plain is None:
+            continue
+        with contextlib.suppress(ValidationError):
+            decision = Decision.model_validate(plain)
+            if _REQUEST_ID.fullmatch(decision.request_id):
+                yield recollection(decision)
 
 
 def _joins(before: Turn, turn: Turn) -> bool:

@@ -122,6 +122,7 @@ class ScriptedEngine:
         policy: Policy,
         mode: Any,
         cancel: threading.Event,
+        review: Any,
     ) -> Iterator[Delta | Answer]:
         self.seen.append((settings, policy.name, mode))
         self.threads.add(threading.get_ident())

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 
 from guardrail.audit.keys import AuditKey
 from guardrail.decision import Candidate, Decision, StepRecord
-from guardrail.policy import Policy, decide
+from guardrail.policy import Policy
+from guardrail.policy.evaluation import ruling_again
 from guardrail.verdict import Verdict
 
 _HARMLESS = re.compile(
@@ -21,6 +22,7 @@ _HARMLESS = re.compile(
     r"|the judge failed: [A-Z]\w{0,60}(Error|Exception|Timeout|Interrupt|Exit|Iteration)"
     r"|the judge failed: the judge's logits are not finite"
     r"|the judge failed: the judge answers neither yes nor no \(together [0-9.e+-]+\)"
+    r"|the session memory failed: [A-Z]\w{0,60}"
     r"|out of memory in the noised branch: contrast was dropped"
     r"|the audit log could not be written"
     r"|[A-Z]\w{0,60}(Error|Exception|Interrupt|Exit)"
@@ -49,9 +51,7 @@ class Redaction:
         categories = self._ids(verdict.categories)
         error = self._message(verdict.error)
         errors = [self._message(each) or "" for each in decision.errors]
-        reasons = self._reasons(
-            decision.reasons, Verdict(categories, error=error), [error, *errors]
-        )
+        reasons = self._reasons(decision, Verdict(categories, error=error), [error, *errors])
         return decision.model_copy(
             update={
                 "verdict": verdict.model_copy(update={"categories": categories, "error": error}),
@@ -88,14 +88,15 @@ class Redaction:
         return f"not recorded ({self._digested(message)})"
 
     def _reasons(
-        self, reasons: Iterable[str], verdict: Verdict, errors: Iterable[str | None]
+        self, decision: Decision, verdict: Verdict, errors: Iterable[str | None]
     ) -> list[str]:
         """Keeps the reasons that the policy gives without having seen the words."""
         verdicts = [verdict, *(Verdict.unavailable(each) for each in errors if each)]
-        harmless = {reason for each in verdicts for reason in decide(self._policy, each).reasons}
+        rulings = [ruling_again(self._policy, each, decision) for each in verdicts]
+        harmless = {reason for ruling in rulings for reason in ruling.reasons}
         return [
             reason if reason in harmless else f"not recorded ({self._digested(reason)})"
-            for reason in reasons
+            for reason in decision.reasons
         ]
 
     def _digested(self, words: str) -> str:

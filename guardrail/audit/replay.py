@@ -13,7 +13,8 @@ from typing import Any
 
 from guardrail.audit.record import AuditRecord
 from guardrail.decision import Decision
-from guardrail.policy import Policy, Ruling, decide
+from guardrail.policy import Policy, Ruling
+from guardrail.policy.evaluation import ruling_again
 from guardrail.verdict import Verdict
 
 
@@ -77,7 +78,8 @@ def replay(records: Iterable[AuditRecord], policy: Policy) -> Replay:
     Args:
         records: Decisions, in any order.
         policy: The other policy. Its calibration counts, its mode does not: a decision is the same
-            in every mode.
+            in every mode. What a session remembered counts as recorded, if the policy remembers;
+            so does a human's review.
     """
     decided = unjudged = 0
     actions: Counter[tuple[str, str]] = Counter()
@@ -92,7 +94,7 @@ def replay(records: Iterable[AuditRecord], policy: Policy) -> Replay:
         verdict = recorded_verdict(decision, policy)
         if verdict.error is None:
             unasked.update(r.id for r in policy.rules if r.id not in verdict.categories)
-        ruling = decide(policy, verdict)
+        ruling = ruling_again(policy, verdict, decision)
         actions[decision.action, ruling.action] += 1
         if (ruling.action, ruling.label, ruling.category) != (
             decision.action,

@@ -27,8 +27,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from guardrail.decision import Action, Label, Review
-from guardrail.policy.memory import NOTHING, Memory, tightened
+from guardrail.decision import Action, Decision, Label, Review
+from guardrail.policy.memory import NOTHING, Memory, recorded_memory, tightened
 from guardrail.policy.rules import SEVERITY, STRICTNESS, CategoryRule
 from guardrail.policy.suggest import quoted
 from guardrail.verdict import Verdict
@@ -138,6 +138,11 @@ def reviewed(ruling: Ruling, review: Review | None) -> Ruling:
         return ruling
     why = f"a human approved request {review.request_id}: plain instead of escalate"
     return replace(ruling, action="plain", reasons=(why, *ruling.reasons))
+
+
+def ruling_again(policy: Policy, verdict: Verdict, decision: Decision) -> Ruling:
+    """Returns the ruling of `policy` on `verdict`, with the memory and the review of `decision`."""
+    return reviewed(decide(policy, verdict, recorded_memory(decision)), decision.review)
 
 
 def findings_of(policy: Policy, verdict: Verdict, memory: Memory = NOTHING) -> list[Finding]:

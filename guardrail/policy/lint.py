@@ -50,7 +50,7 @@ def lint(loaded: Loaded, encode: Encode | None = None) -> list[LintFinding]:
         encode: A tokenizer's encoder without special tokens, to check the refusal phrases against
             the model that they are for as well.
     """
-    checks = (_phrases, _languages, _tokens, _categories, _locks, _settings)
+    checks = (_phrases, _languages, _tokens, _categories, _locks, _settings, _session)
     found = [
         LintFinding(level, check, message, _mark(loaded, path))
         for each in checks
@@ -238,6 +238,24 @@ def _settings(policy: Policy, encode: Encode | None) -> _Found:
     if policy.contrast.guided_steps == 0 and (steers or policy.contrast.when != "never"):
         why = "guided_steps is 0, so neither contrast nor modulation applies"
         yield "warning", "no-steps", ("contrast", "guided_steps"), why
+
+
+def _session(policy: Policy, encode: Encode | None) -> _Found:
+    session, after = policy.session, policy.session.after_refusal
+    if session.memory == "off":
+        if session.tightens or session.decay != 1.0:
+            why = "session.memory is off, so nothing else in session applies: set memory: max"
+            yield "warning", "session-ignored", ("session",), why
+        return
+    if session.decay == 0:
+        why = "session.decay is 0, so no probability is remembered past its own request"
+        yield "warning", "session-ignored", ("session", "decay"), why
+    for field in ("unsafe_at", "safe_below"):
+        lowered = getattr(after, field)
+        own = [getattr(rule, field) for rule in policy.rules]
+        if lowered is not None and lowered >= max(own):
+            why = f"session.after_refusal.{field} {lowered:g} lowers no category's {field}"
+            yield "warning", "session-ignored", ("session", "after_refusal", field), why
 
 
 def _weak_refusals(policy: Policy) -> _Found:

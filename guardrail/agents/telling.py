@@ -1,0 +1,53 @@
+"""An agent's messages as a judge is told them: tool traffic in words.
+
+The judge's own model may know no tools. What people and tools said is passed on whole; of what the
+agent's model said, its text, its pictures and its calls (thoughts and a provider's own blocks are
+no part of the request).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
+
+
+def told(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Returns messages without tool traffic; the decisions that they carry stay on them."""
+    return [told_one for message in messages for told_one in _told(message)]
+
+
+def told_with_call(messages: Sequence[BaseMessage], call: ToolCall) -> list[BaseMessage]:
+    """Returns what led to a tool call, and the call itself, for a judge."""
+    about = f"The assistant is about to call the tool {_in_words(call)}."
+    return [*told(messages), HumanMessage(about)]
+
+
+def _told(message: BaseMessage) -> Iterator[BaseMessage]:
+    kept = {"response_metadata": message.response_metadata}
+    if isinstance(message, AIMessage):
+        content: list[str | dict[Any, Any]] = [
+            dict(block) for block in message.content_blocks if block["type"] in ("text", "image")
+        ]
+        calls = [_in_words(call) for call in message.tool_calls]
+        calls += [str(call.get("name")) for call in message.invalid_tool_calls]
+        content += [_text(f"I call the tool {call}.") for call in calls]
+        if content:
+            yield AIMessage(content, **kept)
+    elif isinstance(message, ToolMessage):
+        inner = message.content if isinstance(message.content, list) else [message.text]
+        said = [_text(part) if isinstance(part, str) else part for part in inner]
+        yield HumanMessage([_text(f"The tool {message.name or ''} answered:"), *said], **kept)
+    else:
+        yield message
+
+
+def _in_words(call: Mapping[str, Any]) -> str:
+    arguments = json.dumps(call["args"], ensure_ascii=False, default=str)
+    return f"`{call['name']}` with {arguments}"
+
+
+def _text(words: str) -> dict[str, Any]:
+    return {"type": "text", "text": words}

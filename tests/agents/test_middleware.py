@@ -1,0 +1,386 @@
+"""The guardrail around an agent whose own model is remote, or guards itself."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+from typing import Any
+
+import pytest
+from langchain.agents import create_agent
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
+
+from guardrail import ChatSafeCoDe, Decision, SafeCoDe
+from guardrail.agents import GuardrailMiddleware
+from guardrail.errors import PolicyError, SettingsError
+from guardrail.guard import Guard
+from tests.agents.scripted import MADE, Remote, WordJudge, calls, guard, policy, price_of
+from tests.families import build, picture
+
+THREAD: Any = {"configurable": {"thread_id": "t"}}
+
+
+@pytest.fixture(autouse=True)
+def _no_calls_made() -> None:
+    MADE.clear()
+
+
+def shown(text: str) -> dict[str, Any]:
+    encoded = io.BytesIO()
+    picture(0).save(encoded, "PNG")
+    data = base64.b64encode(encoded.getvalue()).decode()
+    image = {"type": "image", "base64": data, "mime_type": "image/png"}
+    return {"messages": [HumanMessage([image, {"type": "text", "text": text}])]}
+
+
+def agent(model: Any, guarded: Any, **options: Any) -> Any:
+    return create_agent(
+        model,
+        [price_of],
+        middleware=[GuardrailMiddleware(guarded, **options)],
+        checkpointer=InMemorySaver(),
+    )
+
+
+def record(message: Any) -> Decision:
+    return Decision.model_validate(message.response_metadata["guardrail"])
+
+
+def waiting(result: dict[str, Any]) -> list[dict[str, Any]]:
+    [interrupt] = result["__interrupt__"]
+    assert interrupt.value["type"] == "guardrail"
+    return list(interrupt.value["requests"])
+
+
+async def run(agent: Any, given: Any, asynchronous: bool) -> dict[str, Any]:
+    if asynchronous:
+        return dict(await agent.ainvoke(given, THREAD))
+    return dict(agent.invoke(given, THREAD))
+
+
+both = pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+
+
+# Requests ----------------------------------------------------------------------------------------
+
+
+@both
+async def test_a_safe_request_goes_on_and_its_answer_carries_the_decision(
+    asynchronous: bool,
+) -> None:
+    guarded, log = guard()
+    model = Remote(answers=[AIMessage("a guitar")])
+    result = await run(agent(model, guarded), shown("What is this?"), asynchronous)
+    said = result["messages"][-1]
+    assert said.text == "a guitar"
+    assert record(said).action == "comply"
+    assert record(said).outcome.finish_reason == "judged"
+    assert [each.request_id for each in log.decisions] == [record(said).request_id]
+
+
+@both
+@pytest.mark.parametrize("action", ["block", "refuse"])
+async def test_an_unsafe_request_never_reaches_the_model_and_gets_the_policys_words(
+    action: str, asynchronous: bool
+) -> None:
+    guarded, log = guard(verdict={"on_unsafe": action})
+    model = Remote(answers=[AIMessage("no")])
+    result = await run(agent(model, guarded), shown("some danger"), asynchronous)
+    assert model.asked == []
+    said = result["messages"][-1]
+    assert said.text.startswith("I can't help with that here")
+    assert (record(said).action, record(said).outcome.finish_reason) == (action, "blocked")
+    assert [each.action for each in log.decisions] == [action]
+
+
+def test_a_judge_that_raises_is_unavailable_and_the_policy_says_what_then() -> None:
+    for on_error, reaches in (("block", 0), ("plain", 1)):
+        guarded, log = guard(verdict={"on_error": on_error})
+        model = Remote(answers=[AIMessage("ok")])
+        agent(model, guarded).invoke(shown("unjudgeable"), THREAD)
+        assert len(model.asked) == reaches
+        assert log.decisions[0].verdict.label == "unavailable"
+        assert log.decisions[0].action == on_error
+
+
+def test_what_cannot_be_read_by_the_judge_is_unavailable_too() -> None:
+    guarded, log = guard()
+    model = Remote(answers=[AIMessage("ok")])
+    sound = HumanMessage([{"type": "audio", "base64": "AAAA", "mime_type": "audio/wav"}])
+    result = agent(model, guarded).invoke({"messages": [sound]}, THREAD)
+    assert model.asked == []
+    assert log.decisions[0].errors == ["the judge failed: MessageError"]
+    assert record(result["messages"][-1]).action == "block"
+
+
+def test_shadow_withholds_nothing_and_records_everything() -> None:
+    shadow = policy().model_copy(update={"mode": "shadow"})
+    guarded, log = guard()
+    model = Remote(answers=[calls("danger"), AIMessage("ok")])
+    result = agent(model, guarded, policy=shadow).invoke(shown("some danger"), THREAD)
+    assert result["messages"][-1].text == "ok"
+    assert MADE == ["danger"]
+    assert [each.action for each in log.decisions] == ["block", "block", "block"]
+    assert {each.outcome.finish_reason for each in log.decisions} == {"judged"}
+
+
+def test_the_judge_is_told_of_system_prompt_pictures_and_tool_results() -> None:
+    judge = WordJudge()
+    guarded, log = guard(judge)
+    model = Remote(answers=[calls("guitar"), AIMessage("it costs 10")])
+    made = create_agent(
+        model, [price_of], system_prompt="be kind", middleware=[GuardrailMiddleware(guarded)]
+    )
+    made.invoke(shown("How much is it?"))
+    first, call, second = log.conversations
+    assert [turn.role for turn in first.turns] == ["system", "user"]
+    assert len(first.pictures) == len(call.pictures) == len(second.pictures) == 1
+    assert call.turns[-1].text.endswith(
+        'The assistant is about to call the tool `price_of` with {"item": "guitar"}.'
+    )
+    assert "The tool price_of answered:\nthe guitar costs 10" in second.turns[-1].text
+    assert not any(turn.tool_calls for turn in second.turns)
+
+
+def test_a_policy_that_does_not_check_shows_at_once() -> None:
+    with pytest.raises(PolicyError):
+        GuardrailMiddleware(Guard(judge=WordJudge()), policy="no-such-policy")
+
+
+# Calls to tools ----------------------------------------------------------------------------------
+
+
+@both
+async def test_a_safe_call_is_made_and_its_result_carries_the_decision(asynchronous: bool) -> None:
+    guarded, log = guard()
+    model = Remote(answers=[calls("guitar"), AIMessage("10")])
+    result = await run(agent(model, guarded), shown("How much?"), asynchronous)
+    answered = result["messages"][-2]
+    assert isinstance(answered, ToolMessage)
+    assert (answered.text, answered.status) == ("the guitar costs 10", "success")
+    assert record(answered).request_id == log.decisions[1].request_id
+    assert MADE == ["guitar"]
+
+
+@both
+async def test_an_unsafe_call_is_not_made_and_the_others_are(asynchronous: bool) -> None:
+    guarded, _ = guard()
+    model = Remote(answers=[calls("guitar", "danger"), AIMessage("done")])
+    result = await run(agent(model, guarded), shown("How much?"), asynchronous)
+    fine, refused = result["messages"][-3:-1]
+    assert (fine.status, refused.status) == ("success", "error")
+    assert refused.text.startswith("I can't help with that here")
+    assert record(refused).action == "block"
+    assert MADE == ["guitar"]
+
+
+def test_calls_go_unjudged_if_the_developer_says_so() -> None:
+    guarded, log = guard()
+    model = Remote(answers=[calls("danger"), AIMessage("done")])
+    agent(model, guarded, tools=False).invoke(shown("How much?"), THREAD)
+    assert MADE == ["danger"]
+    assert len(log.decisions) == 2
+
+
+def test_a_call_that_was_changed_after_it_was_judged_is_judged_again() -> None:
+    guarded, log = guard()
+    middleware = GuardrailMiddleware(guarded)
+    for item, is_made in (("guitar", True), ("danger", False), ("unclear", False)):
+        call = calls(item).tool_calls[0]
+        judged = {"name": "price_of", "args": {"item": "something else"}, "withheld": False}
+        state = {
+            "messages": [*shown("How much?")["messages"], calls(item)],
+            "guardrail": {"calls": {str(call["id"]): judged}},
+        }
+        request = _ToolRequest(call, state)
+        result = middleware.wrap_tool_call(request, lambda r: price_of.invoke(r.tool_call))  # type: ignore[arg-type]
+        assert isinstance(result, ToolMessage)
+        assert result.status == ("success" if is_made else "error")
+    assert MADE == ["guitar"]
+    assert len(log.decisions) == 3
+
+
+class _ToolRequest:
+    def __init__(self, call: Any, state: Any) -> None:
+        self.tool_call, self.state = call, state
+
+
+# A human -----------------------------------------------------------------------------------------
+
+
+@both
+async def test_an_escalated_request_waits_and_goes_on_once_approved(asynchronous: bool) -> None:
+    guarded, log = guard()
+    model = Remote(answers=[AIMessage("a guitar")])
+    made = agent(model, guarded)
+    [asked] = waiting(await run(made, shown("unclear"), asynchronous))
+    assert model.asked == []
+    assert asked["decision"]["action"] == "escalate"
+    assert asked["tool_call"] is None
+    said = {"decisions": [{"type": "approve", "by": "alice"}]}
+    result = await run(made, Command(resume=said), asynchronous)
+    assert [message.type for message in result["messages"]] == ["human", "ai"]
+    decision = record(result["messages"][-1])
+    assert decision.action == "plain"
+    assert decision.review is not None
+    assert (decision.review.approved, decision.review.by) == (True, "alice")
+    assert decision.review.request_id == asked["decision"]["request_id"]
+    assert [each.action for each in log.decisions] == ["escalate", "plain"]
+
+
+@both
+async def test_a_rejected_request_gets_the_policys_words(asynchronous: bool) -> None:
+    guarded, log = guard()
+    model = Remote(answers=[AIMessage("a guitar")])
+    made = agent(model, guarded)
+    await run(made, shown("unclear"), asynchronous)
+    result = await run(made, Command(resume="reject"), asynchronous)
+    assert model.asked == []
+    assert [message.type for message in result["messages"]] == ["human", "ai"]
+    assert result["messages"][-1].text.startswith("I can't help with that here")
+    decision = record(result["messages"][-1])
+    assert decision.action == "block"
+    assert decision.review is not None
+    assert not decision.review.approved
+    assert log.decisions[-1] == decision
+
+
+def test_a_rejected_request_stays_rejected_whatever_the_judge_says_the_second_time() -> None:
+    judge = WordJudge(iter([0.5, 0.0, 0.0]))
+    guarded, _ = guard(judge)
+    model = Remote(answers=[AIMessage("a guitar")])
+    made = agent(model, guarded)
+    made.invoke(shown("unclear"), THREAD)
+    result = made.invoke(Command(resume="reject"), THREAD)
+    assert model.asked == []
+    assert record(result["messages"][-1]).action == "block"
+
+
+def test_an_approval_replaces_the_escalation_and_nothing_else() -> None:
+    judge = WordJudge(iter([0.5, 0.99]))  # by now it is worse than what was approved
+    guarded, _ = guard(judge)
+    model = Remote(answers=[AIMessage("a guitar")])
+    made = agent(model, guarded)
+    made.invoke(shown("unclear"), THREAD)
+    result = made.invoke(Command(resume="approve"), THREAD)
+    assert model.asked == []
+    assert record(result["messages"][-1]).action == "block"
+
+
+def test_an_approval_holds_for_its_own_request_only() -> None:
+    guarded, _ = guard()
+    model = Remote(answers=[AIMessage("a guitar")])
+    made = agent(model, guarded)
+    made.invoke(shown("unclear"), THREAD)
+    made.invoke(Command(resume="approve"), THREAD)
+    assert waiting(made.invoke(shown("unclear again"), THREAD))
+
+
+def test_a_new_request_instead_of_an_answer_leaves_the_old_one_refused() -> None:
+    guarded, _ = guard()
+    model = Remote(answers=[AIMessage("a guitar")])
+    made = agent(model, guarded)
+    made.invoke(shown("unclear"), THREAD)
+    result = made.invoke({"messages": [HumanMessage("hello")]}, THREAD)
+    assert [message.type for message in result["messages"]] == ["human", "ai", "human", "ai"]
+    assert result["messages"][1].text.startswith("I can't help with that here")
+    assert result["messages"][-1].text == "a guitar"
+
+
+@both
+async def test_escalated_calls_wait_together_and_are_made_one_by_one(asynchronous: bool) -> None:
+    guarded, log = guard(WordJudge(itertools.repeat(0.5)))
+    items = ("guitar", "unclear one", "unclear two")
+    model = Remote(answers=[calls(*items), AIMessage("done")])
+    made = agent(model, guarded)
+    asked = waiting(await run(made, shown("How much?"), asynchronous))
+    assert [each["tool_call"]["args"]["item"] for each in asked] == list(items[1:])
+    assert MADE == []
+    said = {"decisions": [{"type": "reject"}, {"type": "approve", "by": "bob"}]}
+    result = await run(made, Command(resume=said), asynchronous)
+    assert sorted(MADE) == ["guitar", "unclear two"]
+    assert [m.status for m in result["messages"] if isinstance(m, ToolMessage)] == [
+        "success",
+        "error",
+        "success",
+    ]
+    reviews = [each.review for each in log.decisions if each.review is not None]
+    assert [(review.approved, review.by) for review in reviews] == [(False, None), (True, "bob")]
+
+
+@pytest.mark.parametrize("answer", ["perhaps", {"decisions": []}, {"type": "edit"}, 1, None])
+def test_an_answer_that_is_none_approves_nothing(answer: Any) -> None:
+    guarded, _ = guard()
+    model = Remote(answers=[AIMessage("a guitar")])
+    made = agent(model, guarded)
+    made.invoke(shown("unclear"), THREAD)
+    with pytest.raises(SettingsError, match="resumed with"):
+        made.invoke(Command(resume={"decisions": None} if answer is None else answer), THREAD)
+    assert model.asked == []
+
+
+# A model that guards itself ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def engine() -> SafeCoDe:
+    model, processor = build("llava")
+    return SafeCoDe(model=model, processor=processor, policy=policy(), judge=WordJudge())
+
+
+class Chat(ChatSafeCoDe):
+    """Random weights call no tools: binding them changes nothing here."""
+
+    def bind_tools(self, tools: Any, *, tool_choice: Any = None, **settings: Any) -> Any:
+        return self.bind(**settings)
+
+
+@both
+async def test_the_models_own_escalation_becomes_the_same_interrupt(
+    engine: SafeCoDe, asynchronous: bool
+) -> None:
+    chat = Chat(engine=engine, max_tokens=4)
+    made = agent(chat, chat)
+    [asked] = waiting(await run(made, shown("unclear"), asynchronous))
+    assert asked["decision"]["outcome"]["finish_reason"] == "escalated"
+    result = await run(made, Command(resume={"type": "approve", "by": "eve"}), asynchronous)
+    decision = record(result["messages"][-1])
+    assert (decision.action, decision.outcome.output_tokens) == ("plain", 4)
+    assert decision.review is not None
+    assert decision.review.request_id == asked["decision"]["request_id"]
+    assert [message.type for message in result["messages"]] == ["human", "ai"]
+
+
+def test_a_rejected_escalation_of_the_model_gets_its_policys_words(engine: SafeCoDe) -> None:
+    chat = Chat(engine=engine, max_tokens=4)
+    made = agent(chat, chat)
+    made.invoke(shown("unclear"), THREAD)
+    result = made.invoke(Command(resume="reject"), THREAD)
+    assert result["messages"][-1].text.startswith("I can't help with that here")
+    assert record(result["messages"][-1]).outcome.finish_reason == "blocked"
+
+
+def test_a_model_that_guards_itself_is_judged_once(engine: SafeCoDe) -> None:
+    judge = WordJudge()
+    shared = SafeCoDe(model=engine.model, processor=engine.processor, policy=policy(), judge=judge)
+    chat = Chat(engine=shared, max_tokens=2)
+    agent(chat, chat).invoke(shown("hello"), THREAD)
+    assert len(judge.asked) == 1
+
+
+def test_a_local_model_may_judge_for_a_remote_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guardrail.engine.judge.READABLE_MASS", 0.0)
+    model, processor = build("llava")
+    local = SafeCoDe(model=model, processor=processor)
+    remote = Remote(answers=[AIMessage("a guitar")])
+    everything = {"unsafe_at": 1.0, "safe_below": 0.0}
+    passing = local.policy.model_copy(update={"verdict": everything})
+    made = create_agent(remote, [price_of], middleware=[GuardrailMiddleware(local, policy=passing)])
+    messages = [SystemMessage("be kind"), *shown("What is this?")["messages"]]
+    said = made.invoke({"messages": messages})["messages"][-1]
+    assert record(said).verdict.source == "self"
+    assert len(record(said).verdict.categories) == 7
+    assert record(said).verdict.label == "uncertain"
