@@ -87,7 +87,7 @@ class Outcome(_Record):
 class Review(_Record):
     """What a human said about a request that was escalated; it comes with the request run again."""
 
-    request_id: str = Field(description="the request that was escalated", max_length=64)
+    request_id: str = Field(description="the request that was escalated", pattern="^[0-9a-f]{32}$")
     approved: bool
     by: str | None = Field(None, description="who, as the caller says", max_length=200)
 

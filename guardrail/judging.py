@@ -198,8 +198,10 @@ class Judging:
             if self._remembers(row):
                 self._guard.sessions.remember(str(row.conversation.session), row.recollection())
         except Exception as error:
-            _log.warning("the session memory failed: %s", type(error).__name__, exc_info=error)
-            lost = Verdict.unavailable(f"the session memory failed: {type(error).__name__}")
+            line = f"the session memory failed: {type(error).__name__}"
+            _log.warning("%s", line)
+            _log.debug("the session memory's error", exc_info=error)
+            lost = Verdict.unavailable(line)
             row.rule(lost, memory, self._ruling(row, lost, memory))
 
     def _ruling(self, row: Row, verdict: Verdict, memory: Memory) -> Ruling:

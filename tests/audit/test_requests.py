@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from guardrail.audit.page.views import decision_page, list_page
 from guardrail.audit.queries import Filter, LogReader
 from guardrail.audit.record import AuditRecord
 from guardrail.audit.redaction import Redaction
+from guardrail.audit.replay import replay
 from guardrail.conversation import Conversation, Turn, question
-from guardrail.decision import Candidate, StepRecord
+from guardrail.decision import Candidate, Review, StepRecord
 from guardrail.errors import AuditError, Escalation, JudgeError
 from guardrail.generation import GenerationSettings
 from guardrail.tracing import Tracing
@@ -317,3 +319,38 @@ def test_a_judge_error_is_on_record_without_its_words(log: Path) -> None:
     assert last is not None
     assert last.verdict.label == "unavailable"
     assert CANARY not in last.model_dump_json()
+
+
+def test_what_a_session_remembered_and_a_human_said_is_on_record_and_replays_to_the_same(
+    log: Path,
+) -> None:
+    made = guarded(log, session={"memory": "max", "after_refusal": {"unsafe_at": 0.4}})
+    made.answer(replace(ask("danger"), session=CANARY), SETTINGS)
+    made.answer(replace(ask("fine"), session=CANARY), SETTINGS)
+    with pytest.raises(Escalation) as caught:
+        made.answer(ask("unclear"), SETTINGS)
+    asked = caught.value.decision.request_id
+    for approved in (True, False):
+        review = Review(request_id=asked, approved=approved, by="alice")
+        made.answer(ask("unclear"), SETTINGS, review=review)
+    decided = [each.decision for each in records(log) if each.kind == "decision"]
+    first, later, _, approval, rejection = [each for each in decided if each is not None]
+    assert later.session is not None
+    assert later.session.remembered["injury"].request_id == first.request_id
+    assert first.request_id in later.reasons[0]
+    assert [each.action for each in (later, approval, rejection)] == ["block", "plain", "block"]
+    assert approval.review is not None
+    assert approval.review.by == "alice"
+    assert approval.reasons[0] == f"a human approved request {asked}: plain instead of escalate"
+    assert CANARY not in "".join(each.model_dump_json() for each in records(log))
+    with LogReader(log) as reader:
+        found = replay(reader.records(Filter()), made.policy)
+    assert found.changes == []
+    assert found.decided == 5
+
+
+def test_what_is_decided_for_somebody_else_to_answer_is_on_record(log: Path) -> None:
+    made = guarded(log)
+    for words in ("danger", "unclear", "fine"):
+        made.decide(ask(words))
+    assert ends(log) == [("decision", "blocked"), ("decision", "escalated"), ("decision", "judged")]

@@ -88,6 +88,15 @@ MISSPELT = [
         "4:17",
         "did you mean phrases",
     ),
+    _after("a misspelt session key", "session: {memry: max}\n", "4:11", "did you mean memory"),
+    _after(
+        "a misspelt key of a session's refusals",
+        "session: {after_refusal: {unsafe: 0.4}}\n",
+        "4:27",
+        "did you mean unsafe_at",
+    ),
+    _after("an unknown session memory", "session: {memory: min}\n", "4:19", "off, max"),
+    _after("a decay above 1", "session: {memory: max, decay: 1.5}\n", "4:31", "1.5"),
     _after("a misspelt audit key", "audit: {file: a.log}\n", "4:9", "accepted are path, on_error"),
     _after("a misspelt capture key", "capture: {contents: true}\n", "4:11", "did you mean content"),
     _after(

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from guardrail.policy import Policy
+from guardrail.policy.memory import Memory, Recollection, Remembered
 from guardrail.policy.rules import ACTIONS
 from guardrail.verdict import Verdict
 
@@ -75,6 +76,16 @@ vocabularies = st.fixed_dictionaries(
     optional={"message": sentences.map(lambda text: f"{text}: {{reason}}"), "unchecked": sentences},
 )
 
+sessions = st.fixed_dictionaries(
+    {"memory": st.sampled_from(["off", "max"])},
+    optional={
+        "decay": probabilities,
+        "after_refusal": st.fixed_dictionaries(
+            {}, optional={"unsafe_at": probabilities, "safe_below": probabilities}
+        ),
+    },
+)
+
 contents = st.fixed_dictionaries(
     {
         "version": st.just(1),
@@ -91,6 +102,7 @@ contents = st.fixed_dictionaries(
         "modulation": st.fixed_dictionaries({}, optional={"boost": st.floats(0, 100)}),
         "judge": st.fixed_dictionaries({}, optional={"timeout_s": st.floats(0.01, 600)}),
         "audit": st.fixed_dictionaries({}, optional={"path": sentences}),
+        "session": sessions,
     },
 )
 
@@ -127,3 +139,20 @@ def verdicts(draw: st.DrawFn, policy: Policy) -> Verdict:
 @st.composite
 def sane_verdicts(draw: st.DrawFn, policy: Policy) -> Verdict:
     return Verdict({category.id: draw(probabilities) for category in policy.categories})
+
+
+@st.composite
+def memories(draw: st.DrawFn, policy: Policy) -> Memory:
+    ids = st.sampled_from([category.id for category in policy.categories])
+    remembered = st.builds(Remembered, probabilities, st.just("earlier"))
+    return Memory(draw(st.dictionaries(ids, remembered)), draw(st.none() | st.just("refused")))
+
+
+@st.composite
+def recollections(draw: st.DrawFn, policy: Policy) -> list[Recollection]:
+    names = st.sampled_from([*(category.id for category in policy.categories), "unheard-of"])
+    beliefs = st.dictionaries(names, probabilities)
+    return [
+        Recollection(f"request-{number}", draw(beliefs), draw(st.booleans()))
+        for number in range(draw(st.integers(0, 4)))
+    ]

@@ -58,6 +58,11 @@ def findings(tmp_path: Path, text: str, extends: str = "baseline") -> list[tuple
         ("verdict: {on_uncertain: refuse}\n", [("refuses-weakly", 4)] * 7),
         ("contrast: {guided_steps: 0}\n", [("no-steps", 4)]),
         ("refusals: {en: {phrases: []}}\n", [("no-phrases", MODULATION)]),
+        ("session: {memory: max, decay: 0.8, after_refusal: {unsafe_at: 0.5}}\n", []),
+        ("session: {decay: 0.8}\n", [("session-ignored", 4)]),
+        ("session: {memory: off, after_refusal: {unsafe_at: 0.5}}\n", [("session-ignored", 4)]),
+        ("session: {memory: max, decay: 0}\n", [("session-ignored", 4)]),
+        ("session: {memory: max, after_refusal: {unsafe_at: 0.6}}\n", [("session-ignored", 4)]),
     ],
 )
 def test_each_check(tmp_path: Path, text: str, found: list[tuple[str, int]]) -> None:
