@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from guardrail.answer_form import AnswerForm
 from guardrail.errors import MessageError
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -54,10 +55,17 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """Turns in order, and the tools that the model may call (JSON-schema dictionaries)."""
+    """Turns in order, and what is to follow them.
+
+    Attributes:
+        turns: Who said what.
+        tools: The tools that the model may call, as OpenAI's JSON-schema dictionaries.
+        form: What the answer has to be.
+    """
 
     turns: tuple[Turn, ...]
     tools: tuple[Mapping[str, Any], ...] = field(default=())
+    form: AnswerForm = field(default=AnswerForm())
 
     def __post_init__(self) -> None:
         if not any(turn.parts or turn.tool_calls for turn in self.turns):
@@ -73,7 +81,7 @@ class Conversation:
 
         The question joins the last user (or tool) turn, so that role alternation holds in every
         chat template and everything before it stays a common prefix; after an assistant turn it
-        becomes a user turn of its own.
+        becomes a user turn of its own. The answer to it may have any form.
         """
         last = self.turns[-1]
         if last.role in ("assistant", "system"):

@@ -78,7 +78,9 @@ class Outcome(_Record):
     """What the model then said. `refused` is None when nothing was generated."""
 
     refused: bool | None = None
-    finish_reason: Literal["stop", "length", "blocked", "escalated", "cancelled", "error"] = "stop"
+    finish_reason: Literal[
+        "stop", "length", "tool_calls", "blocked", "escalated", "cancelled", "error"
+    ] = "stop"
     output_tokens: int = 0
 
 
