@@ -7,6 +7,7 @@ Fields, the engine behind them, tracing parameters, profile and serialisation. H
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,15 @@ class ConfiguredChatModel(BatchingChatModel):
             params["ls_stop"] = [words] if isinstance(words, str) else list(words)
         return params
 
+    def _takes_tools(self) -> bool:
+        try:
+            self.engine.call_format()
+        except ModelError:
+            return False
+        return True
+
     def _resolve_model_profile(self) -> ModelProfile:
+        takes_tools, enforces = self._takes_tools(), find_spec("llguidance") is not None
         profile = ModelProfile(
             name=self.engine.model_name,
             text_inputs=True,
@@ -192,8 +201,10 @@ class ConfiguredChatModel(BatchingChatModel):
             video_inputs=False,
             pdf_inputs=False,
             text_outputs=True,
-            tool_calling=False,
-            structured_output=False,
+            tool_calling=takes_tools,
+            tool_choice=takes_tools and enforces,
+            image_tool_message=takes_tools,
+            structured_output=enforces,
             temperature=True,
         )
         config: Any = getattr(getattr(self.engine, "model", None), "config", None)

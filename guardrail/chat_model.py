@@ -1,34 +1,34 @@
 """`ChatSafeCoDe`: the guarded engine as a LangChain chat model.
 
-`_generate` collects what `_stream` yields, so there is one path; `batch` goes to the model as a
-batch. It hands decoding and policies on to `guardrail.safecode` and knows nothing of either.
+`_generate` and `_stream` take what the engine yields, so there is one path; `batch` goes to the
+model as a batch. It hands decoding and policies on to `guardrail.safecode` and knows nothing of
+either.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, closing
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage
-from langchain_core.messages.ai import UsageMetadata
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from opentelemetry import context as otel_context
 
-from guardrail.answer import Delta
+from guardrail.answer import Answer, Delta
+from guardrail.chat_answer import AnswerChunks, answer_message
 from guardrail.chat_batching import Request, in_executor
 from guardrail.chat_identity import EMBEDDED
 from guardrail.chat_sessions import SessionChatModel, review_of
-from guardrail.errors import GuardrailError
-from guardrail.messages import has_pictures_by_address, to_conversation
+from guardrail.chat_tools import ToolCallingChatModel
+from guardrail.messages import has_pictures_by_address
 from guardrail.streaming import stream_in_thread, time_limit
 
 __all__ = ["EMBEDDED", "ChatSafeCoDe"]
@@ -36,7 +36,7 @@ __all__ = ["EMBEDDED", "ChatSafeCoDe"]
 Run = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None
 
 
-class ChatSafeCoDe(SessionChatModel):
+class ChatSafeCoDe(SessionChatModel, ToolCallingChatModel):
     """A local multimodal model, guarded by a policy, wherever LangChain takes a chat model.
 
     `ChatSafeCoDe()` is the embedded model under the `baseline` policy. `response_metadata` of every
@@ -72,10 +72,11 @@ class ChatSafeCoDe(SessionChatModel):
         call = dict(call)
         policy = self._policy_for(call.pop("policy", None), run.metadata if run else None)
         mode = call.pop("mode", self.mode)
-        session, review = call.pop("session", None), review_of(call.pop("review", None))
+        review = review_of(call.pop("review", None))
+        conversation = self._conversation(messages, call)
         settings = self._settings(call, stop)
         return Request(
-            conversation=to_conversation(messages, limits=self.picture_limits, session=session),
+            conversation=conversation,
             settings=settings,
             policy=policy,
             mode=mode,
@@ -83,8 +84,8 @@ class ChatSafeCoDe(SessionChatModel):
             review=review,
         )
 
-    def _chunks(self, request: Request, cancel: threading.Event) -> Iterator[ChatGenerationChunk]:
-        said: list[str] = []
+    def _items(self, request: Request, cancel: threading.Event) -> Iterator[Delta | Answer]:
+        """Yields what the engine does, its answer last; raises where it was too late."""
         items = self.engine.stream(
             request.conversation,
             request.settings,
@@ -96,34 +97,25 @@ class ChatSafeCoDe(SessionChatModel):
         with closing(items), time_limit(self.timeout, cancel) as expired:
             for item in items:
                 if not isinstance(item, Delta):
-                    answer = self._in_time(item, expired)
-                    if isinstance(answer, Exception):
-                        raise answer
-                    yield self._last_chunk(answer, "".join(said))
-                elif item.text:
-                    said.append(item.text)
-                    yield ChatGenerationChunk(message=AIMessageChunk(content=item.text))
+                    item = self._in_time(item, expired)
+                    if isinstance(item, Exception):
+                        raise item
+                yield item
 
-    def _last_chunk(self, answer: Any, said: str) -> ChatGenerationChunk:
-        # INVARIANT: the chunks together are the answer, also where it was not generated.
-        if not answer.text.startswith(said):
-            raise GuardrailError("the engine streamed text that is not in its answer")
-        tokens = answer.usage
-        message = AIMessageChunk(
-            content=answer.text[len(said) :],
-            chunk_position="last",
-            usage_metadata=UsageMetadata(
-                input_tokens=tokens.input_tokens,
-                output_tokens=tokens.output_tokens,
-                total_tokens=tokens.input_tokens + tokens.output_tokens,
-            ),
-            response_metadata={
-                "model_name": self.engine.model_name,
-                "finish_reason": answer.decision.outcome.finish_reason,
-                "guardrail": answer.decision.model_dump(mode="json"),
-            },
-        )
-        return ChatGenerationChunk(message=message)
+    def _chunks(self, request: Request, cancel: threading.Event) -> Iterator[ChatGenerationChunk]:
+        chunks = AnswerChunks(self.engine.model_name)
+        for item in self._items(request, cancel):
+            chunk = chunks.chunk(item) if isinstance(item, Delta) else chunks.last(item)
+            yield ChatGenerationChunk(message=chunk)
+
+    def _collected(self, items: Iterable[Delta | Answer]) -> ChatResult:
+        *_, answer = items
+        assert isinstance(answer, Answer)
+        return self._result(answer)
+
+    def _result(self, answer: Answer) -> ChatResult:
+        message = answer_message(answer, self.engine.model_name)
+        return ChatResult(generations=[ChatGeneration(message=message)])
 
     # LangChain hands `_stream` no run, so the policy that its metadata choose is settled here.
 
@@ -192,8 +184,8 @@ class ChatSafeCoDe(SessionChatModel):
     ) -> ChatResult:
         request = self._request(messages, stop, kwargs, run_manager)
         if (together := self._ask_together(request)) is not None:
-            return generate_from_stream(iter([self._last_chunk(together.result(), "")]))
-        return generate_from_stream(self._chunks(request, threading.Event()))
+            return self._result(together.result())
+        return self._collected(self._items(request, threading.Event()))
 
     async def _astream(
         self,
@@ -204,7 +196,11 @@ class ChatSafeCoDe(SessionChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         if (seat := self._seat()) is not None:
             seat.leave(flush_in=in_executor)  # a streamed answer keeps nobody waiting
-        async with aclosing(self._chunks_in_thread(messages, stop, kwargs, run_manager)) as chunks:
+
+        def start(cancel: threading.Event) -> Iterator[ChatGenerationChunk]:
+            return self._chunks(self._request(messages, stop, kwargs, run_manager), cancel)
+
+        async with aclosing(stream_in_thread(start)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -217,18 +213,13 @@ class ChatSafeCoDe(SessionChatModel):
     ) -> ChatResult:
         if self._seat() is not None:
             request = await asyncio.to_thread(self._request, messages, stop, kwargs, run_manager)
-            answer = await self._aask_together(request)
-            return generate_from_stream(iter([self._last_chunk(answer, "")]))
-        async with aclosing(self._chunks_in_thread(messages, stop, kwargs, run_manager)) as chunks:
-            return generate_from_stream(iter([chunk async for chunk in chunks]))
+            return self._result(await self._aask_together(request))
 
-    def _chunks_in_thread(
-        self, messages: list[BaseMessage], stop: Any, call: dict[str, Any], run: Run
-    ) -> AsyncGenerator[ChatGenerationChunk, None]:
-        def start(cancel: threading.Event) -> Iterator[ChatGenerationChunk]:
-            return self._chunks(self._request(messages, stop, call, run), cancel)
+        def start(cancel: threading.Event) -> Iterator[Delta | Answer]:
+            return self._items(self._request(messages, stop, kwargs, run_manager), cancel)
 
-        return stream_in_thread(start)
+        async with aclosing(stream_in_thread(start)) as items:
+            return self._collected([item async for item in items])
 
     # A picture that is named by its path or address may have changed since an answer was cached
     # under that name, and so may what a session remembers: such requests never come out of a cache.

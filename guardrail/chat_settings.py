@@ -22,9 +22,10 @@ _ALIASES: Mapping[str, str] = {
 _NAMED = ("max_new_tokens", "temperature", "top_p", "top_k", "do_sample", "seed", "stop")
 _ELSEWHERE: Mapping[str, str] = {
     "model": "one chat model serves one model: build another ChatSafeCoDe",
-    "tools": "tool calling is not supported yet",
-    "tool_choice": "tool calling is not supported yet",
-    "response_format": "structured output is not supported yet",
+    "tools": "bind them with bind_tools()",
+    "tool_choice": "bind it, with the tools, with bind_tools()",
+    "parallel_tool_calls": "bind it, with the tools, with bind_tools()",
+    "response_format": "bind it, or use with_structured_output()",
     "api_key": "a local model takes no key",
 }
 _LANGCHAIN_ONLY = frozenset({"stream", "stream_usage"})  # how LangChain calls, not how we decode

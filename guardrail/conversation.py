@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
 
+from guardrail.answer_form import AnswerForm
 from guardrail.errors import MessageError
 
 if TYPE_CHECKING:
@@ -57,11 +58,12 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """Turns in order, the tools that the model may call, and what went before.
+    """Turns in order, what is to follow them, and what went before.
 
     Attributes:
-        turns: What was said, the oldest first.
-        tools: JSON-schema dictionaries.
+        turns: Who said what.
+        tools: The tools that the model may call, as OpenAI's JSON-schema dictionaries.
+        form: What the answer has to be.
         session: By which its earlier requests are remembered, where the policy does so; any text.
         earlier: Decisions on earlier requests that the conversation itself carries, the oldest
             first. They come from the caller: they can tighten a ruling, and nothing else.
@@ -69,6 +71,7 @@ class Conversation:
 
     turns: tuple[Turn, ...]
     tools: tuple[Mapping[str, Any], ...] = field(default=())
+    form: AnswerForm = field(default=AnswerForm())
     session: str | None = None
     earlier: tuple[Recollection, ...] = ()
 
@@ -86,7 +89,7 @@ class Conversation:
 
         The question joins the last user (or tool) turn, so that role alternation holds in every
         chat template and everything before it stays a common prefix; after an assistant turn it
-        becomes a user turn of its own.
+        becomes a user turn of its own. The answer to it may have any form.
         """
         last = self.turns[-1]
         if last.role in ("assistant", "system"):

@@ -14,7 +14,9 @@ SCHEMA_VERSION = 1
 Action = Literal["comply", "refuse", "plain", "block", "escalate"]
 Label = Literal["safe", "uncertain", "unsafe", "unavailable"]
 Mode = Literal["enforce", "shadow", "off"]
-FinishReason = Literal["stop", "length", "blocked", "escalated", "judged", "cancelled", "error"]
+FinishReason = Literal[
+    "stop", "length", "tool_calls", "blocked", "escalated", "judged", "cancelled", "error"
+]
 """`judged`: nothing was asked for but the decision, and the answer is somebody else's."""
 
 

@@ -100,7 +100,8 @@ def to_conversation(
             turns[-1] = Turn(turn.role, (*turns[-1].parts, *turn.parts), turn.tool_calls)
         else:
             turns.append(turn)
-    return Conversation(tuple(turns), tuple(tools), session, tuple(_carried(messages)))
+    earlier = tuple(_carried(messages))
+    return Conversation(tuple(turns), tuple(tools), session=session, earlier=earlier)
 
 
 def has_pictures_by_address(messages: Sequence[BaseMessage]) -> bool:

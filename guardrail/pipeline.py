@@ -11,6 +11,7 @@ import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,10 +19,12 @@ from opentelemetry.context import Context
 from torch import Tensor
 
 from guardrail.answer import Answer, Delta
+from guardrail.call_reader import CallReader
 from guardrail.conversation import Conversation
 from guardrail.decision import Mode, Review
 from guardrail.engine.branch import Branch, Prepared, prepare
 from guardrail.engine.decoding import Guidance, RowPlan, Step, decode
+from guardrail.engine.grammar import Constraint
 from guardrail.engine.modulation import refusal_mass
 from guardrail.engine.noise import PICTURE_INPUTS, noised_inputs
 from guardrail.engine.prompt import to_device
@@ -44,6 +47,9 @@ CONFIDENTLY_SAFE = 0.5
 
 NO_REFUSAL_MASS = 0.01
 """Probability of beginning a refusal under which, at the first step, nothing is at stake."""
+
+HELD_BACK = "the policy decided to refuse: the tool call was held back"
+"""Why a call is not passed on, where the policy steers towards a refusal."""
 
 
 class Pipeline(Judging):
@@ -98,6 +104,7 @@ class Pipeline(Judging):
                 yield from row.settle()
             return
         encoder = self._engine.encoder
+        constraints = [self._constraint(row) for row in rows]
         inputs = to_device(encoder.encode([row.conversation for row in rows]), self._engine.model)
         for row in rows:
             row.count_prompt(inputs)
@@ -132,7 +139,13 @@ class Pipeline(Judging):
             real = real.fork(keep)
         prepared = replace(prepared, ids=prepared.ids[still])
         yield from self._decoded(
-            [rows[at] for at in still], prepared, real, noised, settings, cancel
+            [rows[at] for at in still],
+            prepared,
+            real,
+            noised,
+            settings,
+            cancel,
+            [constraints[at] for at in still],
         )
 
     # Contrast --------------------------------------------------------------------------------
@@ -220,6 +233,7 @@ class Pipeline(Judging):
         noised: Branch | None,
         settings: GenerationSettings,
         cancel: threading.Event | None,
+        constraints: Sequence[Constraint | None],
     ) -> Iterator[tuple[int, Delta | Answer | GuardrailError]]:
         policy, guided = self._policy, self._mode != "off"
         index = self._engine.refusal_index(policy.phrases) if guided else None
@@ -234,10 +248,14 @@ class Pipeline(Judging):
             shadow=self._mode == "shadow",
             computing=self._engine.computing,
             seed=settings.seed,
+            constraints=[
+                self._lifted(row, constraint)
+                for row, constraint in zip(rows, constraints, strict=True)
+            ],
         )
         for row in rows:
             row.open()
-            row.begin_text(self._engine.encoder.decode, settings.stop)
+            self._begin_text(row, settings)
         with ExitStack() as phases:
             for row in rows:
                 phases.enter_context(row.trace.phase("guardrail.decode"))
@@ -255,9 +273,38 @@ class Pipeline(Judging):
             token = step.token_ids[place]
             if token is None:
                 continue
-            text = row.push(token, step.traces[place], step.finished[place], spell)
-            if text:
-                yield row.at, Delta(text)
+            for delta in row.push(token, step.traces[place], step.finished[place], spell):
+                yield row.at, delta
+
+    # The form of the answer ------------------------------------------------------------------
+
+    def _constraint(self, row: Row) -> Constraint | None:
+        """Returns what the row's answer is held to; tools that the model cannot take raise."""
+        if row.conversation.tools:
+            self._engine.call_format()
+        return self._engine.constraint(row.conversation)
+
+    def _lifted(self, row: Row, constraint: Constraint | None) -> Constraint | None:
+        """Returns the row's constraint, or None where it would keep the model from refusing."""
+        if constraint is None or not row.refuses:
+            return constraint
+        row.note_error("the policy decided to refuse: the answer was not held to its form")
+        return None
+
+    def _begin_text(self, row: Row, settings: GenerationSettings) -> None:
+        conversation, encoder = row.conversation, self._engine.encoder
+        if not conversation.tools:
+            row.begin_text(encoder.decode, settings.stop)
+            return
+        written = self._engine.call_format()
+        reader = CallReader(
+            written,
+            [tool["function"]["name"] for tool in conversation.tools],
+            parallel=conversation.form.parallel is not False,
+            held_back=HELD_BACK if row.refuses else None,
+        )
+        keep = frozenset(encoder.control_tokens(written.written).values())
+        row.begin_text(partial(encoder.decode, keep=keep), settings.stop, reader)
 
     def _guidance(self) -> Guidance:
         contrast, modulation = self._policy.contrast, self._policy.modulation

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from guardrail.answer import Answer, Delta, Judgement, Usage
+from guardrail.answer import Answer, Delta, InvalidCall, Judgement, ToolCall, Usage
+from guardrail.call_reader import CallReader
 from guardrail.conversation import Conversation
 from guardrail.decision import (
     Candidate,
@@ -83,10 +84,13 @@ class Row:
         self._errors: list[str] = []
         self._timings: dict[str, float] = {}
         self._text: TextStream | None = None
+        self._reader: CallReader | None = None
+        self._said = ""
+        self._calls: list[ToolCall | InvalidCall] = []
         self._finish: FinishReason | None = None
         self._input_tokens = 0
         self._answer: Answer | None = None
-        self._late = ""
+        self._late: list[Delta] = []
         self._ended = False
 
     # What happens to it ----------------------------------------------------------------------
@@ -144,9 +148,20 @@ class Row:
         """
         self._show(lambda seen: seen.opened(self._decision(""), self.conversation))
 
-    def begin_text(self, decode: Callable[[Sequence[int]], str], stop: Sequence[str]) -> None:
-        """Makes ready for tokens."""
-        self._text = TextStream(decode, stop)
+    @property
+    def refuses(self) -> bool:
+        """Whether the policy steers this answer towards a refusal."""
+        ruling = self.ruling
+        return self._mode == "enforce" and ruling is not None and ruling.action == "refuse"
+
+    def begin_text(
+        self,
+        decode: Callable[[Sequence[int]], str],
+        stop: Sequence[str],
+        reader: CallReader | None = None,
+    ) -> None:
+        """Makes ready for tokens; `reader` tells tool calls from text, where there are tools."""
+        self._text, self._reader = TextStream(decode, stop), reader
 
     def push(
         self,
@@ -154,8 +169,8 @@ class Row:
         trace: StepTrace | None,
         finished: Literal["stop", "length"] | None,
         spell: Callable[[list[int]], str],
-    ) -> str:
-        """Takes a token; returns the text that it settles.
+    ) -> list[Delta]:
+        """Takes a token; returns the text and calls that it settles.
 
         INVARIANT: the answer's end is held back until `settle`, when the record is on the disk.
         """
@@ -165,11 +180,33 @@ class Row:
         if trace is not None:
             self._steps.append(_step_record(trace, spell))
         self._finish = finished
-        new = self._text.push(token_id)
+        new = self._read(self._text.push(token_id))
         if finished is None:
             return new
-        self._late = new + self._text.flush()
-        return ""
+        self._late = new + self._read_rest()
+        return []
+
+    def _read(self, text: str) -> list[Delta]:
+        """Takes text of the answer; returns what is settled of it."""
+        if self._reader is not None:
+            return self._taken(self._reader.push(text))
+        return self._taken([Delta(text)] if text else [])
+
+    def _read_rest(self) -> list[Delta]:
+        """Returns what was held back, at the end of the answer."""
+        deltas = self._read(self._text.flush()) if self._text is not None else []
+        if self._reader is not None:
+            deltas += self._taken(self._reader.finish())
+        return deltas
+
+    def _taken(self, deltas: list[Delta]) -> list[Delta]:
+        for delta in deltas:
+            self._said += delta.text
+            if delta.call is not None:
+                self._calls.append(delta.call)
+            if isinstance(delta.call, InvalidCall):
+                self.note_error(delta.call.error)
+        return deltas
 
     def note_error(self, message: str) -> None:
         """Adds to the record's errors."""
@@ -210,14 +247,16 @@ class Row:
             return
         if self.settled:
             self._finish = "blocked"
-            text = self._refusal
-            self._answer = self._conclude(text)
-            yield self.at, Delta(text)
+            self._said = self._refusal
+            self._answer = self._conclude(self._said)
+            yield self.at, Delta(self._said)
         else:
-            late = self._late + (self._text.flush() if self._text is not None else "")
+            late = self._late + self._read_rest()
+            if self._finish == "stop" and any(isinstance(each, ToolCall) for each in self._calls):
+                self._finish = "tool_calls"
             self._answer = self._conclude(self._text.text if self._text is not None else "")
-            if late:
-                yield self.at, Delta(late)
+            for delta in late:
+                yield self.at, delta
         yield self.at, self._answer
 
     def conclude_judged(self) -> Judgement:
@@ -232,7 +271,8 @@ class Row:
         if withheld:
             self._finish = "escalated" if action == "escalate" else "blocked"
         words = self._refusal if withheld else ""
-        self._answer = self._conclude(words if self._finish == "blocked" else "")
+        self._said = words if self._finish == "blocked" else ""
+        self._answer = self._conclude(self._said)
         return Judgement(self._answer.decision, words)
 
     @property
@@ -263,8 +303,12 @@ class Row:
                 refusal, error = caught, caught if error is None else error
                 self._answer = self._made(text)
         answer = self._answer
-        self.trace.end(answer.decision, answer.usage, error, text=answer.text)
+        self.trace.end(answer.decision, answer.usage, error, text=self._whole(answer))
         return refusal
+
+    def _whole(self, answer: Answer) -> str:
+        """All that the model said, calls included."""
+        return self._text.text if self._text is not None else answer.text
 
     def _conclude(self, text: str) -> Answer:
         self._timings["total"] = (time.perf_counter() - self._started) * 1000
@@ -275,7 +319,8 @@ class Row:
 
     def _made(self, text: str) -> Answer:
         ids = self._text.token_ids if self._text is not None else ()
-        return Answer(text, ids, self._decision(text), Usage(self._input_tokens, len(ids)))
+        usage = Usage(self._input_tokens, len(ids))
+        return Answer(self._said, ids, self._decision(text), usage, tuple(self._calls))
 
     def _show(self, to: Callable[[Observer], None]) -> bool:
         """Shows the record; if it cannot be kept, the policy says whether the request goes on."""

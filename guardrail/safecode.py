@@ -12,12 +12,15 @@ from opentelemetry.context import Context
 
 from guardrail.adapter import Adapter, find_adapter
 from guardrail.answer import Answer, Delta
+from guardrail.call_format import CallFormat, derive_call_format
 from guardrail.conversation import Conversation, Picture, question
 from guardrail.decision import Mode, Review
+from guardrail.engine.grammar import Constraint, GrammarVocabulary
 from guardrail.engine.judge import NO, YES, Judge, Labels
 from guardrail.engine.prompt import PromptEncoder
 from guardrail.engine.refusals import RefusalIndex
 from guardrail.engine.token_bytes import token_bytes
+from guardrail.errors import ModelError
 from guardrail.generation import GenerationSettings
 from guardrail.guard import Guard, checked_mode
 from guardrail.judges import caption_judge
@@ -88,6 +91,8 @@ class SafeCoDe(Guard):
         self.adapter: Adapter = find_adapter(model.config.model_type)
         self.encoder = PromptEncoder(processor, self.adapter)
         self._spelled: list[bytes | None] | None = None
+        self._call_format: CallFormat | ModelError | None = None
+        self._vocabulary: GrammarVocabulary | None = None
         self._indexes: dict[tuple[str, ...], RefusalIndex] = {}
         # Held around forward passes: some families keep state on the module while one runs, and
         # threads that compute at once only slow each other (and an event loop) down.
@@ -263,12 +268,48 @@ class SafeCoDe(Guard):
         """Returns the phrases compiled for this tokenizer; compiled once, then remembered."""
         with self._lock:
             if phrases not in self._indexes:
-                if self._spelled is None:
-                    self._spelled = token_bytes(self.encoder.tokenizer)
                 self._indexes[phrases] = RefusalIndex(
-                    phrases, self._spelled, device=self.model.device
+                    phrases, self._token_bytes(), device=self.model.device
                 )
             return self._indexes[phrases]
+
+    def call_format(self) -> CallFormat:
+        """Returns how this model writes tool calls; read off its chat template once.
+
+        Raises:
+            ModelError: Its template does not take tools, or writes calls in an unknown form.
+        """
+        with self._lock:
+            if self._call_format is None:
+                try:
+                    self._call_format = derive_call_format(self.encoder.render)
+                except ModelError as error:
+                    self._call_format = error
+            if isinstance(self._call_format, ModelError):
+                raise ModelError(str(self._call_format))
+            return self._call_format
+
+    def constraint(self, conversation: Conversation) -> Constraint | None:
+        """Returns what the answer to a conversation is held to, or None where it is free.
+
+        Raises:
+            GuardrailError: The form demanded cannot be had of this model.
+        """
+        form = conversation.form
+        if not form.constrains:
+            return None
+        written = self.call_format() if conversation.tools else None
+        control = self.encoder.control_tokens(written.written) if written is not None else {}
+        grammar = form.grammar(conversation.tools, written, control)
+        with self._lock:
+            if self._vocabulary is None:
+                self._vocabulary = GrammarVocabulary(self._token_bytes(), self.encoder.encode_piece)
+        return self._vocabulary.constraint(grammar)
+
+    def _token_bytes(self) -> list[bytes | None]:
+        if self._spelled is None:
+            self._spelled = token_bytes(self.encoder.tokenizer)
+        return self._spelled
 
     def self_judge(self, policy: Policy) -> SelfJudge:
         """Returns the model as its own judge."""

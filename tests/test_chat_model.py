@@ -99,6 +99,9 @@ class ScriptedEngine:
     def policy_for(self, policy: Any = None, metadata: Any = None) -> Policy:
         return load_policy(policy or self.policy)
 
+    def call_format(self) -> Any:
+        raise ModelError("a double takes no tools")
+
     def _answer(self, text: str) -> Answer:
         reference = PolicyRef(name="baseline", version=1, digest="0" * 64)
         decision = Decision(
@@ -235,7 +238,7 @@ def test_text_that_is_not_in_the_answer_is_an_error() -> None:
             return super()._answer("something else")
 
     with pytest.raises(GuardrailError, match="not in its answer"):
-        ChatSafeCoDe(engine=Lying()).invoke("hi")
+        list(ChatSafeCoDe(engine=Lying()).stream("hi"))
 
 
 # Batches -----------------------------------------------------------------------------------------
@@ -551,9 +554,11 @@ def test_settings_by_every_name() -> None:
         ({"stop": [1]}, "expected strings"),
         ({"stop": [""]}, "empty"),
         ({"num_beams": 2}, "beam"),
-        ({"tools": [{}]}, "tool calling is not supported"),
+        ({"tools": [{"type": "web_search"}]}, "run by a provider"),
+        ({"tool_choice": "any"}, "no tools are given"),
         ({"model": "other"}, "one chat model serves one model"),
-        ({"response_format": {}}, "structured output"),
+        ({"response_format": {"type": "xml"}}, "expected 'type' text, json_object"),
+        ({"response_format": {"type": "json_schema"}}, "with its 'schema'"),
     ],
 )
 def test_bad_settings_raise(call: dict[str, Any], message: str) -> None:
@@ -739,13 +744,6 @@ def test_identifying_parameters_and_profile(chat: ChatSafeCoDe) -> None:
 
 def test_tokens_are_counted_by_the_models_own_tokenizer(chat: ChatSafeCoDe) -> None:
     assert chat.get_num_tokens("hello there") == len(chat.get_token_ids("hello there")) > 1
-
-
-def test_tools_and_structured_output_are_not_claimed(chat: ChatSafeCoDe) -> None:
-    with pytest.raises(NotImplementedError):
-        chat.bind_tools([])
-    with pytest.raises(NotImplementedError):
-        chat.with_structured_output({"title": "x", "type": "object"})
 
 
 def test_a_model_in_memory_is_not_written_down() -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from guardrail.engine.branch import Branch, Prepared
 from guardrail.engine.contrast import ContrastForm, contrast_logits, divergence
+from guardrail.engine.grammar import Constraint, RowConstraints, enforced, floored
 from guardrail.engine.modulation import modulate_paper, modulate_phrases, refusal_mass
 from guardrail.engine.refusals import RefusalIndex
 
@@ -109,6 +110,7 @@ def decode(
     shadow: bool = False,
     seed: int | None = None,
     computing: AbstractContextManager[Any] | None = None,
+    constraints: Sequence[Constraint | None] | None = None,
 ) -> Iterator[Step]:
     """Decodes token by token until every row has finished.
 
@@ -123,6 +125,8 @@ def decode(
         seed: Seeds sampling per row, so that a row decodes alike alone and in a batch. Without
             one, rows draw from fresh randomness.
         computing: Held around every forward pass, never across a yield.
+        constraints: One per row, None where any token may come. Steering moves mass between the
+            tokens that a constraint allows; whatever it does, only those can be taken.
 
     Yields:
         One `Step` per token. Close the iterator to cancel.
@@ -140,26 +144,30 @@ def decode(
     generated: list[list[int]] = [[] for _ in range(batch)]
     finished: list[FinishReason | None] = [None] * batch
     pad = _pad_id(prepared)
+    held = RowConstraints(constraints or [None] * batch, _eos_ids(prepared))
     step = 0
     while True:
-        logits = branch.logits[:batch]
+        unfinished = [reason is None for reason in finished]
+        allowed = held.allowed(unfinished, branch.logits[:batch])
+        logits = floored(branch.logits[:batch], allowed)
         traces: Sequence[StepTrace | None] = [None] * batch
         if guided and step < guidance.steps and index is not None:
-            other = branch.logits[batch:] if branch.batch > batch else None
+            other = floored(branch.logits[batch:], allowed) if branch.batch > batch else None
             tokens, traces = _guided_step(
-                logits, other, ids, generated, plans, guidance, index, select, step, shadow
+                logits, other, ids, generated, plans, guidance, index, select, step, shadow, allowed
             )
         else:
-            tokens = select(ids, logits)
+            tokens = select(ids, logits, allowed)
         chosen = tokens.tolist()
-        unfinished = [reason is None for reason in finished]
         chosen = [token if going else pad for token, going in zip(chosen, unfinished, strict=True)]
         ids = torch.cat([ids, torch.tensor(chosen, device=ids.device)[:, None]], dim=1)
         stops = prepared.stopping_criteria(ids, None).tolist()
         for row in range(batch):
             if unfinished[row]:
                 generated[row].append(chosen[row])
-                if stops[row]:
+                if held.accept(row, chosen[row]):
+                    finished[row] = "stop"
+                elif stops[row]:
                     finished[row] = _finish_reason(prepared, ids, chosen[row])
         yield Step(
             tuple(t if going else None for t, going in zip(chosen, unfinished, strict=True)),
@@ -225,6 +233,7 @@ def _guided_step(
     select: _Selector,
     step: int,
     shadow: bool,
+    allowed: Tensor | None,
 ) -> tuple[Tensor, list[StepTrace | None]]:
     beginnings = [index.beginnings(index.spell(row)) for row in generated]
     every = [each.all for each in beginnings]
@@ -236,10 +245,11 @@ def _guided_step(
         refusal_ids=[each.steerable for each in beginnings],
         loose_ids=index.loose_tokens if guidance.modulation_form == "paper" else None,
     )
+    steered = floored(steered, allowed)
     # Both are drawn with the same randomness, so that they differ only by what steering did.
-    unguarded = select.peek(ids, real)
-    guarded = select.peek(ids, steered) if shadow else select(ids, steered)
-    taken = select(ids, real) if shadow else guarded
+    unguarded = select.peek(ids, real, allowed)
+    guarded = select.peek(ids, steered, allowed) if shadow else select(ids, steered, allowed)
+    taken = select(ids, real, allowed) if shadow else guarded
     mass_before, mass_after = refusal_mass(real, every), refusal_mass(steered, every)
     apart = divergence(real, noised).tolist() if noised is not None else None
     tops = _candidates(real, noised, steered, guidance.candidates)
@@ -298,9 +308,9 @@ class _Selector:
             generator.seed() if seed is None else generator.manual_seed(seed)
             self._generators.append(generator)
 
-    def __call__(self, ids: Tensor, logits: Tensor) -> Tensor:
+    def __call__(self, ids: Tensor, logits: Tensor, allowed: Tensor | None) -> Tensor:
         """Returns the next tokens, (batch,) int64; draws advance the rows' randomness."""
-        scores = self._processors(ids, logits)
+        scores = enforced(self._processors(ids, logits), logits, allowed)
         if not self._sample:
             return scores.argmax(-1)
         probabilities = scores.softmax(-1)
@@ -310,10 +320,10 @@ class _Selector:
         ]
         return torch.cat(draws)
 
-    def peek(self, ids: Tensor, logits: Tensor) -> Tensor:
+    def peek(self, ids: Tensor, logits: Tensor, allowed: Tensor | None) -> Tensor:
         """Returns what a call would return, without advancing any randomness."""
         states = [generator.get_state() for generator in self._generators]
-        tokens = self(ids, logits)
+        tokens = self(ids, logits, allowed)
         for generator, state in zip(self._generators, states, strict=True):
             generator.set_state(state)
         return tokens
@@ -324,9 +334,13 @@ def _pad_id(prepared: Prepared) -> int:
     return int(pad) if pad is not None else 0
 
 
-def _finish_reason(prepared: Prepared, ids: Tensor, token: int) -> FinishReason:
+def _eos_ids(prepared: Prepared) -> Tensor:
     eos = prepared.config._eos_token_tensor
-    if eos is not None and token in eos.reshape(-1).tolist():
+    return eos.reshape(-1) if eos is not None else torch.empty(0, dtype=torch.long)
+
+
+def _finish_reason(prepared: Prepared, ids: Tensor, token: int) -> FinishReason:
+    if token in _eos_ids(prepared).tolist():
         return "stop"
     longest = prepared.stopping_criteria.max_length
     return "length" if longest is not None and ids.shape[1] >= longest else "stop"

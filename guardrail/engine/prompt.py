@@ -117,17 +117,32 @@ class PromptEncoder:
             stem = answer[: len(answer) - len(tail)]
             if at < 0 or not tail or not answer.endswith(tail) or not asked.startswith(stem):
                 return None
-            suffixes.append(self._encode_piece(asked[len(stem) :]))
-        tail_ids = self._encode_piece(tail)
+            suffixes.append(self.encode_piece(asked[len(stem) :]))
+        tail_ids = self.encode_piece(tail)
         return JudgeSuffixes(tail_ids, tuple(suffixes))
 
-    def decode(self, token_ids: Sequence[int]) -> str:
-        """Returns the text of generated tokens, without control tokens."""
+    def decode(self, token_ids: Sequence[int], *, keep: frozenset[int] = frozenset()) -> str:
+        """Returns the text of generated tokens, without control tokens.
+
+        Args:
+            token_ids: Generated tokens.
+            keep: Control tokens that are spelled all the same.
+        """
+        if keep:
+            dropped = set(self.tokenizer.all_special_ids) - keep
+            token_ids = [token for token in token_ids if token not in dropped]
         return str(
             self.tokenizer.decode(
-                list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+                list(token_ids), skip_special_tokens=not keep, clean_up_tokenization_spaces=False
             )
         )
+
+    def control_tokens(self, text: str) -> dict[str, int]:
+        """Returns the control tokens that `text` holds, by what they spell."""
+        special = zip(
+            self.tokenizer.all_special_tokens, self.tokenizer.all_special_ids, strict=True
+        )
+        return {spelled: token for spelled, token in special if spelled and spelled in text}
 
     def label_ids(self, words: Sequence[str]) -> list[int]:
         """Returns the single tokens by which an answer that is one of `words` would begin."""
@@ -171,7 +186,7 @@ class PromptEncoder:
                 ) from error
         return {name: value for name, value in encoded.items() if name != "labels"}
 
-    def _encode_piece(self, text: str) -> tuple[int, ...]:
+    def encode_piece(self, text: str) -> tuple[int, ...]:
         """Tokens of a stretch from the middle of a prompt."""
         with self._lock:
             # After a line break, so that SentencePiece adds no space of its own.
