@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import io
 import os
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -368,12 +367,11 @@ async def test_no_work_is_done_on_the_event_loop() -> None:
     assert len(scripted.threads) >= 2
 
 
-@contextlib.asynccontextmanager
-async def heartbeat() -> AsyncIterator[list[float]]:
-    """Yields the seconds between one beat of the event loop and the next, as they come in."""
+async def test_the_event_loop_is_not_blocked() -> None:
+    chat = ChatSafeCoDe(engine=ScriptedEngine(words=10, tick_s=0.03))
     gaps: list[float] = []
 
-    async def beat() -> None:
+    async def heart() -> None:
         last = time.monotonic()
         while True:
             await asyncio.sleep(0.005)
@@ -381,71 +379,15 @@ async def heartbeat() -> AsyncIterator[list[float]]:
             gaps.append(now - last)
             last = now
 
-    beating = asyncio.create_task(beat())
-    yield gaps
-    beating.cancel()
-
-
-BLOCKED_S = 0.25
-"""50 ms are the aim; the margin is for machines that are busy."""
-
-
-async def test_the_event_loop_is_not_blocked() -> None:
-    chat = ChatSafeCoDe(engine=ScriptedEngine(words=10, tick_s=0.03))
+    beating = asyncio.create_task(heart())
 
     async def read() -> str:
         return "".join([str(chunk.content) async for chunk in chat.astream("hi")])
 
-    async with heartbeat() as gaps:
-        texts = await asyncio.gather(*(read() for _ in range(8)))
+    texts = await asyncio.gather(*(read() for _ in range(8)))
+    beating.cancel()
     assert len(set(texts)) == 1
-    assert max(gaps) < BLOCKED_S
-
-
-async def test_the_event_loop_is_not_blocked_by_eight_real_answers(chat: ChatSafeCoDe) -> None:
-    async def read(seed: int) -> AIMessageChunk:
-        chunks = [chunk async for chunk in chat.astream(ask(seed=seed), max_tokens=24)]
-        return chunks[-1]
-
-    async with heartbeat() as gaps:
-        lasts = await asyncio.gather(*(read(seed) for seed in range(8)))
-    assert {last.response_metadata["finish_reason"] for last in lasts} == {"length"}
-    assert len(gaps) > 20
-    assert max(gaps) < BLOCKED_S
-
-
-async def test_cancelling_the_task_ends_a_real_answer_at_the_next_token() -> None:
-    kept: list[Decision] = []
-    done = threading.Event()
-
-    class Log:
-        def opened(self, decision: Decision, conversation: Conversation) -> None:
-            """Nothing of it is kept."""
-
-        def concluded(self, decision: Decision, conversation: Conversation, text: str) -> None:
-            kept.append(decision)
-            done.set()
-
-    model, processor = build("llava")
-    watched = SafeCoDe(model=model, processor=processor, judge=judge, observer=Log())
-    chat = ChatSafeCoDe(engine=watched, temperature=0, max_tokens=4000)
-    read: list[str] = []
-
-    async def stream() -> None:
-        async for chunk in chat.astream(ask()):
-            read.append(str(chunk.content))
-
-    task = asyncio.create_task(stream())
-    while not read:
-        await asyncio.sleep(0.001)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    cancelled = time.monotonic()
-    assert await asyncio.to_thread(done.wait, 30)
-    assert time.monotonic() - cancelled < 5  # 4000 tokens take far longer
-    assert kept[0].outcome.finish_reason == "cancelled"
-    assert 0 < kept[0].outcome.output_tokens < 400
+    assert max(gaps) < 0.25  # 50 ms are the aim; the margin is for machines that are busy
 
 
 async def test_cancelling_the_task_stops_at_the_next_token() -> None:

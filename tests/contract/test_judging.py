@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from guardrail import SafeCoDe, pipeline
+from guardrail import SafeCoDe, self_judge
 from guardrail.conversation import Conversation, Turn, question
 from guardrail.engine.prompt import PromptEncoder
-from guardrail.pipeline import Pipeline
+from guardrail.self_judge import SelfJudge
 from tests.contract.guarded import (
     APART,
     GREEDY,
@@ -59,7 +59,7 @@ def test_shared_prefix_gives_the_verdict_of_separate_prompts(
     expected = [
         separate.answer(each, GREEDY).decision.verdict.categories for each in conversations(family)
     ]
-    monkeypatch.setattr(Pipeline, "_judged_apart", no_prompt_of_its_own)
+    monkeypatch.setattr(SelfJudge, "_judged_apart", no_prompt_of_its_own)
     for conversation, p in zip(conversations(family), expected, strict=True):
         decision = engine(family).answer(conversation, GREEDY).decision
         assert decision.verdict.source == "self"
@@ -76,17 +76,17 @@ TREES = {"llava", "llava_next", "llava_onevision", "internvl", "idefics2", "idef
 def test_questions_read_in_one_pass_are_read_as_row_by_row(
     family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_as_tree, seen = pipeline._read_as_tree, []
+    read_as_tree, seen = self_judge._read_as_tree, []
 
     def both(prefix: Any, suffixes: Any, labels: Any) -> Any:
         tree = read_as_tree(prefix.fork(range(prefix.batch)), suffixes, labels)
-        rows = pipeline._read_as_rows(prefix.fork(range(prefix.batch)), suffixes, labels)
+        rows = self_judge._read_as_rows(prefix.fork(range(prefix.batch)), suffixes, labels)
         seen.append(tree)
         if tree is not None:
             assert tree == pytest.approx(rows, abs=1e-4)
         return tree
 
-    monkeypatch.setattr(pipeline, "_read_as_tree", both)
+    monkeypatch.setattr(self_judge, "_read_as_tree", both)
     for conversation in conversations(family):
         engine(family).answer(conversation, GREEDY)
     engine(family).batch([ask(family, LONGER), ask(family, "Is it heavy? I am not sure.")], GREEDY)
