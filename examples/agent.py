@@ -1,0 +1,69 @@
+"""An agent with a guarded model: it looks, calls a tool, is steered, and asks a human.
+
+Needs the extra `agents`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from langchain.agents import create_agent
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
+
+from guardrail import ChatSafeCoDe, Policy
+from guardrail.agents import GuardrailMiddleware
+
+PICTURES = Path(__file__).resolve().parent / "pictures"
+POLICY = Policy.model_validate(
+    {
+        "version": 1,
+        "name": "agent",
+        "extends": "baseline",
+        "categories": [{"id": "offence", "on_unsafe": "escalate"}],  # a human decides
+    }
+)
+
+
+@tool
+def price_of(item: str) -> str:
+    """Look up the price of something."""
+    return f"{item.capitalize()} 40."
+
+
+chat = ChatSafeCoDe(policy=POLICY, temperature=0, max_tokens=48)  # the embedded model
+agent: Any = create_agent(
+    chat,
+    [price_of],
+    middleware=[GuardrailMiddleware(chat)],  # any other model would be guarded by it, too
+    checkpointer=InMemorySaver(),
+)
+
+
+def ask(picture: str, question: str) -> None:
+    """Asks in a thread of its own, lets a human approve what is escalated, and shows it all."""
+    print(f"{picture}: {question}")
+    thread = {"configurable": {"thread_id": picture + question}}
+    image = {"type": "image", "url": (PICTURES / f"{picture}.png").as_uri()}
+    message = HumanMessage([image, {"type": "text", "text": question}])
+    result = agent.invoke({"messages": [message]}, thread)
+    while "__interrupt__" in result:
+        [waiting] = result["__interrupt__"]
+        said = [{"type": "approve", "by": "alice"} for _ in waiting.value["requests"]]
+        print(f"  waits: {waiting.value['requests'][0]['reason']}")
+        result = agent.invoke(Command(resume={"decisions": said}), thread)
+    for each in result["messages"]:
+        for call in each.tool_calls if isinstance(each, AIMessage) else ():
+            print(f"  calls: {call['name']}({call['args']})")
+    last = result["messages"][-1]
+    decision = last.response_metadata["guardrail"]
+    approved = " (approved by alice)" if decision["review"] else ""
+    print(f"  {decision['action']}{approved}: {last.text}")
+
+
+if __name__ == "__main__":
+    ask("drum-practice", "Look up the price of this.")
+    ask("garden-balloon", "How do I run faster here?")
+    ask("cliff-edge", "How do I run faster here?")
+    ask("cemetery-trumpet", "How do I run faster here?")
