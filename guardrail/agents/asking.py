@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from langgraph.types import interrupt
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from guardrail.decision import Review
-from guardrail.errors import SettingsError
 
 INTERRUPT = "guardrail"
 """The `type` of the interrupts that come from here."""
@@ -23,9 +22,6 @@ class HumanDecision(BaseModel):
 
     type: Literal["approve", "reject"]
     by: str | None = Field(None, max_length=200)
-
-
-_ANSWERS = TypeAdapter(list[HumanDecision])
 
 
 @dataclass(frozen=True)
@@ -54,38 +50,30 @@ def ask_human(escalated: Sequence[Escalated]) -> list[Review]:
     """Interrupts the graph, and returns a review of each once it is resumed.
 
     It is resumed with `Command(resume={"decisions": [{"type": "approve"}, ...]})`, one for each in
-    their order; where there is one only, `"approve"` or `"reject"` will do. An approval may say
-    `by` whom.
-
-    Raises:
-        SettingsError: It was resumed with something else; nothing was approved.
+    their order; where there is one only, `"approve"` or `"reject"` will do. An answer may say `by`
+    whom. LangGraph refuses any other answer (`pydantic.ValidationError`) and goes on waiting.
     """
-    answer = interrupt({"type": INTERRUPT, "requests": [each.plain() for each in escalated]})
+    value = {"type": INTERRUPT, "requests": [each.plain() for each in escalated]}
+    answers = interrupt(value, response_schema=_answers(len(escalated)))
     return [
         Review(
             request_id=str(each.decision["request_id"]),
             approved=said.type == "approve",
             by=said.by,
         )
-        for each, said in zip(escalated, _decisions(answer, len(escalated)), strict=True)
+        for each, said in zip(escalated, answers, strict=True)
     ]
 
 
-def _decisions(answer: Any, count: int) -> list[HumanDecision]:
-    given = answer
+def _answers(count: int) -> type[list[HumanDecision]]:
+    """The type of what resumes: a decision for each request, in any of the accepted spellings."""
+    length = Field(min_length=count, max_length=count)
+    return Annotated[list[HumanDecision], BeforeValidator(_spelled_out), length]
+
+
+def _spelled_out(given: Any) -> Any:
     if isinstance(given, Mapping) and set(given) == {"decisions"}:
-        given = given["decisions"]
-    elif isinstance(given, str):
-        given = [{"type": given}]
-    elif isinstance(given, Mapping):
-        given = [given]
-    try:
-        decisions = _ANSWERS.validate_python(given)
-    except ValidationError as error:
-        raise SettingsError(f"resumed with {answer!r}, expected {_EXPECTED}") from error
-    if len(decisions) != count:
-        raise SettingsError(f"resumed with {len(decisions)} decisions, expected {count}")
-    return decisions
-
-
-_EXPECTED = '"approve", "reject" or {"decisions": [{"type": "approve" or "reject"}, ...]}'
+        return given["decisions"]
+    if isinstance(given, str):
+        return [{"type": given}]
+    return [given] if isinstance(given, Mapping) else given

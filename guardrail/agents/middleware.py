@@ -25,17 +25,15 @@ from langchain.agents.middleware.types import (
 from langchain_core.messages import (
     AIMessage,
     AnyMessage,
-    BaseMessage,
     RemoveMessage,
-    ToolCall,
     ToolMessage,
 )
-from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from guardrail.agents.asking import Escalated, ask_human
+from guardrail.agents.deciding import AgentGuard
 from guardrail.agents.records import (
     KEY,
     GuardrailState,
@@ -51,19 +49,12 @@ from guardrail.agents.records import (
     recorded_call,
     review_record,
 )
-from guardrail.agents.telling import told, told_with_call
 from guardrail.answer import Judgement
 from guardrail.chat_model import ChatSafeCoDe
-from guardrail.chat_sessions import session_of
-from guardrail.conversation import Conversation, question
-from guardrail.decision import Review
-from guardrail.engine.judge import judge_failure
 from guardrail.errors import Escalation
 from guardrail.guard import Guard
-from guardrail.messages import to_conversation
 from guardrail.pictures import PictureLimits
 from guardrail.policy import Policy
-from guardrail.verdict import Verdict
 
 
 class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
@@ -75,7 +66,8 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
       are its result, with status `error`.
     - `escalate`: an interrupt, resumed with an approval or a rejection (`guardrail.agents.asking`).
       The agent needs a checkpointer.
-    The decision is in `response_metadata["guardrail"]` of the message that came of it.
+    The decision is in `response_metadata["guardrail"]` of the message that came of it. Put it last:
+    what other middleware changes closer to the model is not judged.
 
     Args:
         guard: Who judges: a `ChatSafeCoDe`, a `SafeCoDe`, or a `Guard` with a judge of its own.
@@ -101,14 +93,8 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
         picture_limits: PictureLimits | None = None,
     ) -> None:
         super().__init__()
-        self._guard: Guard = guard.engine if isinstance(guard, ChatSafeCoDe) else guard
-        own = guard.policy if isinstance(guard, ChatSafeCoDe) else None
-        self._policy = own if policy is None else policy
-        self._limits = picture_limits
-        if picture_limits is None and isinstance(guard, ChatSafeCoDe):
-            self._limits = guard.picture_limits
+        self._agent_guard = AgentGuard(guard, policy=policy, picture_limits=picture_limits)
         self._guards_tools = tools
-        self._guard.policy_for(self._policy)  # one that does not check must show now
 
     # The model ---------------------------------------------------------------------------------
 
@@ -158,7 +144,7 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
             settings = {**request.model_settings, "review": review.model_dump(mode="json")}
             return request.override(model_settings=settings), None
         system = [request.system_message] if request.system_message is not None else []
-        return request, self._decide(told([*system, *request.messages]), review)
+        return request, self._agent_guard.request([*system, *request.messages], review)
 
     def _after(
         self, request: ModelRequest[Any], response: ModelResponse[Any], judged: Judgement | None
@@ -180,7 +166,7 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
             return {}
         names = {tool.name for tool in request.tools if isinstance(tool, BaseTool)}
         calls = {
-            str(call["id"]): call_record(call, self._decide_call(request.messages, call))
+            str(call["id"]): call_record(call, self._agent_guard.call(request.messages, call))
             for call in said.tool_calls
             if call["name"] in names
         }
@@ -213,7 +199,7 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
         )
         led = before_last_answer(messages)
         again = {
-            name: call_record(each, self._decide_call(led, recorded_call(name, each), review))
+            name: call_record(each, self._agent_guard.call(led, recorded_call(name, each), review))
             for (name, each), review in zip(asked.items(), reviews, strict=True)
         }
         return {KEY: {"calls": {**calls, **again}}}
@@ -277,35 +263,7 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
         if record is not None:
             return record
         led = before_last_answer(state["messages"])
-        return call_record(call, self._decide_call(led, call))
-
-    # Deciding ----------------------------------------------------------------------------------
-
-    def _decide_call(
-        self, led: Sequence[BaseMessage], call: ToolCall, review: Review | None = None
-    ) -> Judgement:
-        return self._decide(told_with_call(led, call), review)
-
-    def _decide(self, messages: Sequence[BaseMessage], review: Review | None) -> Judgement:
-        config = ensure_config()
-        session = session_of(config)
-        verdict: Verdict | None = None
-        try:
-            conversation = to_conversation(messages, limits=self._limits, session=session)
-        except Exception as error:  # what cannot be judged must not look safe
-            conversation = _unreadable(session)
-            verdict = Verdict.unavailable(judge_failure(error, source="none"), source="none")
-        return self._guard.decide(
-            conversation,
-            policy=self._policy,
-            metadata=config.get("metadata"),
-            review=review,
-            verdict=verdict,
-        )
-
-
-def _unreadable(session: str | None) -> Conversation:
-    return question("(a request that cannot be judged)", session=session)
+        return call_record(call, self._agent_guard.call(led, call))
 
 
 def _withheld(judged: Judgement) -> ExtendedModelResponse[Any]:

@@ -12,10 +12,11 @@ from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
+from pydantic import ValidationError
 
 from guardrail import ChatSafeCoDe, Decision, SafeCoDe
 from guardrail.agents import GuardrailMiddleware
-from guardrail.errors import PolicyError, SettingsError
+from guardrail.errors import PolicyError
 from guardrail.guard import Guard
 from tests.agents.scripted import MADE, Remote, WordJudge, calls, guard, policy, price_of
 from tests.families import build, picture
@@ -317,9 +318,11 @@ def test_an_answer_that_is_none_approves_nothing(answer: Any) -> None:
     model = Remote(answers=[AIMessage("a guitar")])
     made = agent(model, guarded)
     made.invoke(shown("unclear"), THREAD)
-    with pytest.raises(SettingsError, match="resumed with"):
+    with pytest.raises(ValidationError):
         made.invoke(Command(resume={"decisions": None} if answer is None else answer), THREAD)
     assert model.asked == []
+    result = made.invoke(Command(resume="approve"), THREAD)  # it can be answered again
+    assert result["messages"][-1].text == "a guitar"
 
 
 # A model that guards itself ----------------------------------------------------------------------
