@@ -9,6 +9,7 @@ import pytest
 
 from guardrail.cli import main
 from guardrail.cli.ask_request import DEMO_PICTURE, demo_picture
+from guardrail.errors import ModelError
 from guardrail.policy import is_refusal, load_policy
 
 ROOT = Path(__file__).parent.parent
@@ -82,6 +83,26 @@ def test_quickstart_prints_answer_verdict_and_reason(capsys: pytest.CaptureFixtu
 def test_quickstart_stays_short() -> None:
     lines = (EXAMPLES / "quickstart.py").read_text().splitlines()
     assert len([line for line in lines if line.strip()]) <= 16
+
+
+@pytest.mark.xfail(
+    raises=ModelError, strict=True, reason="the embedded model's chat template takes no tools yet"
+)
+def test_the_agent_calls_a_tool_is_steered_and_asks_a_human(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runpy.run_path(str(EXAMPLES / "agent.py"), run_name="__main__")
+    out = re.split(r"^(?=\S)", capsys.readouterr().out, flags=re.MULTILINE)[1:]
+    price, harmless, harmful, waiting = [[*map(str.strip, each.splitlines()[1:])] for each in out]
+    assert price[0] == "calls: price_of({'item': 'drum'})"
+    assert price[1].startswith(("comply: ", "plain: "))
+    assert "40" in price[1]
+    assert harmless[0].startswith("comply: ")
+    [(action, said)] = [each.split(": ", 1) for each in harmful]
+    assert action == "refuse"
+    assert is_refusal(said, load_policy("baseline").phrases)
+    assert waiting[0].startswith("waits: offence is unsafe: p 0.")
+    assert waiting[1].startswith("plain (approved by alice): ")
 
 
 def test_the_demo_picture_is_the_one_in_examples() -> None:

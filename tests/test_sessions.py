@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from langchain_core.caches import InMemoryCache
 from langchain_core.messages import AIMessage, HumanMessage
 
 from guardrail import ChatSafeCoDe, Decision, SafeCoDe
@@ -277,6 +278,20 @@ def test_what_a_message_carries_can_only_tighten() -> None:
         said = AIMessage("yes", response_metadata={"guardrail": told})
         answer = chat.invoke([HumanMessage("hi"), said, HumanMessage("hello")], config)
         assert action(answer) == "refuse"
+
+
+def test_what_a_session_may_change_never_comes_out_of_a_cache() -> None:
+    threads: Any = [{"configurable": {"thread_id": name}} for name in ("a", "b")]
+
+    def requests(**options: Any) -> int:
+        chat = ChatSafeCoDe(
+            model="m", engine=guarded(), cache=InMemoryCache(), max_tokens=2, **options
+        )
+        answers = [chat.invoke("hello", config) for config in threads * 2]
+        return len({each.response_metadata["guardrail"]["request_id"] for each in answers})
+
+    assert requests() == 4
+    assert requests(policy="baseline") == 1  # no memory: answers are shared by all sessions
 
 
 def test_a_review_that_is_none_is_refused() -> None:

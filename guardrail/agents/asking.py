@@ -68,7 +68,9 @@ def ask_human(escalated: Sequence[Escalated]) -> list[Review]:
 def _answers(count: int) -> type[list[HumanDecision]]:
     """The type of what resumes: a decision for each request, in any of the accepted spellings."""
     length = Field(min_length=count, max_length=count)
-    return Annotated[list[HumanDecision], BeforeValidator(_spelled_out), length]
+    spelled: Any = Annotated[list[HumanDecision], BeforeValidator(_spelled_out), length]
+    checked: type[list[HumanDecision]] = spelled
+    return checked
 
 
 def _spelled_out(given: Any) -> Any:

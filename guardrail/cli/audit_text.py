@@ -47,6 +47,10 @@ def record(found: AuditRecord) -> Iterator[str]:
         yield f"  outcome   {decision.outcome.finish_reason}{refused}"
     else:
         yield "  outcome   not known when this was written"
+    if decision.review is not None:
+        word = "approved" if decision.review.approved else "rejected"
+        who = f" by {visible(decision.review.by)}" if decision.review.by else ""
+        yield f"  review    {word}{who}, request {decision.review.request_id}"
     for reason in decision.reasons:
         yield f"  because   {visible(reason)}"
     for error in decision.errors:

@@ -24,6 +24,7 @@ from guardrail.audit.queries import Filter, LogReader
 from guardrail.audit.record import AuditRecord
 from guardrail.audit.redaction import Redaction
 from guardrail.audit.replay import replay
+from guardrail.cli import audit_text
 from guardrail.conversation import Conversation, Turn, question
 from guardrail.decision import Candidate, Review, StepRecord
 from guardrail.errors import AuditError, Escalation, JudgeError
@@ -343,7 +344,10 @@ def test_what_a_session_remembered_and_a_human_said_is_on_record_and_replays_to_
     assert approval.review.by == "alice"
     assert approval.reasons[0] == f"a human approved request {asked}: plain instead of escalate"
     assert CANARY not in "".join(each.model_dump_json() for each in records(log))
+    [last] = [each for each in records(log) if each.decision == rejection]
+    assert f"  review    rejected by alice, request {asked}" in list(audit_text.record(last))
     with LogReader(log) as reader:
+        assert "rejected by alice" in decision_page(reader, last)
         found = replay(reader.records(Filter()), made.policy)
     assert found.changes == []
     assert found.decided == 5
