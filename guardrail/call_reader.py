@@ -65,7 +65,7 @@ class CallReader:
 
     def _outer(self, last: bool) -> Iterator[Delta]:
         """Gives out text up to where a call begins, or may begin."""
-        if self._after_call:
+        if self._after_call and (self._fresh or (last and self._rest.isspace())):
             self._rest = self._rest.lstrip()
         at = self._beginning()
         if at is not None:

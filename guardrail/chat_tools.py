@@ -13,14 +13,13 @@ from typing import Any, Literal
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
-from langchain_core.utils.pydantic import is_basemodel_subclass
 
 from guardrail.answer_form import ANY_OBJECT, AnswerForm
 from guardrail.chat_identity import ConfiguredChatModel
+from guardrail.chat_parsing import structured_parser
 from guardrail.conversation import Conversation, Turn
 from guardrail.errors import SettingsError
 from guardrail.messages import to_conversation
@@ -116,8 +115,8 @@ class ToolCallingChatModel(ConfiguredChatModel):
         """Returns this model with answers that follow a schema, parsed.
 
         Decoding is held to the schema. Where the policy blocks or decides to refuse, or the answer
-        is cut off by `max_tokens`, there is nothing to parse: a parsing error, or (by
-        `function_calling`, and with `include_raw`) None.
+        is cut off by `max_tokens`, there is nothing to parse: `OutputParserException`, or None with
+        `include_raw`.
 
         Args:
             schema: A pydantic class, a TypedDict, or a JSON schema; None with `json_mode` only.
@@ -138,26 +137,23 @@ class ToolCallingChatModel(ConfiguredChatModel):
             raise SettingsError(f"method is {method!r}, expected one of {expected}")
         if schema is None and method != "json_mode":
             raise SettingsError(f"schema is None, expected one for method={method!r}")
-        if method == "function_calling":
-            assert schema is not None
-            return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
         if kwargs:
             raise SettingsError(f"unknown arguments of structured output: {', '.join(kwargs)}")
         bound = self._bound_to(schema, method)
-        parser: Any = JsonOutputParser()
-        if isinstance(schema, type) and is_basemodel_subclass(schema):
-            parser = PydanticOutputParser(pydantic_object=schema)
+        parser = structured_parser(schema, calls=method == "function_calling")
         return _with_raw(bound, parser) if include_raw else bound | parser
 
     def _bound_to(self, schema: Any, method: Method) -> Runnable[LanguageModelInput, AIMessage]:
+        told = {"kwargs": {"method": method}, "schema": schema or dict(ANY_OBJECT)}
+        if method == "function_calling":
+            return self.bind_tools([schema], tool_choice="any", ls_structured_output_format=told)
         written = dict(ANY_OBJECT) if schema is None else convert_to_json_schema(schema)
         wanted: dict[str, Any] = {"type": "json_object", "schema": written}
         if method == "json_schema":
             wanted = {"type": "json_schema", "json_schema": {"schema": written}}
         bound: dict[str, Any] = {"response_format": wanted}
         self._check_demand(bound)
-        bound["ls_structured_output_format"] = {"kwargs": {"method": method}, "schema": written}
-        return self.bind(**bound)
+        return self.bind(**bound, ls_structured_output_format=told)
 
     def _check_demand(self, call: Mapping[str, Any]) -> None:
         """Raises for what would only fail once a request is there."""
@@ -187,10 +183,6 @@ def _tools(tools: Sequence[Any]) -> tuple[Mapping[str, Any], ...]:
             raise SettingsError(
                 f"a tool of type {tool.get('type')!r} is run by a provider: give functions"
             )
-    names = [tool["function"]["name"] for tool in converted]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise SettingsError(f"two tools are called {twice[0]!r}, expected names to differ")
     return converted
 
 

@@ -1,6 +1,7 @@
 """LangChain messages to a `Conversation`: every form that LangChain normalises, and nothing lost.
 
-INVARIANT: content that the model cannot take raises; it is never dropped. It does not know what
+INVARIANT: content that the model cannot take raises; it is never dropped. The one thing left out is
+what an earlier answer was reasoned with, which models are not shown again. It does not know what
 the model makes of a conversation, nor how pictures are read (`guardrail.pictures`).
 """
 
@@ -41,6 +42,7 @@ _CHAT_ROLES: Mapping[str, Role] = {
 }
 _PICTURE_HEADS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+_REASONING_BLOCKS = ("reasoning", "thinking", "redacted_thinking")
 _CALL_BLOCKS = ("tool_call", "tool_call_chunk", "tool_use")
 
 
@@ -142,6 +144,8 @@ def _turn(message: BaseMessage, index: int, limits: PictureLimits | None) -> Tur
             if role != "assistant":
                 raise MessageError(f"{place}: only an AI message may hold a {block['type']} block")
             calls += _call_of(block, place)
+        elif block["type"] in _REASONING_BLOCKS and role == "assistant":
+            continue
         elif (part := _part(block, place, limits)) != "":
             parts.append(part)
     if isinstance(message, AIMessage):

@@ -1,7 +1,8 @@
 """LangChain's own suites for chat models, on the embedded model and a tiny one of a real family.
 
-The tiny one's weights are random, so a judge in code stands in for its own judgement. What is not
-claimed (tool calling, structured output, remote pictures) is off by the properties below.
+The tiny one's weights are random, so a judge in code stands in for its own judgement; its template
+takes no tools, so that structured output is asked for by its schema. What is not claimed (remote
+pictures, and tools without a template for them) is off by the properties below.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ def engine() -> SafeCoDe:
     return SafeCoDe.from_pretrained(NAME, judge=lambda request: 0.02)
 
 
+@functools.cache
+def embedded() -> SafeCoDe:
+    return SafeCoDe.embedded()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _folder_with_the_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Serialised models are rebuilt by name: here it is a folder's."""
@@ -40,7 +46,7 @@ def _folder_with_the_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 class Claims:
-    """What `ChatSafeCoDe` says it can do."""
+    """What `ChatSafeCoDe` says it can do on the embedded model."""
 
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
@@ -48,7 +54,19 @@ class Claims:
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {"model": NAME, "engine": engine()}
+        return {"model": "embedded", "engine": embedded()}
+
+    @property
+    def supports_json_mode(self) -> bool:
+        return True
+
+    @property
+    def supports_image_tool_message(self) -> bool:
+        return True
+
+    @property
+    def supports_anthropic_inputs(self) -> bool:
+        return True
 
     @property
     def supports_image_inputs(self) -> bool:
@@ -88,16 +106,36 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-class TestIntegration(Claims, ChatModelIntegrationTests):
+class TestEmbedded(Claims, ChatModelIntegrationTests):
     pass
 
 
-@functools.cache
-def embedded() -> SafeCoDe:
-    return SafeCoDe.embedded()
+class TestWithoutTools(Claims, ChatModelIntegrationTests):
+    """A family whose chat template takes no tools."""
 
-
-class TestEmbedded(Claims, ChatModelIntegrationTests):
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {"model": "embedded", "engine": embedded()}
+        # Random weights never end a string: a quotation mark is made likely.
+        [quote] = engine().encoder.encode_piece('"')
+        bias = {"sequence_bias": [[[quote], 30.0]]}
+        return {"model": NAME, "engine": engine(), "model_kwargs": bias, "max_tokens": 80}
+
+    @property
+    def has_tool_calling(self) -> bool:
+        return False
+
+    @property
+    def has_structured_output(self) -> bool:
+        return True
+
+    @property
+    def structured_output_kwargs(self) -> dict[str, Any]:
+        return {"method": "json_schema"}
+
+    @property
+    def supports_image_tool_message(self) -> bool:
+        return False  # it binds a tool
+
+    @property
+    def supports_anthropic_inputs(self) -> bool:
+        return False  # it binds a tool

@@ -271,3 +271,11 @@ def test_messages_are_not_changed() -> None:
 
 def test_tools_are_passed_on() -> None:
     assert to_conversation([HumanMessage("a")], tools=[{"name": "f"}]).tools == ({"name": "f"},)
+
+
+def test_an_earlier_answers_reasoning_is_left_out() -> None:
+    answer = AIMessage([{"type": "thinking", "thinking": "hm", "signature": "s"}, "Hello."])
+    [turn] = to_conversation([answer]).turns
+    assert turn.parts == ("Hello.",)
+    with pytest.raises(MessageError, match="thinking"):
+        to_conversation([HumanMessage([{"type": "thinking", "thinking": "hm"}])])

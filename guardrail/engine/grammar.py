@@ -126,7 +126,8 @@ class RowConstraints:
         allowed = torch.ones(like.shape, dtype=torch.bool)
         for at, row in enumerate(self._rows):
             if row is not None and held[at]:
-                tokens = row.allowed()
+                # Models pad their vocabulary, or cannot say the last tokens of the tokenizer's.
+                tokens = row.allowed()[: like.shape[1]]
                 allowed[at] = False
                 allowed[at, : len(tokens)] = tokens
                 allowed[at, self._eos_ids.cpu()] = row.satisfied

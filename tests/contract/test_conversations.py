@@ -1,9 +1,11 @@
 """Several turns, several pictures, tools: whatever a conversation is, the contract holds."""
 
+from dataclasses import replace
+
 import pytest
 
 from guardrail.conversation import Conversation, Turn
-from guardrail.errors import MessageError
+from guardrail.errors import MessageError, ModelError
 from tests.contract.guarded import (
     GREEDY,
     SEVERAL_PICTURES,
@@ -81,6 +83,19 @@ def test_no_picture_is_answered_or_one_clear_error(family: str) -> None:
         assert engine(family).answer(alone, GREEDY, mode="shadow").token_ids
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tools_are_shown_to_the_model_or_refused(family: str) -> None:
+    weather = {"name": "weather", "parameters": {"type": "object", "properties": {}}}
+    asked = replace(ask(family), tools=({"type": "function", "function": weather},))
+    if family in ("qwen3_vl", "mllama"):
+        prompt = engine(family).encoder.render(asked)
+        assert '"name": "weather"' in prompt
+        assert engine(family).answer(asked, GREEDY).token_ids
+    else:
+        with pytest.raises(ModelError, match="chat template"):
+            engine(family).answer(asked, GREEDY)
+
+
 @pytest.mark.parametrize("family", TEMPLATED)
 def test_tool_results_are_judged_and_answered(family: str) -> None:
     """Templates that know tool turns take them; others get one clear error, nothing is dropped."""
@@ -90,7 +105,6 @@ def test_tool_results_are_judged_and_answered(family: str) -> None:
             Turn("assistant", (), ({"name": "weather", "arguments": {"place": "there"}},)),
             Turn("tool", ("41 degrees in the shade",)),
         ),
-        tools=({"type": "function", "function": {"name": "weather", "parameters": {}}},),
     )
     guarded = judged_engine(family, by_word(shade=0.9))
     try:

@@ -104,7 +104,7 @@ def _qwen2_5_vl() -> tuple[PreTrainedConfig, ProcessorMixin]:
 
 
 def _qwen3_vl() -> tuple[PreTrainedConfig, ProcessorMixin]:
-    text = _tokenizer(templates.QWEN_VL)
+    text = _tokenizer(templates.QWEN3_VL)
     config = Qwen3VLConfig(
         vision_config=_tower(
             intermediate_size=2 * HIDDEN,
@@ -117,7 +117,7 @@ def _qwen3_vl() -> tuple[PreTrainedConfig, ProcessorMixin]:
         ),
         **_ids(text),
     )
-    return config, _processor(Qwen3VLProcessor, text, templates.QWEN_VL)
+    return config, _processor(Qwen3VLProcessor, text, templates.QWEN3_VL)
 
 
 def _qwen3_5() -> tuple[PreTrainedConfig, ProcessorMixin]:

@@ -1,7 +1,8 @@
 """Chat templates in each family's real format: its roles, separators and control tokens.
 
-Shortened to what a guardrail needs (system, user and assistant turns, text and pictures). Content
-is a string or a list of `{"type": "text"|"image"}` parts, as real multimodal templates accept it.
+Shortened to what a guardrail needs (system, user and assistant turns, text and pictures, and tools
+where the family's own template has them). Content is a string or a list of
+`{"type": "text"|"image"}` parts, as real multimodal templates accept it.
 """
 
 
@@ -44,7 +45,39 @@ LLAVA_NEXT = (
 )
 
 QWEN_VL = _chatml("{{ '<|vision_start|><|image_pad|><|vision_end|>' }}")
-QWEN_3_5 = QWEN_VL.replace(
+_QWEN_PICTURE = "{{ '<|vision_start|><|image_pad|><|vision_end|>' }}"
+_QWEN_TOOLS = (
+    "{% if tools %}{{ '<|im_start|>system\\n# Tools\\n\\n<tools>' }}"
+    "{% for tool in tools %}{{ '\\n' + tool | tojson }}{% endfor %}"
+    "{{ '\\n</tools>\\n\\nCall them within <tool_call></tool_call>:\\n' }}"
+    '{{ \'<tool_call>\\n{"name": <name>, "arguments": <object>}\\n</tool_call>\' }}'
+    "{{ '<|im_end|>\\n' }}{% endif %}"
+)
+_QWEN_TURNS = (
+    "{% for message in messages %}{% if message['role'] == 'tool' %}"
+    "{{ '<|im_start|>user\\n<tool_response>\\n' }}"
+    + _parts(_QWEN_PICTURE)
+    + "{{ '\\n</tool_response><|im_end|>\\n' }}{% else %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' }}"
+    + _parts(_QWEN_PICTURE)
+    + "{% for call in message['tool_calls'] or [] %}"
+    "{% if message['content'] or not loop.first %}{{ '\\n' }}{% endif %}CALL{% endfor %}"
+    "{{ '<|im_end|>\\n' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+QWEN3_VL = _QWEN_TOOLS + _QWEN_TURNS.replace(
+    "CALL",
+    "{{ '<tool_call>\\n{\"name\": \"' + call['function']['name'] + '\", \"arguments\": ' }}"
+    "{{ call['function']['arguments'] | tojson }}{{ '}\\n</tool_call>' }}",
+)
+# The 3.5 line writes calls in XML of its own.
+QWEN_3_5 = _QWEN_TOOLS + _QWEN_TURNS.replace(
+    "CALL",
+    "{{ '<tool_call>\\n<function=' + call['function']['name'] + '>\\n' }}"
+    "{% for name, value in call['function']['arguments'] | items %}"
+    "{{ '<parameter=' + name + '>\\n' + value | string + '\\n</parameter>\\n' }}{% endfor %}"
+    "{{ '</function>\\n</tool_call>' }}",
+).replace(
     "{{ '<|im_start|>assistant\\n' }}",
     "{{ '<|im_start|>assistant\\n<think>\\n\\n</think>\\n\\n' }}",
 )
@@ -73,7 +106,16 @@ SMOLVLM = "{{ '<|im_start|>' }}" + IDEFICS2
 
 MLLAMA = (
     "{{ bos_token }}{% for message in messages %}"
-    "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' }}"
+    "{% set role = 'ipython' if message['role'] == 'tool' else message['role'] %}"
+    "{{ '<|start_header_id|>' + role + '<|end_header_id|>\\n\\n' }}"
+    "{% if tools and message['role'] == 'user' and loop.first %}"
+    "{{ 'Given the following functions, please respond with a JSON for a function call.\\n\\n' }}"
+    "{% for tool in tools %}{{ tool | tojson(indent=4) + '\\n\\n' }}{% endfor %}{% endif %}"
+    "{% if message['tool_calls'] %}{% if message['tool_calls'] | length != 1 %}"
+    "{{ raise_exception('This model only supports single tool-calls at once!') }}{% endif %}"
+    "{% set call = message['tool_calls'][0]['function'] %}"
+    "{{ '{\"name\": \"' + call['name'] + '\", \"parameters\": ' }}"
+    "{{ call['arguments'] | tojson }}{{ '}' }}{% endif %}"
     + _parts("{{ '<|image|>' }}")
     + "{{ '<|eot_id|>' }}{% endfor %}{% if add_generation_prompt %}"
     "{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}"
@@ -88,6 +130,25 @@ AYA_VISION = (
     + "{% if message['role'] == 'assistant' %}{{ '<|END_RESPONSE|>' }}{% endif %}"
     "{{ '<|END_OF_TURN_TOKEN|>' }}{% endfor %}{% if add_generation_prompt %}"
     "{{ '<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|><|START_RESPONSE|>' }}{% endif %}"
+)
+
+# Not of a family built here: calls in a list after a control token, and names outside the JSON.
+MISTRAL = (
+    "{{ '<s>' }}{% if tools %}{{ '[AVAILABLE_TOOLS] ' + tools | tojson + '[/AVAILABLE_TOOLS]' }}"
+    "{% endif %}{% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST] ' }}"
+    + _parts("{{ '[IMG]' }}")
+    + "{{ '[/INST]' }}{% elif message['tool_calls'] %}{{ '[TOOL_CALLS] [' }}"
+    "{% for call in message['tool_calls'] %}"
+    "{{ {'name': call['function']['name'], 'arguments': call['function']['arguments']} | tojson }}"
+    "{% if not loop.last %}{{ ', ' }}{% endif %}{% endfor %}{{ ']</s>' }}{% else %}{{ ' ' }}"
+    + _parts("")
+    + "{{ '</s>' }}{% endif %}{% endfor %}"
+)
+MISTRAL_V11 = MISTRAL.replace("{{ '[TOOL_CALLS] [' }}", "").replace("{{ ']</s>' }}", "{{ '</s>' }}")
+MISTRAL_V11 = MISTRAL_V11.replace("{% if not loop.last %}{{ ', ' }}{% endif %}", "").replace(
+    "{{ {'name': call['function']['name'], 'arguments': call['function']['arguments']} | tojson }}",
+    "{{ '[TOOL_CALLS]' + call['function']['name'] + '[ARGS]' }}"
+    "{{ call['function']['arguments'] | tojson }}",
 )
 
 GLM4V = (
