@@ -108,6 +108,8 @@ def decision_attributes(decision: Decision) -> dict[str, Any]:
         "guardrail.result": result_of(decision),
         "guardrail.category": decision.category,
         "guardrail.confidence": decision.confidence,
+        "guardrail.session.remembered": decision.session is not None,
+        "guardrail.review.approved": decision.review.approved if decision.review else None,
         "guardrail.contrast.applied": contrast.applied,
         "guardrail.contrast.alpha": contrast.alpha if contrast.applied else None,
         "guardrail.contrast.noise_std": contrast.noise_std if contrast.applied else None,

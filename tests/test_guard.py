@@ -162,3 +162,5 @@ def test_a_decision_is_a_span_of_its_own_kind() -> None:
     assert whole.attributes["gen_ai.operation.name"] == "apply_guardrail"
     assert whole.attributes["guardrail.request_id"] == decision.request_id
     assert whole.attributes["guardrail.action"] == "refuse"
+    assert whole.attributes["guardrail.review.approved"] is True
+    assert whole.attributes["guardrail.session.remembered"] is False

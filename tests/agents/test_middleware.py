@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import itertools
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.middleware import wrap_model_call
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from pydantic import ValidationError
@@ -330,22 +332,15 @@ def test_an_answer_that_is_none_approves_nothing(answer: Any) -> None:
 
 @pytest.fixture(scope="module")
 def engine() -> SafeCoDe:
-    model, processor = build("llava")
+    model, processor = build("qwen3_vl")  # its template takes tools
     return SafeCoDe(model=model, processor=processor, policy=policy(), judge=WordJudge())
-
-
-class Chat(ChatSafeCoDe):
-    """Random weights call no tools: binding them changes nothing here."""
-
-    def bind_tools(self, tools: Any, *, tool_choice: Any = None, **settings: Any) -> Any:
-        return self.bind(**settings)
 
 
 @both
 async def test_the_models_own_escalation_becomes_the_same_interrupt(
     engine: SafeCoDe, asynchronous: bool
 ) -> None:
-    chat = Chat(engine=engine, max_tokens=4)
+    chat = ChatSafeCoDe(engine=engine, max_tokens=4)
     made = agent(chat, chat)
     [asked] = waiting(await run(made, shown("unclear"), asynchronous))
     assert asked["decision"]["outcome"]["finish_reason"] == "escalated"
@@ -358,7 +353,7 @@ async def test_the_models_own_escalation_becomes_the_same_interrupt(
 
 
 def test_a_rejected_escalation_of_the_model_gets_its_policys_words(engine: SafeCoDe) -> None:
-    chat = Chat(engine=engine, max_tokens=4)
+    chat = ChatSafeCoDe(engine=engine, max_tokens=4)
     made = agent(chat, chat)
     made.invoke(shown("unclear"), THREAD)
     result = made.invoke(Command(resume="reject"), THREAD)
@@ -369,9 +364,44 @@ def test_a_rejected_escalation_of_the_model_gets_its_policys_words(engine: SafeC
 def test_a_model_that_guards_itself_is_judged_once(engine: SafeCoDe) -> None:
     judge = WordJudge()
     shared = SafeCoDe(model=engine.model, processor=engine.processor, policy=policy(), judge=judge)
-    chat = Chat(engine=shared, max_tokens=2)
+    chat = ChatSafeCoDe(engine=shared, max_tokens=2)
     agent(chat, chat).invoke(shown("hello"), THREAD)
     assert len(judge.asked) == 1
+
+
+@tool
+def price_of_one(item: Literal["guitar", "danger"]) -> str:
+    """Looks a price up."""
+    MADE.append(item)
+    return f"the {item} costs 10"
+
+
+@wrap_model_call
+def forced_first(request: Any, handler: Any) -> Any:
+    """Random weights call no tools of their own accord."""
+    first = isinstance(request.messages[-1], HumanMessage)
+    return handler(request.override(tool_choice="any") if first else request)
+
+
+@pytest.mark.parametrize("word", ["guitar", "danger"])
+def test_a_guarded_model_calls_a_guarded_tool(engine: SafeCoDe, word: str) -> None:
+    chat = ChatSafeCoDe(engine=engine, temperature=0, max_tokens=150)
+    judge = WordJudge()
+    guarded, _ = guard(lambda request: 0.95 if f'"{word}"' in asked(request) else judge(request))
+    made = create_agent(
+        chat, [price_of_one], middleware=[GuardrailMiddleware(guarded), forced_first]
+    )
+    _, called, answered, said = made.invoke(shown("hello"), THREAD)["messages"]
+    [call] = called.tool_calls
+    item = call["args"]["item"]
+    assert record(called).outcome.finish_reason == "tool_calls"
+    assert answered.status == ("error" if item == word else "success")
+    assert ([] if item == word else [item]) == MADE
+    assert record(said).model == engine.model_name
+
+
+def asked(request: Any) -> str:
+    return str(request.conversation.turns[-1].text)
 
 
 def test_a_local_model_may_judge_for_a_remote_one(monkeypatch: pytest.MonkeyPatch) -> None:
