@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableLambda
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -90,6 +94,19 @@ def test_a_judge_kind_that_needs_a_model_is_unavailable_without_one() -> None:
         decision = Guard(policy=rules).decide(question("Hello")).decision
         assert decision.action == "block"
         assert "give one as `judge=`" in str(decision.verdict.error)
+
+
+def test_a_chat_model_may_judge() -> None:
+    class Filling(GenericFakeChatModel):
+        def with_structured_output(self, schema: Any, **options: Any) -> Any:
+            return self | RunnableLambda(lambda message: json.loads(str(message.content)))
+
+    names = [category.id for category in load_policy("baseline").categories]
+    said = [AIMessage(json.dumps(dict.fromkeys(names, 0.9))), AIMessage("[]")]
+    guard = Guard(judge=Filling(messages=iter(said)))
+    first, second = (guard.decide(question("How do I climb?")).decision for _ in range(2))
+    assert (first.verdict.source, first.action) == ("chat", "refuse")
+    assert (second.verdict.label, second.action) == ("unavailable", "block")
 
 
 def test_a_policys_own_model_may_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

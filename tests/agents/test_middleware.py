@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import itertools
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -20,7 +21,7 @@ from guardrail import ChatSafeCoDe, Decision, SafeCoDe
 from guardrail.agents import GuardrailMiddleware
 from guardrail.errors import PolicyError
 from guardrail.guard import Guard
-from tests.agents.scripted import MADE, Remote, WordJudge, calls, guard, policy, price_of
+from tests.agents.scripted import MADE, Log, Remote, WordJudge, calls, guard, policy, price_of
 from tests.families import build, picture
 
 THREAD: Any = {"configurable": {"thread_id": "t"}}
@@ -325,6 +326,49 @@ def test_an_answer_that_is_none_approves_nothing(answer: Any) -> None:
     assert model.asked == []
     result = made.invoke(Command(resume="approve"), THREAD)  # it can be answered again
     assert result["messages"][-1].text == "a guitar"
+
+
+# Sessions and policies ---------------------------------------------------------------------------
+
+
+@both
+async def test_a_thread_remembers_what_was_asked_in_it(asynchronous: bool) -> None:
+    guarded, log = guard(session={"memory": "max"})
+    model = Remote(answers=[AIMessage("hello")])
+    made = agent(model, guarded)
+    await run(made, shown("some danger"), asynchronous)
+    await run(made, shown("hello"), asynchronous)
+    assert model.asked == []
+    other: Any = {"configurable": {"thread_id": "another"}}
+    assert made.invoke(shown("hello"), other)["messages"][-1].text == "hello"
+    first, later, elsewhere = log.decisions
+    assert later.session is not None
+    assert later.session.remembered["medical"].request_id == first.request_id
+    assert elsewhere.session is None
+
+
+def test_a_thread_without_a_store_of_its_own_remembers_by_its_messages() -> None:
+    """As after a restart, or in another process."""
+    first, _ = guard(session={"memory": "max"})
+    asked = agent(Remote(answers=[AIMessage("hello")]), first).invoke(shown("danger"), THREAD)
+    fresh, log = guard(session={"memory": "max"})
+    history = [*asked["messages"], HumanMessage("hello")]
+    agent(Remote(answers=[AIMessage("hello")]), fresh).invoke({"messages": history}, THREAD)
+    assert [each.action for each in log.decisions] == ["block"]
+
+
+def test_the_runs_metadata_choose_in_a_selection_of_policies(tmp_path: Path) -> None:
+    selection = tmp_path / "selection.yaml"
+    selection.write_text(
+        "version: 1\nname: acme\nselect:\n"
+        "  - when: {tenant: kids-app}\n    policy: kids\n  - policy: permissive\n"
+    )
+    log = Log()
+    guarded = Guard(policy=selection, judge=WordJudge(), observer=log)
+    made = agent(Remote(answers=[AIMessage("hello")]), guarded)
+    made.invoke(shown("hello"), {**THREAD, "metadata": {"tenant": "kids-app"}})
+    made.invoke(shown("hello"), THREAD)
+    assert [each.policy.name for each in log.decisions] == ["kids", "permissive"]
 
 
 # A model that guards itself ----------------------------------------------------------------------
