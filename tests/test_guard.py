@@ -170,9 +170,9 @@ def test_a_decision_is_a_span_of_its_own_kind() -> None:
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
     tracing = Tracing(tracer=provider.get_tracer("test"))
-    decision = (
-        Guard(judge=says(0.95), tracing=tracing, name="remote").decide(question("?")).decision
-    )
+    guard = Guard(judge=says(0.95), tracing=tracing, name="remote")
+    review = Review(request_id=ID, approved=True)
+    decision = guard.decide(question("?"), review=review).decision
     verdict, whole = spans.get_finished_spans()
     assert (whole.name, verdict.name) == ("apply_guardrail remote", "guardrail.verdict")
     assert whole.attributes is not None
