@@ -413,6 +413,21 @@ def test_a_model_that_guards_itself_is_judged_once(engine: SafeCoDe) -> None:
     assert len(judge.asked) == 1
 
 
+def test_a_model_that_guards_itself_remembers_its_thread(engine: SafeCoDe) -> None:
+    remembering = policy(session={"memory": "max"})
+    chat = ChatSafeCoDe(engine=engine, policy=remembering, max_tokens=2)
+    made = agent(chat, chat)
+    first = made.invoke(shown("some danger"), THREAD)["messages"][-1]
+    later = record(made.invoke(shown("hello"), THREAD)["messages"][-1])
+    assert later.action == "block"
+    assert later.session is not None
+    assert later.session.remembered["medical"].request_id == record(first).request_id
+    assert [each.request_id for each in engine.sessions.recall("t")] == [
+        record(first).request_id,
+        later.request_id,
+    ]
+
+
 @tool
 def price_of_one(item: Literal["guitar", "danger"]) -> str:
     """Looks a price up."""
