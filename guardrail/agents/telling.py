@@ -21,8 +21,7 @@ def told(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
 
 def told_with_call(messages: Sequence[BaseMessage], call: ToolCall) -> list[BaseMessage]:
     """Returns what led to a tool call, and the call itself, for a judge."""
-    about = f"The assistant is about to call the tool {_in_words(call)}."
-    return [*told(messages), HumanMessage(about)]
+    return [*told(messages), HumanMessage(_in_words(call))]
 
 
 def _told(message: BaseMessage) -> Iterator[BaseMessage]:
@@ -32,21 +31,21 @@ def _told(message: BaseMessage) -> Iterator[BaseMessage]:
             dict(block) for block in message.content_blocks if block["type"] in ("text", "image")
         ]
         calls = [_in_words(call) for call in message.tool_calls]
-        calls += [str(call.get("name")) for call in message.invalid_tool_calls]
-        content += [_text(f"I call the tool {call}.") for call in calls]
+        calls += [f"Call: {call.get('name')}" for call in message.invalid_tool_calls]
+        content += [_text(call) for call in calls]
         if content:
             yield AIMessage(content, **kept)
     elif isinstance(message, ToolMessage):
         inner = message.content if isinstance(message.content, list) else [message.text]
         said = [_text(part) if isinstance(part, str) else part for part in inner]
-        yield HumanMessage([_text(f"The tool {message.name or ''} answered:"), *said], **kept)
+        yield HumanMessage([_text(f"Result of {message.name or 'the call'}:"), *said], **kept)
     else:
         yield message
 
 
 def _in_words(call: Mapping[str, Any]) -> str:
     arguments = json.dumps(call["args"], ensure_ascii=False, default=str)
-    return f"`{call['name']}` with {arguments}"
+    return f"Call: {call['name']}({arguments})"
 
 
 def _text(words: str) -> dict[str, Any]:

@@ -142,10 +142,8 @@ def test_the_judge_is_told_of_system_prompt_pictures_and_tool_results() -> None:
     first, call, second = log.conversations
     assert [turn.role for turn in first.turns] == ["system", "user"]
     assert len(first.pictures) == len(call.pictures) == len(second.pictures) == 1
-    assert call.turns[-1].text.endswith(
-        'The assistant is about to call the tool `price_of` with {"item": "guitar"}.'
-    )
-    assert "The tool price_of answered:\nthe guitar costs 10" in second.turns[-1].text
+    assert call.turns[-1].text.endswith('\nCall: price_of({"item": "guitar"})')
+    assert "Result of price_of:\nthe guitar costs 10" in second.turns[-1].text
     assert not any(turn.tool_calls for turn in second.turns)
 
 

@@ -24,10 +24,10 @@ def test_calls_and_their_results_become_words() -> None:
     )
     assert isinstance(said, AIMessage)
     assert not said.tool_calls
-    assert said.text == 'Let me see.I call the tool `look` with {"at": "the cliff"}.'
+    assert said.text == 'Let me see.Call: look({"at": "the cliff"})'
     assert isinstance(answered, HumanMessage)
     assert answered.content[1:] == [{"type": "text", "text": "a cliff"}, IMAGE]
-    assert answered.text.startswith("The tool look answered:")
+    assert answered.text.startswith("Result of look:")
 
 
 def test_thoughts_and_broken_calls_do_not_stop_the_judge() -> None:
@@ -38,7 +38,7 @@ def test_thoughts_and_broken_calls_do_not_stop_the_judge() -> None:
     )
     assert said.content == [
         {"type": "text", "text": "well"},
-        {"type": "text", "text": "I call the tool look."},
+        {"type": "text", "text": "Call: look"},
     ]
     assert told([AIMessage([thought])]) == []
 
@@ -57,4 +57,4 @@ def test_decisions_stay_on_the_messages() -> None:
 def test_a_call_is_put_after_what_led_to_it() -> None:
     first, call = told_with_call([HumanMessage("Where am I?")], CALL)
     assert first == HumanMessage("Where am I?")
-    assert call.text == ('The assistant is about to call the tool `look` with {"at": "the cliff"}.')
+    assert call.text == 'Call: look({"at": "the cliff"})'
