@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from langchain.agents import create_agent
+from langchain.agents.middleware import wrap_model_call
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
@@ -32,11 +33,19 @@ def price_of(item: str) -> str:
     return f"{item.capitalize()} 40."
 
 
+@wrap_model_call
+def look_up_first(request: Any, handler: Any) -> Any:
+    """Has a price looked up before it is spoken of."""
+    last = request.messages[-1]
+    asked = isinstance(last, HumanMessage) and "price" in last.text
+    return handler(request.override(tool_choice="price_of") if asked else request)
+
+
 chat = ChatSafeCoDe(policy=POLICY, temperature=0, max_tokens=48)  # the embedded model
 agent: Any = create_agent(
     chat,
     [price_of],
-    middleware=[GuardrailMiddleware(chat)],  # any other model would be guarded by it, too
+    middleware=[look_up_first, GuardrailMiddleware(chat)],  # it guards any other model, too
     checkpointer=InMemorySaver(),
 )
 
