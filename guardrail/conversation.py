@@ -36,11 +36,14 @@ class Turn:
 
     Attributes:
         tool_calls: For an assistant turn, calls as `{"name": str, "arguments": dict}`.
+        call_ids: What its calls are known by; for a tool turn, the call that it answers. Without
+            them, tool turns answer calls in their order.
     """
 
     role: Role
     parts: tuple[Part, ...]
     tool_calls: tuple[Mapping[str, Any], ...] = ()
+    call_ids: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def text(self) -> str:
