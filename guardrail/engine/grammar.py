@@ -87,14 +87,12 @@ class Constraint:
         """Returns which tokens may come next, (vocabulary,) bool; the end of the answer is none.
 
         Raises:
-            ModelError: None may, and the answer cannot end: its tokens cannot spell what has to.
+            ModelError: None may, and the answer cannot end: its tokens cannot spell what has to
+                come, or the grammar is beyond the library's limits.
         """
         bias = bytearray(self._matcher.compute_logit_bias())
         self._check()
-        tokens: Tensor = torch.frombuffer(bias, dtype=torch.uint8)[: self._size] > 0
-        if not tokens.any() and not self.satisfied:
-            raise ModelError("none of the model's tokens can go on in the grammar of its answer")
-        return tokens
+        return torch.frombuffer(bias, dtype=torch.uint8)[: self._size] > 0
 
     def accept(self, token_id: int) -> None:
         """Goes on by a token that is allowed."""

@@ -72,10 +72,10 @@ def test_a_control_tokens_name_is_spelled_out_as_text(vocabulary: GrammarVocabul
 
 
 def test_a_grammar_that_no_token_can_spell_is_an_error() -> None:
-    few = GrammarVocabulary([b"{", b"}"], lambda text: ["{}".index(each) for each in text])
+    few = GrammarVocabulary([b"{", b"}"], lambda text: [])
     constraint = few.constraint("start: /[{]x/")
     constraint.accept(0)
-    with pytest.raises(ModelError, match="none of the model's tokens"):
+    with pytest.raises(ModelError, match="could not be held to its grammar"):
         constraint.allowed()
 
 
