@@ -73,6 +73,12 @@ class Conversation:
     def __post_init__(self) -> None:
         if not any(turn.parts or turn.tool_calls for turn in self.turns):
             raise MessageError("the conversation is empty: give at least one message with content")
+        for at, tool in enumerate(self.tools):
+            function = tool.get("function")
+            if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+                raise MessageError(
+                    f"tool {at} is {tool!r}, expected a dictionary with a 'function' and its 'name'"
+                )
 
     @property
     def pictures(self) -> tuple[Picture, ...]:

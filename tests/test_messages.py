@@ -290,7 +290,10 @@ def test_messages_are_not_changed() -> None:
 
 
 def test_tools_are_passed_on() -> None:
-    assert to_conversation([HumanMessage("a")], tools=[{"name": "f"}]).tools == ({"name": "f"},)
+    tool = {"type": "function", "function": {"name": "f"}}
+    assert to_conversation([HumanMessage("a")], tools=[tool]).tools == (tool,)
+    with pytest.raises(MessageError, match="tool 0 is"):
+        to_conversation([HumanMessage("a")], tools=[{"name": "f"}])
 
 
 def test_an_earlier_answers_reasoning_is_left_out() -> None:
