@@ -24,7 +24,7 @@ class InvalidCall:
 
     Attributes:
         text: As the model wrote it.
-        error: Why it is not taken.
+        error: Why it is not taken; it goes on record, and holds no word of request or answer.
         id: As for a call.
         name: The tool that it names, where that can be read.
     """

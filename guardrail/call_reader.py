@@ -177,12 +177,9 @@ class CallReader:
             problem = "a tool call is not a JSON object with a name and arguments"
             return self._invalid(problem, raw)
         if name not in self._tools:
-            known = ", ".join(repr(each) for each in sorted(self._tools))
-            problem = f"a tool call names no tool that was given, expected one of {known}"
-            return self._invalid(problem, raw, name)
+            return self._invalid("a tool call names no tool that was given", raw, name)
         if not isinstance(arguments, Mapping):
-            problem = f"the arguments of a call of {name!r} are not a JSON object"
-            return self._invalid(problem, raw, name)
+            return self._invalid("a tool call's arguments are not a JSON object", raw, name)
         if self._held_back is not None:
             return self._invalid(self._held_back, raw, name)
         if self._taken and not self._parallel:

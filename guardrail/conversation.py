@@ -39,11 +39,14 @@ class Turn:
 
     Attributes:
         tool_calls: For an assistant turn, calls as `{"name": str, "arguments": dict}`.
+        call_ids: What its calls are known by; for a tool turn, the call that it answers. Without
+            them, tool turns answer calls in their order.
     """
 
     role: Role
     parts: tuple[Part, ...]
     tool_calls: tuple[Mapping[str, Any], ...] = ()
+    call_ids: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def text(self) -> str:
@@ -78,6 +81,12 @@ class Conversation:
     def __post_init__(self) -> None:
         if not any(turn.parts or turn.tool_calls for turn in self.turns):
             raise MessageError("the conversation is empty: give at least one message with content")
+        for at, tool in enumerate(self.tools):
+            function = tool.get("function")
+            if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+                raise MessageError(
+                    f"tool {at} is {tool!r}, expected a dictionary with a 'function' and its 'name'"
+                )
 
     @property
     def pictures(self) -> tuple[Picture, ...]:

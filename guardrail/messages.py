@@ -12,7 +12,7 @@ import binascii
 import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.messages import (
@@ -99,7 +99,7 @@ def to_conversation(
     for index, message in enumerate(messages):
         turn = _turn(message, index, limits)
         if turns and _joins(turns[-1], turn):
-            turns[-1] = Turn(turn.role, (*turns[-1].parts, *turn.parts), turn.tool_calls)
+            turns[-1] = replace(turn, parts=(*turns[-1].parts, *turn.parts))
         else:
             turns.append(turn)
     earlier = tuple(_carried(messages))
@@ -140,6 +140,8 @@ def _turn(message: BaseMessage, index: int, limits: PictureLimits | None) -> Tur
     parts: list[Part] = []
     calls: list[_Call] = []
     for place, block in _blocks(message, index):
+        if block["type"] == "invalid_tool_call" and role == "assistant":
+            continue  # it is in `invalid_tool_calls`, too
         if block["type"] in _CALL_BLOCKS:
             if role != "assistant":
                 raise MessageError(f"{place}: only an AI message may hold a {block['type']} block")
@@ -151,7 +153,11 @@ def _turn(message: BaseMessage, index: int, limits: PictureLimits | None) -> Tur
     if isinstance(message, AIMessage):
         declared = _declared_calls(message, index)
         calls = declared + [call for call in calls if not any(map(call.same, declared))]
-    return Turn(role, tuple(parts), tuple(call.content for call in calls))
+        parts += _invalid_calls(message, index)
+    ids = tuple(call.id or "" for call in calls)
+    if isinstance(message, ToolMessage):
+        ids = (message.tool_call_id,)
+    return Turn(role, tuple(parts), tuple(call.content for call in calls), ids)
 
 
 def _role(message: BaseMessage, index: int) -> Role:
@@ -257,12 +263,24 @@ def _call_of(block: dict[str, Any], place: _Place) -> list[_Call]:
 
 
 def _declared_calls(message: AIMessage, index: int) -> list[_Call]:
-    if message.invalid_tool_calls or "function_call" in message.additional_kwargs:
+    if "function_call" in message.additional_kwargs:
         raise MessageError(
-            f"message {index} ({message.type}) holds a tool call that is not valid, or of the old "
-            "function_call form: it cannot be passed on, give valid tool_calls only"
+            f"message {index} ({message.type}) holds a tool call of the old function_call form: it "
+            "cannot be passed on, give tool_calls"
         )
     return [
         _Call(call.get("id"), {"name": call["name"], "arguments": dict(call["args"])})
         for call in message.tool_calls
     ]
+
+
+def _invalid_calls(message: AIMessage, index: int) -> list[str]:
+    """What the model wrote and was no call: text, as far as a model is concerned."""
+    texts = [call.get("args") for call in message.invalid_tool_calls]
+    written = [text for text in texts if text]
+    if len(written) < len(texts):
+        raise MessageError(
+            f"message {index} ({message.type}) holds an invalid tool call without its text in "
+            "'args': it cannot be passed on"
+        )
+    return written

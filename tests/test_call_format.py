@@ -2,48 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import copy
 
-import jinja2
 import pytest
 
-from guardrail.call_format import derive_call_format
-from guardrail.conversation import Conversation
+from guardrail.call_format import CallFormat, derive_call_format
+from guardrail.conversation import Conversation, Turn
 from guardrail.engine.prompt import PromptEncoder
-from guardrail.errors import MessageError, ModelError
+from guardrail.errors import ModelError
 from tests.contract.guarded import engine
 from tests.families import build, templates
 
 
-def renders(template: str) -> Callable[[Conversation], str]:
-    """A template as transformers would render it, free of any tokenizer."""
+def encoder(template: str) -> PromptEncoder:
+    """A tiny processor's, with a template of another family's."""
+    processor = copy.copy(build("llava")[1])
+    processor.chat_template = template
+    return PromptEncoder(processor)
 
-    def refuse(message: str) -> None:
-        raise MessageError(message)
 
-    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
-    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "sort_keys": False}
-    compiled = environment.from_string(template)
-
-    def render(conversation: Conversation) -> str:
-        messages: list[dict[str, Any]] = [
-            {
-                "role": turn.role,
-                "content": [{"type": "text", "text": part} for part in turn.parts],
-                "tool_calls": [{"function": dict(call)} for call in turn.tool_calls],
-            }
-            for turn in conversation.turns
-        ]
-        return compiled.render(
-            messages=messages,
-            tools=[dict(tool) for tool in conversation.tools],
-            add_generation_prompt=True,
-            raise_exception=refuse,
-            bos_token="<s>",
-        )
-
-    return render
+def derived(template: str) -> CallFormat:
+    return derive_call_format(encoder(template).render)
 
 
 def test_hermes_tags_are_read_off_the_template_of_qwen3_vl() -> None:
@@ -64,13 +43,30 @@ def test_a_bare_object_is_read_off_the_template_of_llama() -> None:
 
 
 def test_a_list_is_read_off_the_template_of_mistral() -> None:
-    written = derive_call_format(renders(templates.MISTRAL))
+    written = derived(templates.MISTRAL)
     assert (written.before, written.between, written.after) == ("[TOOL_CALLS] [", ", ", "]")
     assert (written.opening, written.closing) == ("[TOOL_CALLS]", "")
+    assert written.around_arguments("f")[1] == ', "id": "call00000"}'
+
+
+def test_results_are_shown_as_those_of_their_own_calls() -> None:
+    calls = tuple({"name": name, "arguments": {}} for name in "fg")
+    results = (("of g", ("2",)), ("of f", ("1",)))
+    talk = Conversation(
+        (
+            Turn("user", ("hi",)),
+            Turn("assistant", (), calls, ("1", "2")),
+            *(Turn("tool", (text,), call_ids=ids) for text, ids in results),
+        )
+    )
+    prompt = encoder(templates.MISTRAL).render(talk)
+    assert '"name": "f", "arguments": {}, "id": "call00000"' in prompt
+    assert '{"content": of g, "call_id": "call00001"}' in prompt
+    assert '{"content": of f, "call_id": "call00000"}' in prompt
 
 
 def test_a_name_outside_the_json_is_read_off_the_template_of_later_mistrals() -> None:
-    written = derive_call_format(renders(templates.MISTRAL_V11))
+    written = derived(templates.MISTRAL_V11)
     assert (written.before, written.between, written.after) == ("[TOOL_CALLS]",) * 2 + ("",)
     assert written.keys is None
     assert written.middle == "[ARGS]"
@@ -78,11 +74,11 @@ def test_a_name_outside_the_json_is_read_off_the_template_of_later_mistrals() ->
 
 
 def test_the_spacing_of_json_is_the_templates_own() -> None:
-    assert derive_call_format(renders(templates.MISTRAL)).separators == (", ", ": ")
+    assert derived(templates.MISTRAL).separators == (", ", ": ")
     dense = templates.MISTRAL_V11.replace(
         "['arguments'] | tojson", "['arguments'] | tojson | replace(': ', ':') | replace(', ', ',')"
     )
-    assert derive_call_format(renders(dense)).separators == (",", ":")
+    assert derived(dense).separators == (",", ":")
 
 
 @pytest.mark.parametrize(
@@ -103,5 +99,5 @@ def test_a_template_that_shows_tools_but_refuses_calls_says_so() -> None:
     template = templates.MISTRAL.replace(
         "{{ '[TOOL_CALLS] [' }}", "{{ raise_exception('no calls here') }}"
     )
-    with pytest.raises(ModelError, match="does not take tool calls: no calls here"):
-        derive_call_format(renders(template))
+    with pytest.raises(ModelError, match=r"does not take tool calls: .*no calls here"):
+        derived(template)

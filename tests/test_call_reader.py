@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from guardrail.answer import InvalidCall, ToolCall
@@ -85,12 +85,12 @@ def test_calls_are_told_from_text(
         (HERMES, "ok <tool_call>", "ok", "in the middle of a tool call"),
         (HERMES, "<tool_call>{nonsense}</tool_call> then", "then", "not a JSON object with a name"),
         (HERMES, "<tool_call>[]</tool_call>", "", "not a JSON object with a name"),
-        (HERMES, '<tool_call>{"name": "h", "arguments": {}}</tool_call>', "", "one of 'f', 'g'"),
+        (HERMES, '<tool_call>{"name": "h", "arguments": {}}</tool_call>', "", "names no tool"),
         (
             HERMES,
             '<tool_call>{"name": "f", "arguments": 3}</tool_call>',
             "",
-            "of 'f' are not a JSON",
+            "arguments are not a JSON",
         ),
         (HERMES, '<tool_call>{"name": "f", "arguments": "</tool_call>', "", "not valid JSON"),
         (LLAMA, '{"name": "f", "parameters": {"a"', "", "in the middle of a tool call"),
@@ -136,6 +136,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     calls=st.lists(
         st.tuples(st.sampled_from("fg"), st.dictionaries(st.text(), JSON, max_size=3)),

@@ -237,10 +237,30 @@ def test_a_call_without_an_id_in_both_places_is_one_call() -> None:
     assert len(turn.tool_calls) == 1
 
 
-def test_invalid_tool_calls_raise() -> None:
-    bad = {"name": "f", "args": "{", "id": "1", "error": "e", "type": "invalid_tool_call"}
+def test_an_invalid_tool_call_is_what_the_model_wrote() -> None:
+    bad = {
+        "name": "f",
+        "args": "<tool_call>{",
+        "id": "1",
+        "error": "e",
+        "type": "invalid_tool_call",
+    }
+    [turn] = to_conversation([AIMessage("x", invalid_tool_calls=[bad])]).turns
+    assert turn.parts == ("x", "<tool_call>{")
+    assert turn.tool_calls == ()
+
+
+def test_what_is_lost_of_a_tool_call_raises() -> None:
+    bad = {"name": "f", "args": None, "id": "1", "error": "e", "type": "invalid_tool_call"}
     with pytest.raises(MessageError, match="message 0"):
         to_conversation([AIMessage("x", invalid_tool_calls=[bad])])
+
+
+def test_calls_and_their_results_keep_their_ids() -> None:
+    calls = [{"name": name, "args": {}, "id": name} for name in "fg"]
+    talk = [AIMessage("", tool_calls=calls), ToolMessage("of g", tool_call_id="g")]
+    asked, answered = to_conversation(talk).turns
+    assert (asked.call_ids, answered.call_ids) == (("f", "g"), ("g",))
 
 
 @pytest.mark.parametrize(
@@ -270,7 +290,10 @@ def test_messages_are_not_changed() -> None:
 
 
 def test_tools_are_passed_on() -> None:
-    assert to_conversation([HumanMessage("a")], tools=[{"name": "f"}]).tools == ({"name": "f"},)
+    tool = {"type": "function", "function": {"name": "f"}}
+    assert to_conversation([HumanMessage("a")], tools=[tool]).tools == (tool,)
+    with pytest.raises(MessageError, match="tool 0 is"):
+        to_conversation([HumanMessage("a")], tools=[{"name": "f"}])
 
 
 def test_an_earlier_answers_reasoning_is_left_out() -> None:

@@ -84,7 +84,12 @@ class Constraint:
         return bool(self._matcher.is_stopped())
 
     def allowed(self) -> Tensor:
-        """Returns which tokens may come next, (vocabulary,) bool; the end of the answer is none."""
+        """Returns which tokens may come next, (vocabulary,) bool; the end of the answer is none.
+
+        Raises:
+            ModelError: None may, and the answer cannot end: its tokens cannot spell what has to
+                come, or the grammar is beyond the library's limits.
+        """
         bias = bytearray(self._matcher.compute_logit_bias())
         self._check()
         return torch.frombuffer(bias, dtype=torch.uint8)[: self._size] > 0
@@ -176,7 +181,11 @@ class _Tokens:
     def __init__(
         self, spelled: Sequence[bytes | None], tokenize: Callable[[str], Sequence[int]]
     ) -> None:
-        self.tokens = [each or b"" for each in spelled] + [b""]
+        # `llguidance` tells control tokens apart by their names.
+        self.tokens = [
+            f"<|control {token}|>".encode() if each is None else each
+            for token, each in enumerate((*spelled, None))
+        ]
         self.eos_token_id = len(spelled)
         control = [token for token, each in enumerate(spelled) if each is None]
         self.special_token_ids = [*control, self.eos_token_id]

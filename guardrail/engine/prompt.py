@@ -70,7 +70,7 @@ class PromptEncoder:
             options["tools"] = tools
         try:
             text = self.processor.apply_chat_template(
-                [_template_message(turn) for turn in turns],
+                _template_messages(turns),
                 tokenize=False,
                 add_generation_prompt=True,
                 **options,
@@ -223,17 +223,38 @@ def _process(
     return encoded
 
 
-def _template_message(turn: Turn) -> dict[str, Any]:
-    content = [
+def _template_messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    """Turns as chat templates take them.
+
+    Calls are named anew, by nine letters and digits, since some templates insist on that.
+    """
+    messages: list[dict[str, Any]] = []
+    open_calls: dict[str, dict[str, str]] = {}
+    count = 0
+    for turn in turns:
+        message: dict[str, Any] = {"role": turn.role, "content": _content(turn)}
+        if turn.tool_calls:
+            message["tool_calls"] = []
+        for at, call in enumerate(turn.tool_calls):
+            name = f"call{count:05d}"
+            known_by = (turn.call_ids[at] if turn.call_ids else "") or name
+            open_calls[known_by] = {"tool_call_id": name, "name": call["name"]}
+            message["tool_calls"].append({"id": name, "type": "function", "function": dict(call)})
+            count += 1
+        if turn.role == "tool" and open_calls:
+            known_by = turn.call_ids[0] if turn.call_ids else next(iter(open_calls))
+            message |= open_calls.pop(known_by, {})
+        messages.append(message)
+    return messages
+
+
+def _content(turn: Turn) -> Any:
+    if turn.role == "tool" and not turn.pictures:
+        return "".join(part for part in turn.parts if isinstance(part, str))
+    return [
         {"type": "image"} if isinstance(part, Picture) else {"type": "text", "text": part}
         for part in turn.parts
     ]
-    message: dict[str, Any] = {"role": turn.role, "content": content}
-    if turn.tool_calls:
-        message["tool_calls"] = [
-            {"type": "function", "function": dict(call)} for call in turn.tool_calls
-        ]
-    return message
 
 
 def _plain_transcript(turns: Sequence[Turn], processor: Any) -> str:

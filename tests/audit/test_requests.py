@@ -35,7 +35,7 @@ from tests.contract.guarded import by_word, engine, judged_engine, policy, shown
 
 CANARY = "zq-canary-7f3a91"
 SETTINGS = GenerationSettings(max_new_tokens=6, temperature=0)
-FAMILY = "llava"
+FAMILY = "qwen3_vl"
 RULES = {"on_unsafe": "block", "on_uncertain": "escalate", "on_safe": "comply"}
 JUDGE = by_word(danger=0.95, unclear=0.5, fine=0.05, hated=0.9)
 
@@ -203,7 +203,7 @@ def canary_conversation() -> Conversation:
             Turn("tool", (f"result {CANARY}",)),
             Turn("user", (f"and now, {CANARY}? fine",)),
         ),
-        tools=({"name": "look", "description": CANARY},),
+        tools=({"type": "function", "function": {"name": f"see_{CANARY}", "description": CANARY}},),
     )
 
 

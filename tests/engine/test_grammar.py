@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from guardrail.engine.grammar import GrammarVocabulary, RowConstraints, enforced, floored
-from guardrail.errors import SettingsError
+from guardrail.errors import ModelError, SettingsError
 
 WORDS = [b"yes", b"no", "日本".encode(), None, None]
 SPELLED: list[bytes | None] = [bytes([byte]) for byte in range(256)] + WORDS
@@ -57,12 +57,26 @@ def test_control_tokens_are_allowed_only_where_the_grammar_names_them(
     assert allowed(vocabulary.constraint(f'start: <[{CALL}]> "yes"')) == [CALL]
 
 
+def test_control_tokens_are_told_apart(vocabulary: GrammarVocabulary) -> None:
+    constraint = vocabulary.constraint(f'start: "yes" <[{CALL}]>*')
+    constraint.accept(YES)
+    assert allowed(constraint) == [CALL]
+
+
 def test_a_control_tokens_name_is_spelled_out_as_text(vocabulary: GrammarVocabulary) -> None:
     constraint = vocabulary.constraint('start: "<call>"')
     for byte in b"<call>":
         assert CALL not in allowed(constraint)
         constraint.accept(byte)
     assert constraint.complete
+
+
+def test_a_grammar_that_no_token_can_spell_is_an_error() -> None:
+    few = GrammarVocabulary([b"{", b"}"], lambda text: [])
+    constraint = few.constraint("start: /[{]x/")
+    constraint.accept(0)
+    with pytest.raises(ModelError, match="could not be held to its grammar"):
+        constraint.allowed()
 
 
 def test_a_schema_that_cannot_be_enforced_is_an_error(vocabulary: GrammarVocabulary) -> None:

@@ -133,22 +133,29 @@ AYA_VISION = (
 )
 
 # Not of a family built here: calls in a list after a control token, and names outside the JSON.
-MISTRAL = (
-    "{{ '<s>' }}{% if tools %}{{ '[AVAILABLE_TOOLS] ' + tools | tojson + '[/AVAILABLE_TOOLS]' }}"
-    "{% endif %}{% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST] ' }}"
-    + _parts("{{ '[IMG]' }}")
-    + "{{ '[/INST]' }}{% elif message['tool_calls'] %}{{ '[TOOL_CALLS] [' }}"
-    "{% for call in message['tool_calls'] %}"
-    "{{ {'name': call['function']['name'], 'arguments': call['function']['arguments']} | tojson }}"
-    "{% if not loop.last %}{{ ', ' }}{% endif %}{% endfor %}{{ ']</s>' }}{% else %}{{ ' ' }}"
+_MISTRAL = (
+    "{{ '<s>' }}{% for message in messages %}{% if message['role'] == 'user' %}"
+    "{% if tools %}{{ '[AVAILABLE_TOOLS] ' + tools | tojson + '[/AVAILABLE_TOOLS]' }}{% endif %}"
+    "{{ '[INST] ' }}" + _parts("{{ '[IMG]' }}") + "{{ '[/INST]' }}"
+    "{% elif message['role'] == 'tool' %}"
+    "{{ '[TOOL_RESULTS] {\"content\": ' + message['content'] + ', \"call_id\": \"' }}"
+    "{{ message['tool_call_id'] + '\"}[/TOOL_RESULTS]' }}"
+    "{% elif message['tool_calls'] %}CALLS{{ '</s>' }}{% else %}{{ ' ' }}"
     + _parts("")
     + "{{ '</s>' }}{% endif %}{% endfor %}"
 )
-MISTRAL_V11 = MISTRAL.replace("{{ '[TOOL_CALLS] [' }}", "").replace("{{ ']</s>' }}", "{{ '</s>' }}")
-MISTRAL_V11 = MISTRAL_V11.replace("{% if not loop.last %}{{ ', ' }}{% endif %}", "").replace(
-    "{{ {'name': call['function']['name'], 'arguments': call['function']['arguments']} | tojson }}",
-    "{{ '[TOOL_CALLS]' + call['function']['name'] + '[ARGS]' }}"
-    "{{ call['function']['arguments'] | tojson }}",
+MISTRAL = _MISTRAL.replace(
+    "CALLS",
+    "{{ '[TOOL_CALLS] [' }}{% for call in message['tool_calls'] %}"
+    "{% if call['id'] | length != 9 %}"
+    "{{ raise_exception('Tool call IDs should be strings with length 9!') }}{% endif %}"
+    "{{ (call['function'] | tojson)[:-1] + ', \"id\": \"' + call['id'] + '\"}' }}"
+    "{% if not loop.last %}{{ ', ' }}{% endif %}{% endfor %}{{ ']' }}",
+)
+MISTRAL_V11 = _MISTRAL.replace(
+    "CALLS",
+    "{% for call in message['tool_calls'] %}{{ '[TOOL_CALLS]' + call['function']['name'] }}"
+    "{{ '[ARGS]' + call['function']['arguments'] | tojson }}{% endfor %}",
 )
 
 GLM4V = (
