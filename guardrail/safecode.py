@@ -194,10 +194,12 @@ class SafeCoDe(Guard):
         cancel: threading.Event | None = None,
         review: Review | None = None,
     ) -> Iterator[Delta | Answer]:
-        """Yields the answer's text as it is settled, then the whole answer with its decision.
+        """Yields the answer's text and calls as they are settled, then the whole answer with its
+        decision.
 
         Args:
-            conversation: What was said so far, pictures included.
+            conversation: What was said so far, pictures included; the tools that may be called,
+                and the form that the answer must have.
             settings: How to decode.
             policy: Another policy for this request; one given by path is watched, too.
             metadata: What a policy selection looks at: `tenant`, `route`, `group`, `language`, ….
