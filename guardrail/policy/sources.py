@@ -26,7 +26,7 @@ logger = logging.getLogger("guardrail.policy")
 # written is not read half.
 SETTLE_S = 0.1
 
-_Signature = tuple[tuple[Path, tuple[int, int, int] | None], ...]
+_Signature = tuple[tuple[Path, tuple[int, int, int, int] | None], ...]
 
 
 class PolicySource(Protocol):
@@ -73,7 +73,8 @@ class PolicyFile:
     Args:
         reference: A path or a pack's name.
         interval_s: How often `current` looks for changes; None leaves that to `refresh`.
-        on_reload: Called after each change of the files, taken or not, by the thread that noticed.
+        on_reload: Called after each change of the files, taken or not, by the thread that noticed;
+            one call at a time, in the order of the changes.
 
     Raises:
         PolicyError: If the file does not check now; later errors are only reported.
@@ -87,7 +88,7 @@ class PolicyFile:
         on_reload: Callable[[Reload], None] | None = None,
     ) -> None:
         self._reference, self._interval_s, self._on_reload = reference, interval_s, on_reload
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # on_reload may ask for a refresh itself
         self._loaded = load_any(reference)
         self._signature = _settled(_signature(self._loaded.paths))
         self._looked_at = time.monotonic()
@@ -118,11 +119,11 @@ class PolicyFile:
         try:
             self._looked_at = time.monotonic()
             report = self._reread()
+            if report is not None and self._on_reload is not None:
+                self._on_reload(report)
+            return report
         finally:
             self._lock.release()
-        if report is not None and self._on_reload is not None:
-            self._on_reload(report)
-        return report
 
     def _reread(self) -> Reload | None:
         seen = _signature(self._loaded.paths)
@@ -216,12 +217,17 @@ def _digests(loaded: Loaded | LoadedSelection) -> tuple[str, ...]:
 
 
 def _signature(paths: tuple[Path, ...]) -> _Signature:
-    """Returns what tells a changed file: its modification time, size and inode; None if missing."""
-    found: list[tuple[Path, tuple[int, int, int] | None]] = []
+    """Returns what tells a changed file; None if it is missing.
+
+    That is its times of modification and of change, its size and its inode. A tool may set the
+    first back, as `cp -p` and `rsync -t` do; none sets the second.
+    """
+    found: list[tuple[Path, tuple[int, int, int, int] | None]] = []
     for path in paths:
         try:
             status = path.stat()
-            found.append((path, (status.st_mtime_ns, status.st_size, status.st_ino)))
+            state = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+            found.append((path, state))
         except OSError:
             found.append((path, None))
     return tuple(found)
@@ -233,5 +239,7 @@ def _settled(signature: _Signature) -> _Signature:
 
 
 def _unsettled(signature: _Signature) -> bool:
+    """Returns whether a file was written so lately that the next write may bear the same time."""
     now = time.time_ns()
-    return any(state is not None and 0 <= now - state[0] < SETTLE_S * 1e9 for _, state in signature)
+    times = [at for _, state in signature if state is not None for at in state[:2]]
+    return any(0 <= now - at < SETTLE_S * 1e9 for at in times)
