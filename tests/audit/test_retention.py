@@ -106,8 +106,6 @@ def test_pruning_never_removes_the_traces_of_tampering(log: AuditLog) -> None:
 def test_an_export_is_provable_elsewhere(
     log: AuditLog, tmp_path: Path, form: str, pruned: bool
 ) -> None:
-    if form == "parquet":
-        pytest.importorskip("pyarrow")
     if pruned:
         prune(log, keep=5)
     file, again = tmp_path / f"log.{form}", tmp_path / "again.db"

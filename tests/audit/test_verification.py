@@ -226,7 +226,6 @@ def _anchor(found: Verification) -> tuple[int, str]:
 
 
 def test_a_public_key_finds_the_first_altered_record(tmp_path: Path) -> None:
-    pytest.importorskip("cryptography")
     private = Ed25519Key(seed=b"7" * 32)
     public = Ed25519Key(public=private.public)
     log = held(written(tmp_path / "audit.db", 12, private))
