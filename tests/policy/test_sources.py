@@ -135,6 +135,18 @@ def test_a_change_that_keeps_size_and_time_is_noticed(path: Path) -> None:
     assert file.current().name == "new"
 
 
+def test_a_working_directory_that_is_gone_changes_nothing(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    file = PolicyFile(path, interval_s=0)
+    gone.rmdir()
+    put(path, GOOD.format(name="new", at=0.7))
+    assert file.current().name == "new"
+
+
 def test_a_changed_parent_is_noticed(path: Path, tmp_path: Path) -> None:
     child = tmp_path / "child.yaml"
     put(child, "version: 1\nname: child\nextends: ./acme.yaml\n")
