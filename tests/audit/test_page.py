@@ -310,6 +310,11 @@ def test_a_person_filters_and_opens_a_decision(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
         assert wide <= 0
+        over = browser.run(
+            "[...document.querySelectorAll('section, .step')]"
+            ".filter(each => each.scrollWidth > each.clientWidth).length"
+        )
+        assert over == 0
     assert browser.complaints() == []
     assert all(url.startswith((server.url, "data:")) for url in browser.requested())
 
