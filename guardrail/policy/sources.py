@@ -25,6 +25,8 @@ logger = logging.getLogger("guardrail.policy")
 # A file is taken only once it has been left alone for this long, so that one that is still being
 # written is not read half.
 SETTLE_S = 0.1
+# So long `refresh` waits for that.
+PATIENCE_S = 1.0
 
 _Signature = tuple[tuple[Path, tuple[int, int, int, int] | None], ...]
 
@@ -93,6 +95,7 @@ class PolicyFile:
         self._signature = _settled(_signature(self._loaded.paths))
         self._looked_at = time.monotonic()
         self._error: str | None = None
+        self._unsettled = False
 
     @property
     def error(self) -> str | None:
@@ -109,7 +112,8 @@ class PolicyFile:
         """Reads the files again if they have changed.
 
         Args:
-            wait: Whether to wait for another thread that is doing so; if not, returns at once.
+            wait: Whether to wait for another thread that is doing so, and for files that were
+                written just now; if not, returns at once.
 
         Returns:
             What came of it, or None if there was nothing to take or to report.
@@ -119,6 +123,12 @@ class PolicyFile:
         try:
             self._looked_at = time.monotonic()
             report = self._reread()
+            while wait and self._unsettled:
+                late = time.monotonic() > self._looked_at + PATIENCE_S
+                time.sleep(SETTLE_S / 4)
+                report = self._reread()
+                if late:
+                    break
             if report is not None and self._on_reload is not None:
                 self._on_reload(report)
             return report
@@ -127,7 +137,8 @@ class PolicyFile:
 
     def _reread(self) -> Reload | None:
         seen = _signature(self._loaded.paths)
-        if (seen == self._signature and self._error is None) or _unsettled(seen):
+        self._unsettled = seen != self._signature and _unsettled(seen)
+        if (seen == self._signature and self._error is None) or self._unsettled:
             return None
         before = _digests(self._loaded)
         try:
@@ -135,7 +146,8 @@ class PolicyFile:
         except PolicyError as error:
             return self._kept(before, seen, str(error))
         now = _signature(loaded.paths)
-        if _signature(self._loaded.paths) != seen or _unsettled(now):
+        self._unsettled = _signature(self._loaded.paths) != seen or _unsettled(now)
+        if self._unsettled:
             return None  # written while it was read: the next look takes it
         self._loaded = loaded  # INVARIANT: one assignment, so no request sees half of a change
         failed = self._error is not None

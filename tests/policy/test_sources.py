@@ -103,9 +103,22 @@ def test_a_file_that_is_being_written_waits(path: Path, monkeypatch: pytest.Monk
     file = PolicyFile(path, interval_s=0)
     monkeypatch.setattr(module, "SETTLE_S", 3600)
     put(path, GOOD.format(name="new", at=0.7))
-    assert file.refresh() is None
+    assert file.refresh(wait=False) is None
     assert file.current().name == "old"
     monkeypatch.setattr(module, "SETTLE_S", 0)
+    assert file.current().name == "new"
+
+
+def test_who_asks_for_a_refresh_gets_what_was_just_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLE_S", 0.1)
+    monkeypatch.setattr(module, "PATIENCE_S", PATIENCE_S)
+    file = PolicyFile(path, interval_s=None)
+    path.write_text(GOOD.format(name="new", at=0.7), encoding="utf-8")
+    report = file.refresh()
+    assert report is not None
+    assert report.taken
     assert file.current().name == "new"
 
 
