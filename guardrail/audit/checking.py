@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from guardrail.audit import store
 from guardrail.audit.interchange import DatabaseSource, ExportSource, is_export
 from guardrail.audit.keys import AuditKey
 from guardrail.audit.queries import LogReader
 from guardrail.audit.verification import Problem, Verification, verify
+from guardrail.errors import AuditError
+
+_UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_BEGINNING = 1 << 16
 
 
 def verify_path(
     path: Path, key: AuditKey | None, *, anchor: tuple[int, str] | None = None
 ) -> Verification:
     """Checks the log at `path`.
+
+    Of a database, its indexes are checked as well: lists and counts are read from them.
 
     Args:
         path: A database or an export.
@@ -26,10 +37,49 @@ def verify_path(
     """
     if path.is_file() and is_export(path):
         return verify(ExportSource(path), key, anchor=anchor)
-    with LogReader(path) as reader:
-        try:
+    try:
+        with LogReader(path) as reader, _indexes(path) as indexes:
             with reader.unchanging() as connection:
-                return verify(DatabaseSource(connection), key, anchor=anchor)
-        except sqlite3.DatabaseError as error:
-            problem = Problem("tables", None, f"the database is damaged: {error}")
-            return Verification("", 0, None, None, None, key is not None, 0, problem)
+                found = verify(DatabaseSource(connection), key, anchor=anchor)
+            wrong = indexes.result() if found.ok else None
+    except sqlite3.DatabaseError as error:
+        return _damaged(f"the database is damaged: {error}", key)
+    except AuditError as error:
+        if not _was_a_log(path, error):
+            raise
+        return _damaged(f"the file is damaged: {error.__cause__ or error}", key)
+    if wrong is None:
+        return found
+    return replace(found, problem=Problem("tables", None, f"the database is damaged: {wrong}"))
+
+
+@contextmanager
+def _indexes(path: Path) -> Iterator[Future[str | None]]:
+    """A with-block beside which the indexes are compared with the records, in a thread: it takes
+    as long as the check of the chain, and SQLite lets go of the interpreter.
+    """
+    with closing(store.open_read_only(path)) as connection, ThreadPoolExecutor(1) as pool:
+        compared = pool.submit(store.misfit, connection)
+        try:
+            yield compared
+        finally:
+            connection.interrupt()
+
+
+def _damaged(message: str, key: AuditKey | None) -> Verification:
+    return Verification(
+        "", 0, None, None, None, key is not None, 0, Problem("tables", None, message)
+    )
+
+
+def _was_a_log(path: Path, error: AuditError) -> bool:
+    """Whether what cannot be opened any more bears the marks of an audit log."""
+    try:
+        with path.expanduser().open("rb") as file:
+            beginning = file.read(_BEGINNING)
+    except OSError:
+        return False
+    if store.SCHEMA["records"].encode() in beginning:
+        return True
+    code = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF
+    return beginning.startswith(b"SQLite format 3\x00") and code in _UNREADABLE

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -130,20 +130,15 @@ def export_jsonl(source: DatabaseSource, path: Path) -> int:
     """
     written = 0
     head = _required_head(source)
-    try:
-        with path.open("w", encoding="ascii", newline="\n") as file:
-            file.write(canonical({_MARK: 1, "head": asdict(head)}) + "\n")
-            for row in source.rows():
-                body = row.body.decode("ascii")
-                file.write(
-                    f'{{"seq":{row.seq},"hash":{json.dumps(row.hash)},'
-                    f'"signature":{json.dumps(row.signature)},"body":{body}}}\n'
-                )
-                written += 1
-    except OSError as error:
-        raise AuditError(f"cannot write {str(path)!r}: {error.strerror}") from error
-    except UnicodeError as error:
-        raise AuditError("the log was altered and cannot be exported: verify it") from error
+    with _whole(path), path.open("w", encoding="ascii", newline="\n") as file:
+        file.write(canonical({_MARK: 1, "head": asdict(head)}) + "\n")
+        for row in source.rows():
+            body = row.body.decode("ascii")
+            file.write(
+                f'{{"seq":{row.seq},"hash":{json.dumps(row.hash)},'
+                f'"signature":{json.dumps(row.signature)},"body":{body}}}\n'
+            )
+            written += 1
     return written
 
 
@@ -163,17 +158,30 @@ def export_parquet(source: DatabaseSource, path: Path) -> int:
         metadata={_MARK: canonical({_MARK: 1, "head": asdict(_required_head(source))})},
     )
     written = 0
-    try:
-        with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-            for rows in _batches(source.rows()):
-                columns = [_flat(row) for row in rows]
-                writer.write_table(arrow.Table.from_pylist(columns, schema=schema))
-                written += len(rows)
-    except OSError as error:
-        raise AuditError(f"cannot write {str(path)!r}: {error.strerror}") from error
-    except ValueError as error:
-        raise AuditError("the log was altered and cannot be exported: verify it") from error
+    with _whole(path), parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        for rows in _batches(source.rows()):
+            columns = [_flat(row) for row in rows]
+            writer.write_table(arrow.Table.from_pylist(columns, schema=schema))
+            written += len(rows)
     return written
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """A with-block that writes `path`; what it leaves behind when it fails is taken away.
+
+    Raises:
+        AuditError: The file cannot be written, or the log cannot be read as it was written.
+    """
+    try:
+        yield
+    except (OSError, sqlite3.Error, ValueError) as error:
+        if path.is_file():
+            path.unlink()
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise AuditError(f"cannot write {str(path)!r}: {reason}") from error
+        raise AuditError("the log was altered and cannot be exported: verify it") from error
 
 
 def import_log(source: ExportSource, path: Path) -> int:

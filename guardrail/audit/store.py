@@ -19,6 +19,7 @@ from guardrail.errors import AuditError
 
 APPLICATION_ID = 0x67726C61  # "grla"
 BUSY_TIMEOUT_S = 30.0
+_UNWRITABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 _COMPUTED = {
     "time": "$.time",
@@ -118,7 +119,7 @@ def open_read_only(path: Path) -> sqlite3.Connection:
             connection.close()
             # A folder that cannot be written to holds no shared memory: read the file as it lies.
             untouched = not path.with_name(path.name + "-wal").exists()
-            if uri == where and "unable to open" in str(error) and untouched:
+            if uri == where and error.sqlite_errorcode & 0xFF in _UNWRITABLE and untouched:
                 continue
             raise AuditError(f"cannot read the audit log {str(path)!r}: {error}") from error
         if found != APPLICATION_ID:
@@ -151,6 +152,16 @@ def altered_tables(connection: sqlite3.Connection) -> str | None:
     )
     names = (*SCHEMA, *sorted(found.keys() - SCHEMA.keys()))
     return next((name for name in names if found.get(name) != SCHEMA.get(name)), None)
+
+
+def misfit(connection: sqlite3.Connection) -> str | None:
+    """Returns the first thing in which pages or indexes do not fit the records, or None.
+
+    Raises:
+        sqlite3.Error: The database is damaged beyond reading, or the check was interrupted.
+    """
+    [found] = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    return None if found == "ok" else str(found)
 
 
 def read_head(connection: sqlite3.Connection) -> Head | None:

@@ -23,9 +23,12 @@ def verdict_of(policy: Policy, given: Sequence[str], *, rest: float, error: str 
         PolicyError: If an argument is malformed or names no category.
     """
     if error is not None:
+        if given:
+            raise PolicyError("--error and -p exclude each other: a judge that failed says nothing")
         return Verdict.unavailable(error)
     known = [category.id for category in policy.categories]
     beliefs = dict.fromkeys(known, rest)
+    seen: set[str] = set()
     for argument in given:
         name, number = _pair(argument, "medical=0.7")
         if name not in known:
@@ -33,6 +36,9 @@ def verdict_of(policy: Policy, given: Sequence[str], *, rest: float, error: str 
                 f"{quoted(name)} is no category of {policy.name}{did_you_mean(name, known)}: "
                 f"accepted are {listed(known)}"
             )
+        if name in seen:
+            raise PolicyError(f"{quoted(name)} is given twice: keep one of them")
+        seen.add(name)
         try:
             beliefs[name] = float(number)
         except ValueError:

@@ -36,6 +36,13 @@ _WORDS = {
     **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), math.inf),
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
 }
+# The longer marks first: UTF-32's begins with UTF-16's.
+_OTHER_ENCODINGS = {
+    b"\xff\xfe\x00\x00": "UTF-32",
+    b"\x00\x00\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
 # What YAML 1.2 calls printable, less the byte-order mark, the line separators that editors count as
 # new lines and YAML does not, and the marks that show a line in another order than it is read.
 _FORBIDDEN = re.compile(
@@ -60,15 +67,21 @@ def parse_document(data: bytes, file: str) -> Node:
         return _Composer(loader, file).document()
     except yaml.MarkedYAMLError as error:
         place = error.problem_mark or error.context_mark
-        what = ", ".join(part for part in (error.context, error.problem) if part)
         mark = _mark(file, place) if place else Mark(file)
-        raise mark.error(
-            f"this is not YAML: {what}; accepted is a map of `key: value` lines"
-        ) from None
+        raise mark.error(f"this is not YAML: {_complaint(error, text, mark)}") from None
     except yaml.YAMLError as error:
         raise PolicyError(f"this is not YAML: {quoted(str(error))}", file=file) from None
     finally:
         loader.dispose()
+
+
+def _complaint(error: yaml.MarkedYAMLError, text: str, mark: Mark) -> str:
+    lines = text.splitlines()
+    line = lines[mark.line - 1] if mark.line is not None and mark.line <= len(lines) else ""
+    if mark.column is not None and line[mark.column - 1 : mark.column] == "\t":
+        return "a tab is not accepted here: indent with spaces"
+    what = ", ".join(part for part in (error.context, error.problem) if part)
+    return f"{what}; accepted is a map of `key: value` lines"
 
 
 def _decoded(data: bytes, file: str) -> str:
@@ -79,8 +92,9 @@ def _decoded(data: bytes, file: str) -> str:
             line=1,
             column=1,
         )
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise PolicyError("the file is UTF-16: save it as UTF-8", file=file, line=1, column=1)
+    for mark, name in _OTHER_ENCODINGS.items():
+        if data.startswith(mark):
+            raise PolicyError(f"the file is {name}: save it as UTF-8", file=file, line=1, column=1)
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         text = data.decode("utf-8")
@@ -168,11 +182,7 @@ class _Composer:
             self._anchors[event.anchor] = None  # open: an alias inside it would be endless
         value: Any
         if isinstance(event, yaml.ScalarEvent):
-            value = (
-                event.value
-                if event.style is not None and event.style != ""
-                else _scalar(event.value)
-            )
+            value = self._scalar(event, mark)
         elif isinstance(event, yaml.SequenceStartEvent):
             value = self._sequence(depth)
         else:
@@ -181,6 +191,16 @@ class _Composer:
         if event.anchor is not None:
             self._anchors[event.anchor] = (node, self._nodes - before)
         return node
+
+    def _scalar(self, event: Any, mark: Mark) -> Any:
+        if event.style in (None, ""):
+            return _scalar(event.value)
+        if found := _FORBIDDEN.search(event.value):
+            raise mark.error(
+                f"the character U+{ord(found[0]):04X}, here written as an escape, is not accepted: "
+                "remove it"
+            )
+        return event.value
 
     def _alias(self, event: Any, mark: Mark) -> Node:
         self._aliases += 1

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from guardrail.policy.document import parse_document
+from guardrail.policy.document import MAX_BYTES, parse_document
 from guardrail.policy.locks import check_locks
 from guardrail.policy.merge import lay_over
 from guardrail.policy.nodes import Mark, Node, from_plain
@@ -19,7 +19,9 @@ from guardrail.policy.packs import Source, find_source
 from guardrail.policy.suggest import quoted
 
 MAX_FILES = 64
+MAX_REFERENCES = 256
 MAX_CHAIN = 16
+MAX_TOTAL_BYTES = 2 * MAX_BYTES
 
 
 @dataclass
@@ -28,12 +30,16 @@ class Reading:
 
     Attributes:
         files: The labels of everything read, in the order of first reading.
+        references: How many policies were named by all `extends` so far.
+        size: How many bytes were read so far, less those of the first file.
     """
 
     resolved: dict[str, Node] = field(default_factory=dict)
     chain: list[Source] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     paths: list[Path] = field(default_factory=list)
+    references: int = 0
+    size: int = 0
 
     def resolve(
         self, source: Source, at: Mark | None = None, *, document: Node | None = None
@@ -57,7 +63,7 @@ class Reading:
         if source.path is not None:
             self.paths.append(source.path)
         if document is None:
-            document = parse_document(source.read(), source.label)
+            document = parse_document(self._read(source, at), source.label)
         resolved = self.inherit(document, source.folder, in_pack=source.path is None)
         self.chain.pop()
         self.resolved[source.key] = resolved
@@ -77,11 +83,17 @@ class Reading:
             )
         extends = document.entries.get("extends")
         own = replace(document, value={k: v for k, v in document.value.items() if k != "extends"})
+        named = _references(extends)
+        self.references += len(named)
+        if extends is not None and self.references > MAX_REFERENCES:
+            raise extends.mark.error(
+                f"`extends` names more than the {MAX_REFERENCES} policies that are accepted in all"
+            )
         parents = [
             self.resolve(
                 find_source(node.value, folder=folder, at=node.mark, in_pack=in_pack), node.mark
             )
-            for node in _references(extends)
+            for node in named
         ]
         base = Node({}, document.mark)
         for parent in parents:
@@ -91,6 +103,16 @@ class Reading:
             for parent in parents:
                 check_locks(parent, merged, extends.mark)
         return merged
+
+    def _read(self, source: Source, at: Mark | None) -> bytes:
+        data = source.read()
+        self.size += len(data)
+        if self.size > MAX_TOTAL_BYTES:
+            raise (at or Mark(source.label)).error(
+                f"with this, a policy and all that it extends have more than the "
+                f"{MAX_TOTAL_BYTES:,} bytes that are accepted"
+            )
+        return data
 
     def _guard(self, source: Source, at: Mark | None) -> None:
         mark = at or Mark(source.label)

@@ -106,7 +106,7 @@ def _shown(path: Path) -> str:
     shown = os.path.normpath(path)
     try:
         inside = os.path.relpath(shown)
-    except ValueError:  # another drive
+    except (ValueError, OSError):  # another drive, or the working directory is gone
         return shown
     return shown if inside.startswith("..") else inside
 
@@ -130,6 +130,8 @@ def _reason(error: Exception) -> str:
 def _missing(message: str, path: Path, at: Mark | None) -> PolicyError:
     if at is not None:
         return at.error(message)
+    if os.path.lexists(path):
+        return PolicyError(message)
     siblings = [p.name for p in path.parent.glob("*.yaml")][:200] if path.parent.is_dir() else []
     return PolicyError(message + did_you_mean(path.name, siblings))
 

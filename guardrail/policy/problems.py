@@ -11,7 +11,7 @@ from guardrail.errors import PolicyError
 from guardrail.policy.checks import FAULT
 from guardrail.policy.nodes import Mark, Node
 from guardrail.policy.shapes import Loc, Shape
-from guardrail.policy.suggest import did_you_mean, listed, quoted
+from guardrail.policy.suggest import SHOWN_LENGTH, did_you_mean, listed, quoted
 
 # Steps that pydantic adds to a location and that are no part of the file.
 _ARTEFACTS = ("[key]", "function-after", "function-before")
@@ -101,7 +101,7 @@ def _dotted(loc: Loc, document: Node) -> str:
             found = document.at(loc[: depth + 1]).entries.get("id")
             if found is not None and isinstance(found.value, str):
                 name = found.value
-        parts.append(name)
+        parts.append(name if len(name) <= SHOWN_LENGTH else f"{name[: SHOWN_LENGTH - 1]}…")
     return ".".join(parts)
 
 

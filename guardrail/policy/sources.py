@@ -25,8 +25,10 @@ logger = logging.getLogger("guardrail.policy")
 # A file is taken only once it has been left alone for this long, so that one that is still being
 # written is not read half.
 SETTLE_S = 0.1
+# So long `refresh` waits for that.
+PATIENCE_S = 1.0
 
-_Signature = tuple[tuple[Path, tuple[int, int, int] | None], ...]
+_Signature = tuple[tuple[Path, tuple[int, int, int, int] | None], ...]
 
 
 class PolicySource(Protocol):
@@ -73,7 +75,8 @@ class PolicyFile:
     Args:
         reference: A path or a pack's name.
         interval_s: How often `current` looks for changes; None leaves that to `refresh`.
-        on_reload: Called after each change of the files, taken or not, by the thread that noticed.
+        on_reload: Called after each change of the files, taken or not, by the thread that noticed;
+            one call at a time, in the order of the changes.
 
     Raises:
         PolicyError: If the file does not check now; later errors are only reported.
@@ -87,11 +90,12 @@ class PolicyFile:
         on_reload: Callable[[Reload], None] | None = None,
     ) -> None:
         self._reference, self._interval_s, self._on_reload = reference, interval_s, on_reload
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # on_reload may ask for a refresh itself
         self._loaded = load_any(reference)
         self._signature = _settled(_signature(self._loaded.paths))
         self._looked_at = time.monotonic()
         self._error: str | None = None
+        self._unsettled = False
 
     @property
     def error(self) -> str | None:
@@ -108,7 +112,8 @@ class PolicyFile:
         """Reads the files again if they have changed.
 
         Args:
-            wait: Whether to wait for another thread that is doing so; if not, returns at once.
+            wait: Whether to wait for another thread that is doing so, and for files that were
+                written just now; if not, returns at once.
 
         Returns:
             What came of it, or None if there was nothing to take or to report.
@@ -118,15 +123,22 @@ class PolicyFile:
         try:
             self._looked_at = time.monotonic()
             report = self._reread()
+            while wait and self._unsettled:
+                late = time.monotonic() > self._looked_at + PATIENCE_S
+                time.sleep(SETTLE_S / 4)
+                report = self._reread()
+                if late:
+                    break
+            if report is not None and self._on_reload is not None:
+                self._on_reload(report)
+            return report
         finally:
             self._lock.release()
-        if report is not None and self._on_reload is not None:
-            self._on_reload(report)
-        return report
 
     def _reread(self) -> Reload | None:
         seen = _signature(self._loaded.paths)
-        if (seen == self._signature and self._error is None) or _unsettled(seen):
+        self._unsettled = seen != self._signature and _unsettled(seen)
+        if (seen == self._signature and self._error is None) or self._unsettled:
             return None
         before = _digests(self._loaded)
         try:
@@ -134,7 +146,8 @@ class PolicyFile:
         except PolicyError as error:
             return self._kept(before, seen, str(error))
         now = _signature(loaded.paths)
-        if _signature(self._loaded.paths) != seen or _unsettled(now):
+        self._unsettled = _signature(self._loaded.paths) != seen or _unsettled(now)
+        if self._unsettled:
             return None  # written while it was read: the next look takes it
         self._loaded = loaded  # INVARIANT: one assignment, so no request sees half of a change
         failed = self._error is not None
@@ -216,12 +229,17 @@ def _digests(loaded: Loaded | LoadedSelection) -> tuple[str, ...]:
 
 
 def _signature(paths: tuple[Path, ...]) -> _Signature:
-    """Returns what tells a changed file: its modification time, size and inode; None if missing."""
-    found: list[tuple[Path, tuple[int, int, int] | None]] = []
+    """Returns what tells a changed file; None if it is missing.
+
+    That is its times of modification and of change, its size and its inode. A tool may set the
+    first back, as `cp -p` and `rsync -t` do; none sets the second.
+    """
+    found: list[tuple[Path, tuple[int, int, int, int] | None]] = []
     for path in paths:
         try:
             status = path.stat()
-            found.append((path, (status.st_mtime_ns, status.st_size, status.st_ino)))
+            state = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+            found.append((path, state))
         except OSError:
             found.append((path, None))
     return tuple(found)
@@ -233,5 +251,7 @@ def _settled(signature: _Signature) -> _Signature:
 
 
 def _unsettled(signature: _Signature) -> bool:
+    """Returns whether a file was written so lately that the next write may bear the same time."""
     now = time.time_ns()
-    return any(state is not None and 0 <= now - state[0] < SETTLE_S * 1e9 for _, state in signature)
+    times = [at for _, state in signature if state is not None for at in state[:2]]
+    return any(0 <= now - at < SETTLE_S * 1e9 for at in times)

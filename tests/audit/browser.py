@@ -11,6 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+PATIENCE_S = 100
+"""How long a page is waited for: the machine may be slow, and busy with other things."""
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 
 
@@ -134,7 +137,7 @@ class Browser:
         self._seen = len(self.events)
 
     def loaded(self) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             if any(e["method"] == "Page.loadEventFired" for e in self.events[self._seen :]):
                 return
@@ -149,7 +152,7 @@ class Browser:
         if session is ...:
             message["sessionId"] = self._session
         os.write(self._write, json.dumps(message).encode() + b"\0")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             reply = self._receive(deadline)
             if reply is not None and reply.get("id") == number:

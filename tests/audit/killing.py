@@ -6,6 +6,7 @@ Run as `python killing.py FOLDER TRIALS SEED`. It is a program of its own becaus
 import json
 import os
 import random
+import select
 import signal
 import sys
 import time
@@ -30,7 +31,7 @@ def write_forever(path: Path, acknowledge: int, seed: int) -> None:
         os.write(acknowledge, decision.request_id.encode() + b"\n")
 
 
-def trial(path: Path, chance: random.Random) -> dict[str, float]:
+def trial(path: Path, chance: random.Random, *, under_way: bool) -> dict[str, float]:
     read, write = os.pipe()
     children = []
     for _ in range(WRITERS):
@@ -41,6 +42,8 @@ def trial(path: Path, chance: random.Random) -> dict[str, float]:
             write_forever(path, write, seed)
         children.append(child)
     os.close(write)
+    if under_way:
+        select.select([read], [], [])  # until a first record is acknowledged
     time.sleep(chance.uniform(0, LATEST_S))
     for child in chance.sample(children, len(children)):
         os.kill(child, signal.SIGKILL)
@@ -69,8 +72,9 @@ def main(folder: Path, trials: int, seed: int) -> None:
     results = []
     for at in range(trials):
         # Mostly a log that lives on; now and then a new one, killed while it is being made.
-        name = f"new-{at}.db" if at % 4 == 0 else "audit.db"
-        results.append(trial(folder / name, chance))
+        new = at % 4 == 0
+        path = folder / (f"new-{at}.db" if new else "audit.db")
+        results.append(trial(path, chance, under_way=not new))
     summary = {
         "trials": trials,
         "acknowledged": sum(each["acknowledged"] for each in results),

@@ -117,7 +117,6 @@ def test_verify_without_any_key_says_so(
 def test_a_public_key_checks_and_cannot_write(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("cryptography")
     key = tmp_path / "key"
     assert run(capsys, "keygen", key, "--ed25519")[0] == 0
     monkeypatch.delenv("GUARDRAIL_AUDIT_KEY")

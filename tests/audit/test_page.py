@@ -41,7 +41,7 @@ def server(thousand_path: Path) -> Iterator[AuditServer]:
 def get(
     server: AuditServer, path: str, *, method: str = "GET", host: str | None = None
 ) -> tuple[int, str, dict[str, str]]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
     try:
         connection.request(method, path, headers={"Host": host or f"127.0.0.1:{server.port}"})
         answer = connection.getresponse()
@@ -310,6 +310,11 @@ def test_a_person_filters_and_opens_a_decision(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
         assert wide <= 0
+        over = browser.run(
+            "[...document.querySelectorAll('section, .step')]"
+            ".filter(each => each.scrollWidth > each.clientWidth).length"
+        )
+        assert over == 0
     assert browser.complaints() == []
     assert all(url.startswith((server.url, "data:")) for url in browser.requested())
 

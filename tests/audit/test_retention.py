@@ -5,7 +5,7 @@ decided again.
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -106,8 +106,6 @@ def test_pruning_never_removes_the_traces_of_tampering(log: AuditLog) -> None:
 def test_an_export_is_provable_elsewhere(
     log: AuditLog, tmp_path: Path, form: str, pruned: bool
 ) -> None:
-    if form == "parquet":
-        pytest.importorskip("pyarrow")
     if pruned:
         prune(log, keep=5)
     file, again = tmp_path / f"log.{form}", tmp_path / "again.db"
@@ -124,6 +122,23 @@ def test_an_export_is_provable_elsewhere(
     assert verify_path(again, KEY).ok
     with pytest.raises(AuditError, match="exists"):
         import_log(ExportSource(file), again)
+
+
+@pytest.mark.parametrize("write", [export_jsonl, export_parquet])
+def test_a_damaged_log_leaves_no_half_export(
+    thousand_path: Path, tmp_path: Path, write: Callable[[DatabaseSource, Path], int]
+) -> None:
+    path, file = tmp_path / "a.db", tmp_path / "log"
+    whole = thousand_path.read_bytes()
+    middle = len(whole) // 8192 * 4096
+    path.write_bytes(whole[:middle] + b"\xff" * 40_960 + whole[middle + 40_960 :])
+    with (
+        LogReader(path) as reader,
+        reader.unchanging() as connection,
+        pytest.raises(AuditError, match="verify it"),
+    ):
+        write(DatabaseSource(connection), file)
+    assert not file.exists()
 
 
 def test_an_altered_export_is_found(log: AuditLog, tmp_path: Path) -> None:

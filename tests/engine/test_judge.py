@@ -22,7 +22,7 @@ REQUEST = JudgeRequest(question("May I?"), {"a": "Harm a?", "b": "Harm b?"})
 LABELS = Labels(yes=(0, 1), no=(2,))
 
 
-def _ask(judge: Any, timeout_s: float = 5.0) -> Verdict:
+def _ask(judge: Any, timeout_s: float = 60.0) -> Verdict:
     return ask_judge(judge, REQUEST, timeout_s=timeout_s, source="callable")
 
 

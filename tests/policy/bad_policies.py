@@ -434,7 +434,7 @@ NOT_YAML = [
     _after("an open list", "locked: [mode\n", "5:1", "not YAML"),
     _after("an open map", "verdict: {unsafe_at: 0.5\n", "5:1", "not YAML"),
     _after("an open quote", "mode: 'enforce\n", "5:1", "not YAML"),
-    _after("a tab for indentation", "verdict:\n\tunsafe_at: 0.5\n", "5:1", "not YAML"),
+    _after("a tab for indentation", "verdict:\n\tunsafe_at: 0.5\n", "5:1", "indent with spaces"),
     _after(
         "a crooked indentation", "verdict:\n  unsafe_at: 0.5\n safe_below: 0.4\n", "6:2", "not YAML"
     ),
@@ -533,7 +533,7 @@ ENCODINGS = [
     _after("an overlong form", b"mode: \xc0\xaf\n", "4:7", "not UTF-8"),
     _after("half a surrogate pair", b"mode: \xed\xa0\x80\n", "4:7", "not UTF-8"),
     _whole("UTF-16", "version: 1\nname: a\n".encode("utf-16"), "1:1", "UTF-16", "save it as UTF-8"),
-    _whole("UTF-32", "version: 1\nname: a\n".encode("utf-32"), "1:1", "UTF-16"),
+    _whole("UTF-32", "version: 1\nname: a\n".encode("utf-32"), "1:1", "UTF-32"),
     _whole("UTF-16 without a mark", "version: 1\n".encode("utf-16-le"), "1:2", "U+0000"),
     _after("a null byte", "mode: en\x00force\n", "4:9", "U+0000"),
     _after("an escape character", "mode: \x1b[31menforce\n", "4:7", "U+001B"),
@@ -541,9 +541,17 @@ ENCODINGS = [
     _after("a byte-order mark inside", "mode: \ufeffenforce\n", "4:7", "U+FEFF"),
     _after("a line separator", "description: a\u2028b\n", "4:15", "U+2028"),
     _after("text turned around", "description: a\u202eb\n", "4:15", "U+202E"),
+    _after("a null byte as an escape", 'description: "a\\0b"\n', "4:14", "U+0000", "an escape"),
+    _after("text turned around by an escape", 'description: "a\\u202eb"\n', "4:14", "U+202E"),
 ]
 
 HUGE = [
+    _after(
+        "an enormous name",
+        f"categories: [{{id: {'a' * 100_000}, question: Is it?}}]\n",
+        "4:19",
+        "at most 64 characters",
+    ),
     Bad("a huge file", {}, "1:1", ("524,288 bytes",), {"p.yaml": 600 * 1024}),
     Bad("an enormous file", {}, "1:1", ("524,288 bytes",), {"p.yaml": 3 * 1024**3}),
     Bad(
@@ -681,8 +689,29 @@ EXTENDS = [
         "3:10",
         ("not a regular file",),
     ),
+    _whole(
+        "one parent very often",
+        f"version: 1\nname: a\nextends: [{', '.join(['baseline'] * 20_000)}]\n",
+        "3:10",
+        "more than the 256 policies",
+    ),
+    Bad(
+        "very large parents",
+        {
+            "p.yaml": "version: 1\nname: a\nextends: [c0.yaml, c1.yaml, c2.yaml, c3.yaml]\n",
+            **{f"c{n}.yaml": "version: 1\nname: c\n#" + "x" * 400_000 + "\n" for n in range(4)},
+        },
+        "3:29",
+        ("1,048,576 bytes",),
+    ),
     Bad("the file is missing", {}, "", ("p.yaml", "no such file")),
-    Bad("the file is a folder", {}, "", ("p.yaml", "a folder"), {"p.yaml": "folder"}),
+    Bad(
+        "the file is a folder",
+        {},
+        "",
+        ("'p.yaml': it is a folder; accepted is a YAML file\n",),
+        {"p.yaml": "folder"},
+    ),
 ]
 
 LOCKED = "version: 1\nname: base\nextends: baseline\nlocked: "

@@ -117,6 +117,8 @@ def test_explain_names_the_rule_and_its_line(capsys: pytest.CaptureFixture[str])
         (["explain", "baseline", "-p", "medicl=0.5"], "did you mean medical"),
         (["explain", "baseline", "-p", "medical"], "accepted is such as medical=0.7"),
         (["explain", "baseline", "-p", "medical=much"], "accepted is a number"),
+        (["explain", "baseline", "-p", "medical=1", "-p", "medical=0"], "given twice"),
+        (["explain", "baseline", "-p", "medical=1", "--error", "late"], "exclude each other"),
         (["explain", "baseline", "--rest", "x"], "--rest"),
         (["explain", "baseline", "--when", "tenant"], "such as tenant=acme"),
         (["check"], "Missing argument"),

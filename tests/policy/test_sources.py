@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,29 @@ from guardrail.verdict import Verdict
 GOOD = "version: 1\nname: {name}\nextends: baseline\nverdict: {{unsafe_at: {at}}}\n"
 
 
-def put(path: Path, text: str, *, age_s: float = 5.0) -> None:
+PATIENCE_S = 120
+"""How long a condition is waited for: the machine may be slow, and busy with other things."""
+
+
+def put(path: Path, text: str) -> None:
     """Writes a file as one should: a finished one takes the old one's place."""
     new = path.with_suffix(".new")
     new.write_text(text, encoding="utf-8")
-    then = time.time() - age_s
-    os.utime(new, (then, then))
     new.replace(path)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Waits until `condition` holds."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.002)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finished files are put in place here: none need be left alone before it is taken."""
+    monkeypatch.setattr(module, "SETTLE_S", 0)
 
 
 @pytest.fixture
@@ -82,11 +99,65 @@ def test_a_missing_file_keeps_the_old_policy(path: Path) -> None:
     assert file.current().name == "back"
 
 
-def test_a_file_that_is_being_written_waits(path: Path) -> None:
+def test_a_file_that_is_being_written_waits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = PolicyFile(path, interval_s=0)
-    put(path, GOOD.format(name="new", at=0.7), age_s=0)
-    os.utime(path, (time.time() + module.SETTLE_S / 2,) * 2)
-    assert file.refresh() is None or file.current().name == "new"
+    monkeypatch.setattr(module, "SETTLE_S", 3600)
+    put(path, GOOD.format(name="new", at=0.7))
+    assert file.refresh(wait=False) is None
+    assert file.current().name == "old"
+    monkeypatch.setattr(module, "SETTLE_S", 0)
+    assert file.current().name == "new"
+
+
+def test_who_asks_for_a_refresh_gets_what_was_just_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLE_S", 0.1)
+    monkeypatch.setattr(module, "PATIENCE_S", PATIENCE_S)
+    file = PolicyFile(path, interval_s=None)
+    path.write_text(GOOD.format(name="new", at=0.7), encoding="utf-8")
+    report = file.refresh()
+    assert report is not None
+    assert report.taken
+    assert file.current().name == "new"
+
+
+def test_a_file_written_while_it_was_first_read_is_read_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written within one tick of the clock cannot be told by its time."""
+    now = time.time_ns()
+    monkeypatch.setattr(module, "_signature", lambda paths: ((path, (now, now, 1, 1)),))
+    monkeypatch.setattr(module, "SETTLE_S", 3600)
+    file = PolicyFile(path, interval_s=0)
+    put(path, GOOD.format(name="new", at=0.7))
+    monkeypatch.setattr(module, "SETTLE_S", 0)
+    assert file.current().name == "new"
+
+
+def test_a_change_that_keeps_size_and_time_is_noticed(path: Path) -> None:
+    """As `cp -p` and `rsync --inplace -t` write."""
+    file = PolicyFile(path, interval_s=0)
+    before = path.stat()
+    path.write_text(GOOD.format(name="new", at=0.7), encoding="utf-8")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_mtime_ns, after.st_size, after.st_ino) == (
+        before.st_mtime_ns, before.st_size, before.st_ino,
+    )  # fmt: skip
+    assert file.current().name == "new"
+
+
+def test_a_working_directory_that_is_gone_changes_nothing(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    file = PolicyFile(path, interval_s=0)
+    gone.rmdir()
+    put(path, GOOD.format(name="new", at=0.7))
+    assert file.current().name == "new"
 
 
 def test_a_changed_parent_is_noticed(path: Path, tmp_path: Path) -> None:
@@ -112,14 +183,15 @@ def test_a_link_that_is_turned_is_noticed(tmp_path: Path) -> None:
 
 def test_a_reload_under_load_loses_and_mixes_no_request(path: Path) -> None:
     """Each request keeps one policy from its beginning to its end, whatever happens to the file."""
-    file = PolicyFile(path, interval_s=0.001)
+    seen: list[Reload] = []
+    file = PolicyFile(path, interval_s=0.001, on_reload=seen.append)
     verdict = Verdict({c.id: 0.65 for c in file.current().categories})
     wrong: list[str] = []
     served = [0] * 4
     stop = threading.Event()
 
     def serve(worker: int) -> None:
-        while not stop.is_set():
+        while not stop.wait(0.001):
             policy = file.current()
             name, at, digest = policy.name, policy.verdict.unsafe_at, policy.digest
             ruling = decide(policy, verdict)
@@ -131,20 +203,28 @@ def test_a_reload_under_load_loses_and_mixes_no_request(path: Path) -> None:
     threads = [threading.Thread(target=serve, args=(n,)) for n in range(4)]
     for thread in threads:
         thread.start()
-    names = set()
-    for turn in range(30):
-        name, at = (("new", 0.7), ("old", 0.6))[turn % 2]
-        put(path, GOOD.format(name=name, at=at))
-        if turn % 5 == 0:
-            put(path, "version: 1\nname: [\n")
-        time.sleep(0.01)
-        names.add(file.current().name)
-    stop.set()
-    for thread in threads:
-        thread.join()
+
+    def change(text: str) -> None:
+        """Exchanges the file, and waits until that is noticed and every worker has gone on."""
+        noticed = len(seen)
+        put(path, text)
+        until(lambda: len(seen) == noticed + 1)
+        before = list(served)
+        until(lambda: all(now > then for now, then in zip(served, before, strict=True)))
+
+    try:
+        for _ in range(5):
+            change(GOOD.format(name="new", at=0.7))
+            change("version: 1\nname: [\n")
+            assert file.current().name == "new"
+            change(GOOD.format(name="old", at=0.6))
+            assert file.current().name == "old"
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     assert wrong == []
-    assert all(count > 0 for count in served)
-    assert names == {"old", "new"}
+    assert [report.taken for report in seen] == [True, False, True] * 5
 
 
 def test_the_watcher_takes_changes_on_its_own(path: Path) -> None:
@@ -152,7 +232,7 @@ def test_the_watcher_takes_changes_on_its_own(path: Path) -> None:
     file = PolicyFile(path, interval_s=None, on_reload=lambda report: taken.set())
     with PolicyWatcher(file, interval_s=0.005):
         put(path, GOOD.format(name="new", at=0.7))
-        assert taken.wait(30)
+        assert taken.wait(PATIENCE_S)
     assert file.current().name == "new"
 
 
@@ -169,11 +249,9 @@ def test_the_watcher_outlives_a_caller_that_raises(
     file = PolicyFile(path, interval_s=None, on_reload=report)
     with PolicyWatcher(file, interval_s=0.005):
         put(path, GOOD.format(name="new", at=0.7))
-        while len(calls) < 1:
-            time.sleep(0.005)
+        until(lambda: len(calls) == 1)
         put(path, GOOD.format(name="newer", at=0.8))
-        while len(calls) < 2:
-            time.sleep(0.005)
+        until(lambda: len(calls) == 2)
     assert file.current().name == "newer"
 
 
