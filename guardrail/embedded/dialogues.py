@@ -13,6 +13,15 @@ from dataclasses import dataclass, field
 
 from guardrail.embedded.scenes import Scene
 from guardrail.embedded.things import CATEGORIES, PLACES, THINGS
+from guardrail.embedded.tool_dialogues import (
+    Request,
+    json_pair,
+    picture_request,
+    random_tool,
+    result_pair,
+    tool_request,
+    tools_turn,
+)
 from guardrail.embedded.wording import (
     ANSWERS,
     GENERAL_QUESTIONS,
@@ -53,9 +62,12 @@ class Node:
 
 
 NEUTRAL_WEIGHT = 3.0
+WITH_TOOLS = 0.25
+"""Share of the scenes' trees with tools on offer, and a question that wants one."""
 JUDGE_WEIGHT = 4.0
 TURN = "<|im_end|>\n<|im_start|>assistant\n"
 NEXT = "<|im_end|>\n<|im_start|>user\n"
+RESULT = "<|im_end|>\n<|im_start|>tool\n"
 END = "<|im_end|>"
 
 
@@ -260,9 +272,9 @@ def _turn(question: str, answer: str, weight: float = 1.0) -> Node:
     return Node(question, children=[Node(TURN, answer + END, weight)])
 
 
-def prefix(rng: random.Random, *, picture: bool) -> str:
-    """What comes before the user's words: system prompt, earlier small talk, the picture."""
-    text = ""
+def prefix(rng: random.Random, *, picture: bool, tools: str = "") -> str:
+    """What comes before the user's words: tools, system prompt, earlier small talk, the picture."""
+    text = tools
     if rng.random() < 0.15:
         text += f"<|im_start|>system\n{rng.choice(SYSTEM_PROMPTS)}{END}\n"
     text += "<|im_start|>user\n"
@@ -283,7 +295,11 @@ def scene_tree(
         rng: Random source.
         picture: Whether there is a picture.
     """
-    root = Node(prefix(rng, picture=picture))
+    wanted = _picture_request(scene, rng) if rng.random() < WITH_TOOLS else None
+    tools = _offer([wanted] if wanted else [], rng) if wanted or rng.random() < 0.03 else ""
+    root = Node(prefix(rng, picture=picture, tools=tools))
+    if wanted:
+        root.children.append(_tool_turn(wanted, rng))
     table = list(activities().values())
     if scene is None:
         blind = [(q, NOTHING_CLEAR if picture else "There is no picture.") for q in BLIND_QUESTIONS]
@@ -311,6 +327,51 @@ def scene_tree(
         root.children[-1].children += judge_nodes((), rng, count=1)
     if rng.random() < 0.12:
         root.children.append(_harmful_request(rng))
+    return root
+
+
+def _picture_request(scene: Scene | None, rng: random.Random) -> Request | None:
+    return picture_request([THINGS[key].noun for key in scene.things], rng) if scene else None
+
+
+def _offer(requests: list[Request], rng: random.Random) -> str:
+    """The system turn that offers the tools of some requests, and now and then others."""
+    tools = [request.tool for request in requests]
+    tools += [random_tool(rng) for _ in range(rng.choice((0, 0, 1)) or not tools)]
+    rng.shuffle(tools)
+    return tools_turn(list({tool.name: tool for tool in tools[::-1]}.values()))
+
+
+def _tool_turn(request: Request, rng: random.Random) -> Node:
+    """A question, the call that answers it, and what is said of the result."""
+    call = request.answer() + END
+    result, said = result_pair(rng)
+    after = f"{TURN}{call[: -len(END)]}{RESULT}{result}{TURN}"
+    node = Node(request.question, children=[Node(TURN, call)])
+    if rng.random() < 0.5:
+        node.children.append(Node(after, said + END))
+    if rng.random() < 0.3:
+        node.children += judge_nodes((), rng, count=1)
+    return node
+
+
+def tool_tree(rng: random.Random) -> Node:
+    """A tree of questions that want tools, and of others beside them, without a picture."""
+    requests: dict[str, Request] = {}
+    for _ in range(rng.choice((1, 2, 2))):
+        request = tool_request(rng)
+        requests.setdefault(request.tool.name, request)
+    root = Node(prefix(rng, picture=False, tools=_offer(list(requests.values()), rng)))
+    root.children += [_tool_turn(request, rng) for request in requests.values()]
+    if rng.random() < 0.4:
+        root.children.append(_turn(*rng.choice(SMALL_TALK)))
+    return root
+
+
+def json_tree(rng: random.Random) -> Node:
+    """A tree of requests for bare JSON."""
+    root = Node(prefix(rng, picture=False))
+    root.children += [_turn(*json_pair(rng)) for _ in range(3)]
     return root
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from guardrail.embedded.dialogues import judging_tree, scene_tree
+from guardrail.embedded.dialogues import json_tree, judging_tree, scene_tree, tool_tree
 from guardrail.embedded.packing import Packed, Sample, Shown, collate, collate_pictures, pack
 from guardrail.embedded.pictures import load_cutouts
 from guardrail.embedded.scenes import (
@@ -27,13 +27,15 @@ from guardrail.embedded.scenes import (
 from guardrail.embedded.things import PLACES, THINGS
 from guardrail.embedded.world import Activity, activities, build_scene
 
-TEXT_ONLY, BLANK, HEAVY_NOISE = 0.06, 0.03, 0.04
+TEXT_ONLY, BLANK, HEAVY_NOISE = 0.05, 0.03, 0.04
+TOOLS, JSON = 0.13, 0.02
+"""Shares of the samples that are about tools, or bare JSON, without a picture."""
 NOISE_STD = (0.4, 1.5)
 RANDOM_SCENE = 0.2
 RECOLOURED = 0.4
 MAX_TOKENS = 304
 GRID = 7
-JUDGED, JUDGED_FROM = 0.75, 24_000
+JUDGED, JUDGED_FROM = 0.68, 24_000
 """Share of the trees that are little but harm questions, from this sample on."""
 HARDER_FROM = 51_200
 """From this picture on, cut-outs are recoloured more often and lack parts."""
@@ -149,6 +151,10 @@ def _draw(
 def sample(index: int, seed: int, cutouts: Cutouts, tokenizer: Any) -> Sample:
     """Sample `index` of the stream: a packed tree and its picture, if any."""
     rng = random.Random(f"sample/{seed}/{index}")
+    kind = rng.random()
+    if kind < TOOLS + JSON:
+        alone = tool_tree(rng) if kind < TOOLS else json_tree(rng)
+        return Sample(pack(alone, tokenizer, limit=MAX_TOKENS))
 
     def packed(seen: Scene | None, *, picture: bool = True) -> Packed:
         if seen and index >= JUDGED_FROM and rng.random() < JUDGED:
