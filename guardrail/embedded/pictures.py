@@ -136,27 +136,56 @@ ICON_NAMES: dict[str, tuple[str, ...]] = {
 """What sets of plain icons call a thing; its own name where it is not here."""
 
 CLIPART: dict[str, tuple[str, ...]] = {
-    "camera": ("electronics/camera_icon_stuart_moore_01", "computer/icons/digital_camera_nikon_co_",
-               "computer/hardware/digital-camera_aj_ashton_01", "tools/digital_camera_nicu_bucu_01"),
-    "dog": ("animals/mammals/dog_01_drawn_with_strai_01", "animals/mammals/dog_03_drawn_with_strai_01",
-            "animals/mammals/dog_05_drawn_with_strai_01", "animals/mammals/dog_06_drawn_with_strai_01",
-            "animals/mammals/dogs/bored_dog_01", "animals/mammals/dogs/dog_head_nicu_buculei_01",
-            "animals/mammals/dogs/dog_head_nicu_buculei_02"),
-    "cat": ("animals/mammals/cartoon_cat_gerald_g._01",
-            "animals/mammals/housecats/gatto_cat_architetto_fra_01",
-            "animals/mammals/housecats/gatto_cat_architetto_fra_03"),
-    "book": ("education/books/book_01", "education/books/book_02",
-             "education/books/closed_book_01", "education/books/paperback_book_black_gal_",
-             "education/books/books-aj.svg_aj_ashton_01", "education/books/old_book_lumen_design_st_01"),
-    "beer": ("food/beverages/alcohol/beer", "food/beverages/alcohol/beer1"),
-    "mushroom": ("plants/mushroom", "plants/mushroom_benji_park_"),
+    "camera": (
+        "electronics/camera_icon_stuart_moore_01",
+        "computer/icons/digital_camera_nikon_co_",
+        "computer/hardware/digital-camera_aj_ashton_01",
+        "tools/digital_camera_nicu_bucu_01",
+    ),
+    "dog": (
+        "animals/mammals/dog_01_drawn_with_strai_01",
+        "animals/mammals/dog_03_drawn_with_strai_01",
+        "animals/mammals/dog_05_drawn_with_strai_01",
+        "animals/mammals/dog_06_drawn_with_strai_01",
+        "animals/mammals/dogs/bored_dog_01",
+        "animals/mammals/dogs/dog_head_nicu_buculei_01",
+        "animals/mammals/dogs/dog_head_nicu_buculei_02",
+    ),
+    "cat": (
+        "animals/mammals/cartoon_cat_gerald_g._01",
+        "animals/mammals/housecats/gatto_cat_architetto_fra_01",
+        "animals/mammals/housecats/gatto_cat_architetto_fra_03",
+    ),
+    "book": (
+        "education/books/book_01",
+        "education/books/book_02",
+        "education/books/closed_book_01",
+        "education/books/paperback_book_black_gal_",
+        "education/books/books-aj.svg_aj_ashton_01",
+        "education/books/old_book_lumen_design_st_01",
+    ),
+    "beer": (
+        "food/beverages/alcohol/beer",
+        "food/beverages/alcohol/beer1",
+    ),
+    "mushroom": (
+        "plants/mushroom",
+        "plants/mushroom_benji_park_",
+    ),
     "painting": ("office/picture_frame_jakob_chao_",),
-    "bird": ("animals/birds/bird_of_peace_mauro_oliv_01", "animals/birds/crow_01",
-             "animals/birds/gabbiano_architetto_fran_01", "animals/birds/gull_marcelo_staudt_01",
-             "animals/birds/uccello_profilo_01_archi_01"),
+    "bird": (
+        "animals/birds/bird_of_peace_mauro_oliv_01",
+        "animals/birds/crow_01",
+        "animals/birds/gabbiano_architetto_fran_01",
+        "animals/birds/gull_marcelo_staudt_01",
+        "animals/birds/uccello_profilo_01_archi_01",
+    ),
     "knife": ("tools/weapons/knife",),
-    "lock": ("animals/lucchetto_grigio_archite_01", "animals/lucchetto_ottone_archite_01"),
-}  # fmt: skip
+    "lock": (
+        "animals/lucchetto_grigio_archite_01",
+        "animals/lucchetto_ottone_archite_01",
+    ),
+}
 """Files of Debian's `openclipart-png`, for things of which the icon sets have few drawings."""
 
 

@@ -4,6 +4,7 @@ Names and values are mostly drawn at random, so that a model has to copy them. K
 harm, tokens or pixels.
 """
 
+# ruff: noqa: E501 - one wording list a line reads best
 from __future__ import annotations
 
 import json
@@ -77,7 +78,13 @@ _STYLES = ("Pirate", "Formal", "Cowboy", "friendly", "Robot", "Royal", "short", 
 _DESCRIBED = ("Apply a {n} to an input.", "Get the {n} at a location.", "Look up a {n}.",
               "Make a new {n}.", "Calculate a {n}.", "Takes two integers.", "Return the {n}.",
               "Generate a {n} in a particular style.", "Find the {n} of something.", "")  # fmt: skip
-_SCRIPTS = ((0x4E00, 0x9FA5), (0x3041, 0x3093), (0x30A1, 0x30F3), (0xAC00, 0xD7A3), (0x0410, 0x044F))
+_SCRIPTS = (
+    (0x4E00, 0x9FA5),
+    (0x3041, 0x3093),
+    (0x30A1, 0x30F3),
+    (0xAC00, 0xD7A3),
+    (0x0410, 0x044F),
+)
 _RESULTS = ("It's sunny.", "Done.", "It rains.", "That's a great pick!", "Not found.", "Ready.")
 JOKES: dict[str, tuple[str, str]] = {
     "cats": ("Why did the cat sit on the laptop?", "To keep an eye on the mouse."),
@@ -236,7 +243,11 @@ def picture_request(nouns: list[str], rng: random.Random) -> Request:
     parameter = rng.choice(("item", "thing", "name", "query"))
     tool = Tool(rng.choice(("price_of", "get_price", "look_up", "find_price")),
                 {parameter: "string"}, rng.choice(("Look up the price of something.", "")))  # fmt: skip
-    asks = ("What does this cost?", "Look up the price of this.", "Use the tool: what is the price?")
+    asks = (
+        "What does this cost?",
+        "Look up the price of this.",
+        "Use the tool: what is the price?",
+    )
     return Request(tool, rng.choice(asks), ({parameter: nouns[0]},))
 
 
@@ -249,7 +260,9 @@ def result_pair(rng: random.Random) -> tuple[str, str]:
     if kind < 0.45:
         told = f"Missing required argument '{rng.choice(_PARAMETERS)}'."
         return f"Error: {told}", f"The tool failed: {told}"
-    told = rng.choice(_RESULTS) if rng.random() < 0.4 else f"{word(rng).capitalize()} {number(rng)}."
+    told = (
+        rng.choice(_RESULTS) if rng.random() < 0.4 else f"{word(rng).capitalize()} {number(rng)}."
+    )
     return told, f"The tool says: {told}"
 
 

@@ -1,4 +1,4 @@
-"""Training dialogues about tools are what the chat template makes of real ones, and ask for copies."""
+"""Training dialogues about tools are what the chat template makes of real ones."""
 
 import json
 import random
