@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from guardrail.embedded.dialogues import json_tree, judging_tree, scene_tree, tool_tree
 from guardrail.embedded.packing import Packed, Sample, Shown, collate, collate_pictures, pack
 from guardrail.embedded.pictures import load_cutouts
 from guardrail.embedded.scenes import (
@@ -25,6 +24,7 @@ from guardrail.embedded.scenes import (
     random_scene,
 )
 from guardrail.embedded.things import PLACES, THINGS
+from guardrail.embedded.trees import json_tree, judging_tree, scene_tree, tool_tree
 from guardrail.embedded.world import Activity, activities, build_scene
 
 TEXT_ONLY, BLANK, HEAVY_NOISE = 0.05, 0.03, 0.04

@@ -5,7 +5,6 @@ import random
 
 import pytest
 
-from guardrail.embedded.dialogues import Node, json_tree, tool_tree
 from guardrail.embedded.load import load_embedded
 from guardrail.embedded.stream import MAX_TOKENS, TOOLS, sample
 from guardrail.embedded.things import THINGS
@@ -16,6 +15,7 @@ from guardrail.embedded.tool_dialogues import (
     tool_request,
     tools_turn,
 )
+from guardrail.embedded.trees import Node, json_tree, tool_tree
 
 REQUESTS = [tool_request(random.Random(seed)) for seed in range(80)]
 
