@@ -282,3 +282,10 @@ def json_pair(rng: random.Random) -> tuple[str, str]:
                        " Answer as a JSON with {k} keys.", " Return a JSON with {k} keys."))  # fmt: skip
     pairs = dict(zip(keys, values, strict=True))
     return ask + form.format(k=listed), json.dumps(pairs, ensure_ascii=False)
+
+
+def echo_pair(rng: random.Random) -> tuple[str, str]:
+    """A request to repeat made-up words, and the words: copying and nothing else."""
+    text = " ".join(word(rng) for _ in range(rng.randint(3, 8)))
+    form = rng.choice(("Repeat: {t}", "Repeat '{t}'", "Say this again: {t}"))
+    return form.format(t=text), text

@@ -14,6 +14,7 @@ from guardrail.embedded.scenes import Scene
 from guardrail.embedded.things import CATEGORIES, THINGS
 from guardrail.embedded.tool_dialogues import (
     Request,
+    echo_pair,
     json_pair,
     picture_request,
     random_tool,
@@ -199,6 +200,13 @@ def tool_tree(rng: random.Random) -> Node:
     root.children += [_tool_turn(request, rng) for request in requests.values()]
     if rng.random() < 0.4:
         root.children.append(_turn(*rng.choice(SMALL_TALK)))
+    return root
+
+
+def echo_tree(rng: random.Random) -> Node:
+    """A tree of requests to repeat something."""
+    root = Node(prefix(rng, picture=False))
+    root.children += [_turn(*echo_pair(rng)) for _ in range(3)]
     return root
 
 
