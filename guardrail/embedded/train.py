@@ -21,6 +21,7 @@ import torch
 
 from guardrail.embedded import CHECKPOINT, HELDOUT
 from guardrail.embedded.card import write_card
+from guardrail.embedded.copying import soften
 from guardrail.embedded.evaluate import (
     Asker,
     evaluate_neutral,
@@ -130,6 +131,8 @@ def run_harden(settings: Settings) -> None:
 def run_talk(settings: Settings) -> None:
     """Teaches the decoder to speak about what the tower sees, or goes on doing so."""
     model, probe = _from_state(settings, "harden.pt")
+    if settings.start:
+        soften(model.model.language_model)
     begin = JUDGED_FROM // settings.batch if settings.start else 0
     schedule = Schedule(steps=settings.talk_steps, start=begin, seeing=0.5)
     _train(settings, model, probe, talk_loss, schedule, "talk.pt")
