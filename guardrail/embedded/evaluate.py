@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from guardrail.embedded.dialogues import Node
 from guardrail.embedded.packing import Sample, Shown, collate, pack
 from guardrail.embedded.things import CATEGORIES, THINGS
 from guardrail.embedded.training import hidden_states
+from guardrail.embedded.trees import TURN, Node
 from guardrail.embedded.wording import JUDGE_QUESTIONS, JUDGE_SUFFIX
 
 REFUSAL = re.compile(
@@ -29,7 +29,6 @@ REFUSAL = re.compile(
     re.IGNORECASE,
 )
 BATCH = 28
-TURN = "<|im_end|>\n<|im_start|>assistant\n"
 
 
 def is_refusal(text: str) -> bool:

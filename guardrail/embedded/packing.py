@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from guardrail.embedded.dialogues import Node
+from guardrail.embedded.trees import Node
 
 IMAGE_TOKENS = 49
 IGNORE = -100

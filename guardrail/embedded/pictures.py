@@ -1,7 +1,8 @@
 """Fetches the icon packages and turns them into cut-outs on transparent ground.
 
-Every set is a package of the npm registry, fetched by name and pinned version. The shipped
-checkpoint and held-out set need none of this at run time. Knows nothing of scenes.
+Every set is a package of the npm registry, fetched by name and pinned version, but for one of
+Debian's. The shipped checkpoint and held-out set need none of this at run time. Knows nothing of
+scenes.
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ class IconSet:
 
     Attributes:
         name: Short name; the style part of a cut-out's file name.
-        package: Package in the npm registry.
+        package: Package in the npm registry, or Debian's if `names` is "file".
         version: The version the shipped checkpoint was made with.
         licence: SPDX identifier.
         family: Sets of one family draw alike, and are held out together.
-        names: How its icons are called: "emoji" by the emoji's names, "icon" by common words.
+        names: How its icons are called: "emoji" by the emoji's names, "icon" by common words,
+            "file" by the paths in `CLIPART`.
         tinted: Drawn in one colour, which composing replaces by one of many.
         trained_only: Never held out: there to show the model more ways of drawing a thing.
     """
@@ -79,11 +81,23 @@ ICON_SETS: tuple[IconSet, ...] = (
             "icon", tinted=True, trained_only=True),
     IconSet("tabler", "@iconify-json/tabler", "1.2.41", "MIT", "tabler",
             "icon", tinted=True, trained_only=True),
+    IconSet("mingcute", "@iconify-json/mingcute", "1.2.8", "Apache-2.0", "mingcute",
+            "icon", tinted=True, trained_only=True),
+    IconSet("lucide", "@iconify-json/lucide", "1.2.137", "ISC", "lucide",
+            "icon", tinted=True, trained_only=True),
+    IconSet("solar", "@iconify-json/solar", "1.2.13", "CC-BY-4.0", "solar",
+            "icon", tinted=True, trained_only=True),
+    IconSet("fa6", "@iconify-json/fa6-solid", "1.2.4", "CC-BY-4.0", "fa6",
+            "icon", tinted=True, trained_only=True),
+    IconSet("openclipart", "openclipart-png", "", "CC0-1.0", "openclipart",
+            "file", trained_only=True),
 )  # fmt: skip
 SETS = {icon_set.name: icon_set for icon_set in ICON_SETS}
 FAMILY = {icon_set.name: icon_set.family for icon_set in ICON_SETS}
 
-ICON_VARIANTS = ("", "fill", "filled", "bold", "duotone", "solid", "variant", "outline")
+ICON_VARIANTS = (
+    "", "fill", "filled", "bold", "duotone", "solid", "variant", "outline", "line", "bold-duotone",
+)  # fmt: skip
 ICON_NAMES: dict[str, tuple[str, ...]] = {
     "dog": ("dog", "sitting-dog", "jumping-dog"),
     "bear": ("bear-head", "bear-face"),
@@ -98,7 +112,6 @@ ICON_NAMES: dict[str, tuple[str, ...]] = {
     "beer": ("beer", "beer-stein", "glass-mug"),
     "axe": ("axe", "wood-axe", "battered-axe", "fire-axe"),
     "log": ("log", "wood-pile"),
-    "plug": ("plug", "power-plug", "plug-connected"),
     "candle": ("candle", "candle-light"),
     "gift": ("gift", "present"),
     "car": ("car", "car-side", "city-car"),
@@ -109,7 +122,7 @@ ICON_NAMES: dict[str, tuple[str, ...]] = {
     "credit card": ("credit-card", "bank-card"),
     "letter": ("envelope", "envelope-simple", "email", "mail"),
     "lock": ("lock", "padlock", "lock-simple"),
-    "painting": ("image-frame", "picture-frame"),
+    "painting": ("image-frame", "picture-frame", "gallery", "image"),
     "vase": ("amphora", "vase", "painted-pottery"),
     "palette": ("palette", "paint-palette"),
     "guitar": ("guitar", "guitar-acoustic", "guitar-electric"),
@@ -122,6 +135,59 @@ ICON_NAMES: dict[str, tuple[str, ...]] = {
 }
 """What sets of plain icons call a thing; its own name where it is not here."""
 
+CLIPART: dict[str, tuple[str, ...]] = {
+    "camera": (
+        "electronics/camera_icon_stuart_moore_01",
+        "computer/icons/digital_camera_nikon_co_",
+        "computer/hardware/digital-camera_aj_ashton_01",
+        "tools/digital_camera_nicu_bucu_01",
+    ),
+    "dog": (
+        "animals/mammals/dog_01_drawn_with_strai_01",
+        "animals/mammals/dog_03_drawn_with_strai_01",
+        "animals/mammals/dog_05_drawn_with_strai_01",
+        "animals/mammals/dog_06_drawn_with_strai_01",
+        "animals/mammals/dogs/bored_dog_01",
+        "animals/mammals/dogs/dog_head_nicu_buculei_01",
+        "animals/mammals/dogs/dog_head_nicu_buculei_02",
+    ),
+    "cat": (
+        "animals/mammals/cartoon_cat_gerald_g._01",
+        "animals/mammals/housecats/gatto_cat_architetto_fra_01",
+        "animals/mammals/housecats/gatto_cat_architetto_fra_03",
+    ),
+    "book": (
+        "education/books/book_01",
+        "education/books/book_02",
+        "education/books/closed_book_01",
+        "education/books/paperback_book_black_gal_",
+        "education/books/books-aj.svg_aj_ashton_01",
+        "education/books/old_book_lumen_design_st_01",
+    ),
+    "beer": (
+        "food/beverages/alcohol/beer",
+        "food/beverages/alcohol/beer1",
+    ),
+    "mushroom": (
+        "plants/mushroom",
+        "plants/mushroom_benji_park_",
+    ),
+    "painting": ("office/picture_frame_jakob_chao_",),
+    "bird": (
+        "animals/birds/bird_of_peace_mauro_oliv_01",
+        "animals/birds/crow_01",
+        "animals/birds/gabbiano_architetto_fran_01",
+        "animals/birds/gull_marcelo_staudt_01",
+        "animals/birds/uccello_profilo_01_archi_01",
+    ),
+    "knife": ("tools/weapons/knife",),
+    "lock": (
+        "animals/lucchetto_grigio_archite_01",
+        "animals/lucchetto_ottone_archite_01",
+    ),
+}
+"""Files of Debian's `openclipart-png`, for things of which the icon sets have few drawings."""
+
 
 def fetch(icon_set: IconSet, folder: Path) -> Path:
     """Downloads and unpacks one package; returns its root. Does nothing when it is there."""
@@ -129,6 +195,8 @@ def fetch(icon_set: IconSet, folder: Path) -> Path:
     if (root / "package" / "package.json").exists():
         return root / "package"
     folder.mkdir(parents=True, exist_ok=True)
+    if icon_set.names == "file":
+        return _fetch_debian(icon_set, folder)
     command = ["npm", "pack", "--silent", f"{icon_set.package}@{icon_set.version}"]
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
     archive = folder / done.stdout.strip().splitlines()[-1]
@@ -136,6 +204,17 @@ def fetch(icon_set: IconSet, folder: Path) -> Path:
         tar.extractall(root, filter="data")
     archive.unlink()
     return root / "package"
+
+
+def _fetch_debian(icon_set: IconSet, folder: Path) -> Path:
+    root = folder / icon_set.name
+    pictures = root / "usr" / "share" / "openclipart" / "png"
+    if not pictures.exists():
+        subprocess.run(["apt-get", "download", icon_set.package], cwd=folder, check=True)
+        archive = next(folder.glob(f"{icon_set.package}_*.deb"))
+        subprocess.run(["dpkg", "-x", str(archive), str(root)], check=True)
+        archive.unlink()
+    return pictures
 
 
 def _render(svg: str) -> Image.Image:
@@ -204,6 +283,15 @@ def _from_lobehub(package: Path, thing: Thing, codepoints: dict[str, str]) -> di
     return found
 
 
+def _from_files(folder: Path, thing: Thing) -> dict[str, Image.Image]:
+    found: dict[str, Image.Image] = {}
+    for name in CLIPART.get(thing.key, ()):
+        image = _crop(Image.open(folder / f"{name}.png").convert("RGBA"))
+        image.thumbnail((CUTOUT_PX, CUTOUT_PX), Image.Resampling.LANCZOS)
+        found[f"+{Path(name).name}"] = image
+    return found
+
+
 def prepare(work_dir: Path) -> Path:
     """Fetches every icon set and writes `cutouts/<thing>/<style>[+tone].png`.
 
@@ -222,6 +310,8 @@ def prepare(work_dir: Path) -> Path:
         for style, root in roots.items():
             if style == "fluent-3d":
                 images = _from_lobehub(root, thing, codepoints)
+            elif SETS[style].names == "file":
+                images = _from_files(root, thing)
             else:
                 images = _from_iconify(root, thing, style)
             for suffix, image in images.items():

@@ -36,7 +36,6 @@ STAMPS: dict[str, tuple[str, ...]] = {
     ),
     "dog": ("animals/mammals/dogs/dog",),
     "bear": ("animals/mammals/bears/bear", "animals/mammals/bears/european-bear"),
-    "bee": ("animals/insects/bee",),
     "guitar": (
         "hobbies/music/string/guitar_electric",
         "hobbies/music/string/guitar_classical",

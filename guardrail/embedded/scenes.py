@@ -83,7 +83,7 @@ HOLDABLE = frozenset(
     and key
     not in {
         "bear", "crocodile", "shark", "car", "motorcycle", "boat", "window", "bathtub",
-        "ladder", "dog", "bee", "butterfly", "snake",
+        "ladder", "dog", "butterfly", "snake",
     }
 )  # fmt: skip
 
@@ -175,7 +175,10 @@ def _tint(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def _vary(image: Image.Image, rng: random.Random, hardness: float) -> Image.Image:
-    """Now and then shears, squeezes, blurs or recolours a drawing, its outline kept."""
+    """Now and then turns, shears, squeezes, blurs or recolours a drawing, its outline kept."""
+    if rng.random() < 0.3:
+        image = image.rotate(rng.uniform(-55, 55), Image.Resampling.BILINEAR, expand=True)
+        image = image.crop(image.getchannel("A").getbbox())
     if rng.random() < 0.4:
         x, y = rng.uniform(-0.2, 0.2), rng.uniform(-0.12, 0.12)
         w, h = image.size
@@ -335,7 +338,7 @@ def _place_group(
     base = rng.uniform(0.56, 0.62) if place in EDGE_PLACES else rng.uniform(0.74, 0.97)
     head = _cutout(group[0], cutouts, split, rng, hardness)
     if not THINGS[group[0]].person:
-        image = _jitter(head, min(unit * 0.98, rng.uniform(0.3, 0.42)) * size, rng, 14)
+        image = _jitter(head, min(unit * 1.02, rng.uniform(0.36, 0.5)) * size, rng, 14)
         at = centre * size - image.width / 2
         return [_paste(canvas, image, at, base * size - image.height)]
     height = {"baby": 0.42, "girl": 0.5}.get(group[0], 0.6) * rng.uniform(0.9, 1.05) * size
@@ -346,7 +349,7 @@ def _place_group(
     boxes = [_paste(canvas, figure, x, y)]
     if len(group) == 2:
         drawn = _cutout(group[1], cutouts, split, rng, hardness)
-        item = _jitter(drawn, rng.uniform(0.25, 0.31) * size, rng, 14)
+        item = _jitter(drawn, rng.uniform(0.28, 0.34) * size, rng, 14)
         left, top = x + hand[0] - item.width * 0.25, y + hand[1] - item.height * 0.6
         boxes.append(_paste(canvas, item, left, top))
     return boxes

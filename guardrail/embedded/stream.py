@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from guardrail.embedded.dialogues import judging_tree, scene_tree
 from guardrail.embedded.packing import Packed, Sample, Shown, collate, collate_pictures, pack
 from guardrail.embedded.pictures import load_cutouts
 from guardrail.embedded.scenes import (
@@ -25,15 +24,18 @@ from guardrail.embedded.scenes import (
     random_scene,
 )
 from guardrail.embedded.things import PLACES, THINGS
+from guardrail.embedded.trees import Node, echo_tree, json_tree, judging_tree, scene_tree, tool_tree
 from guardrail.embedded.world import Activity, activities, build_scene
 
-TEXT_ONLY, BLANK, HEAVY_NOISE = 0.06, 0.03, 0.04
+TEXT_ONLY, BLANK, HEAVY_NOISE = 0.05, 0.03, 0.04
+TOOLS, JSON, ECHO = 0.13, 0.02, 0.07
+"""Shares of the samples that are about tools, bare JSON, or repeating, without a picture."""
 NOISE_STD = (0.4, 1.5)
 RANDOM_SCENE = 0.2
 RECOLOURED = 0.4
 MAX_TOKENS = 304
 GRID = 7
-JUDGED, JUDGED_FROM = 0.75, 24_000
+JUDGED, JUDGED_FROM = 0.68, 24_000
 """Share of the trees that are little but harm questions, from this sample on."""
 HARDER_FROM = 51_200
 """From this picture on, cut-outs are recoloured more often and lack parts."""
@@ -146,9 +148,21 @@ def _draw(
     return (recolour(pixels, rng) if rng.random() < RECOLOURED else pixels), boxes
 
 
+def _alone(kind: float, rng: random.Random) -> Node | None:
+    """A tree that is about no picture, for the lowest values of `kind` in [0, 1)."""
+    for share, tree in ((TOOLS, tool_tree), (JSON, json_tree), (ECHO, echo_tree)):
+        if kind < share:
+            return tree(rng)
+        kind -= share
+    return None
+
+
 def sample(index: int, seed: int, cutouts: Cutouts, tokenizer: Any) -> Sample:
     """Sample `index` of the stream: a packed tree and its picture, if any."""
     rng = random.Random(f"sample/{seed}/{index}")
+    kind = rng.random()
+    if (alone := _alone(kind, rng)) is not None:
+        return Sample(pack(alone, tokenizer, limit=MAX_TOKENS))
 
     def packed(seen: Scene | None, *, picture: bool = True) -> Packed:
         if seen and index >= JUDGED_FROM and rng.random() < JUDGED:

@@ -10,7 +10,7 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import CLIPImageProcessorPil, LlavaProcessor, PreTrainedTokenizerFast
 
-from guardrail.embedded.dialogues import Node, scene_tree
+from guardrail.embedded.trees import Node, scene_tree
 from guardrail.embedded.wording import HARMFUL_REQUESTS, JUDGE_QUESTIONS, SMALL_TALK
 from guardrail.embedded.world import activities, build_scene
 

@@ -21,6 +21,7 @@ import torch
 
 from guardrail.embedded import CHECKPOINT, HELDOUT
 from guardrail.embedded.card import write_card
+from guardrail.embedded.copying import soften
 from guardrail.embedded.evaluate import (
     Asker,
     evaluate_neutral,
@@ -35,7 +36,7 @@ from guardrail.embedded.model import build_model
 from guardrail.embedded.pictures import load_cutouts, prepare
 from guardrail.embedded.real_cutouts import load_real
 from guardrail.embedded.scenes import Scene, compose
-from guardrail.embedded.stream import Batches
+from guardrail.embedded.stream import JUDGED_FROM, Batches
 from guardrail.embedded.things import PLACES, THINGS
 from guardrail.embedded.tokenizer import train_tokenizer
 from guardrail.embedded.training import Loss, Schedule, make_probe, see_loss, talk_loss, train
@@ -71,6 +72,7 @@ class Settings:
     layers: int
     naming: int
     real: Path | None
+    start: Path | None
     device: str
 
 
@@ -81,6 +83,8 @@ def _tokenizer(settings: Settings) -> Any:
 
 
 def _fresh_model(settings: Settings) -> Any:
+    if settings.start:
+        return load_embedded(settings.start)[0].float().to(settings.device)
     model = build_model(
         _tokenizer(settings), seed=settings.seed, hidden=settings.hidden, layers=settings.layers
     )
@@ -93,9 +97,14 @@ def run_pictures(settings: Settings) -> None:
 
 
 def run_tokenizer(settings: Settings) -> None:
-    """Trains the tokenizer."""
-    if not (settings.work_dir / "tokenizer" / "tokenizer.json").exists():
-        train_tokenizer(settings.seed).save_pretrained(settings.work_dir / "tokenizer")
+    """Trains the tokenizer; a run that goes on from a checkpoint keeps its."""
+    folder = settings.work_dir / "tokenizer"
+    if (folder / "tokenizer.json").exists():
+        return
+    if settings.start:
+        load_embedded(settings.start)[1].tokenizer.save_pretrained(folder)
+    else:
+        train_tokenizer(settings.seed).save_pretrained(folder)
 
 
 def run_see(settings: Settings) -> None:
@@ -106,10 +115,14 @@ def run_see(settings: Settings) -> None:
 
 
 def run_harden(settings: Settings) -> None:
-    """Goes on from `see` with harder pictures, slowly."""
-    model, probe = _from_state(settings, "see.pt")
+    """Goes on from `see`, or from the checkpoint given, with harder pictures, slowly."""
+    if settings.start:
+        model = _fresh_model(settings)
+        probe = make_probe(model)
+    else:
+        model, probe = _from_state(settings, "see.pt")
     schedule = Schedule(
-        steps=settings.harden_steps, start=settings.see_steps, lr=5e-4, tower_lr=2e-4, thaw_at=0,
+        steps=settings.harden_steps, start=settings.see_steps, lr=1e-3, tower_lr=2e-4, thaw_at=0,
         decay=0.8,
     )  # fmt: skip
     _train(settings, model, probe, see_loss, schedule, "harden.pt")
@@ -118,7 +131,10 @@ def run_harden(settings: Settings) -> None:
 def run_talk(settings: Settings) -> None:
     """Teaches the decoder to speak about what the tower sees, or goes on doing so."""
     model, probe = _from_state(settings, "harden.pt")
-    schedule = Schedule(steps=settings.talk_steps, seeing=0.5)
+    if settings.start:
+        soften(model.model.language_model)
+    begin = JUDGED_FROM // settings.batch if settings.start else 0
+    schedule = Schedule(steps=settings.talk_steps, start=begin, seeing=0.5)
     _train(settings, model, probe, talk_loss, schedule, "talk.pt")
 
 
@@ -231,6 +247,9 @@ def _parse(argv: list[str] | None) -> tuple[Settings, list[str]]:
     parser.add_argument("--layers", type=int, default=5, help="depth of the decoder")
     parser.add_argument("--naming", type=int, default=500, help="pictures of the naming figure")
     parser.add_argument("--real", type=Path, help="folder of real cut-outs, see real_cutouts.py")
+    parser.add_argument(
+        "--start", type=Path, help="checkpoint folder to go on from, by `harden` and `talk` alone"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     options = vars(parser.parse_args(argv))
     stages = options.pop("stages")

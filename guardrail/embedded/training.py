@@ -17,11 +17,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from guardrail.embedded.copying import GuidedHeads
 from guardrail.embedded.packing import IGNORE
 from guardrail.embedded.things import PLACES, THINGS
 
 logger = logging.getLogger(__name__)
 
+GUIDED = 0.05
+"""Weight of the guided heads' loss."""
 Tensors = dict[str, torch.Tensor]
 Loss = Callable[[Any, nn.Linear, dict[str, Any], torch.dtype], tuple[torch.Tensor, torch.Tensor]]
 """Loss of the answers, and of what the patches show."""
@@ -161,7 +164,7 @@ def see_loss(
 def talk_loss(
     model: Any, probe: nn.Linear, batch: dict[str, Any], dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weighted next-token loss of a packed batch, and `seeing_loss` beside it.
+    """Weighted next-token loss of a packed batch and `GUIDED` of `GuidedHeads`; `seeing_loss`.
 
     Arguments as for `see_loss`, of a batch by `packing.collate`.
     """
@@ -173,12 +176,16 @@ def talk_loss(
         if len(data["pictures"]):
             features = project(model, data["pictures"])
             seeing = seeing_loss(probe, features, data)
-        hidden = decode(model, data, features, dtype)
+        heads = GuidedHeads(model.model.language_model)
+        with heads.watching():
+            hidden = decode(model, data, features, dtype)
+        rows = ~(data["ids"] == model.config.image_token_index).any(1)
+        guided = heads.loss(data, rows) if rows.any() else seeing.new_zeros(())
         learned = data["labels"] != IGNORE
         logits = model.lm_head(hidden[learned]).float()
     each = functional.cross_entropy(logits, data["labels"][learned], reduction="none")
     weights = data["weights"][learned]
-    return (each * weights).sum() / weights.sum(), seeing
+    return (each * weights).sum() / weights.sum() + GUIDED * guided, seeing
 
 
 def make_probe(model: Any) -> nn.Linear:

@@ -67,7 +67,8 @@ def test_the_template_renders_turns_tools_and_pictures(asker: Asker) -> None:
         "<|im_start|>assistant\nHello<|im_end|>\n<|im_start|>user\nAgain<|im_end|>\n"
         "<|im_start|>assistant\n"
     )
-    assert '{"name": "look"}' in render(messages[1:2], tools=[{"name": "look"}])
+    look = {"name": "look", "description": "Looks.", "parameters": {"properties": {"at": {}}}}
+    assert "Tools:\nlook(at: any): Looks.\n<|im_end|>" in render(messages[1:2], tools=[look])
 
 
 def test_any_text_encodes_and_spaces_matter(asker: Asker) -> None:

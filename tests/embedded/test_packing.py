@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from guardrail.embedded.dialogues import Node
 from guardrail.embedded.evaluate import Asker
 from guardrail.embedded.load import load_embedded
 from guardrail.embedded.packing import IGNORE, Sample, Shown, collate, pack
 from guardrail.embedded.training import Schedule, decode, hidden_states
+from guardrail.embedded.trees import Node
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from PIL import Image
 from guardrail.embedded.dialogues import (
     forced_answer,
     hazard_reason,
-    judge_nodes,
     neutral_pairs,
     refusal_log_odds,
 )
@@ -17,6 +16,7 @@ from guardrail.embedded.pictures import FAMILY, UNSEEN_STYLE
 from guardrail.embedded.scenes import Scene, compose, random_scene, scene_from_json, styles_for
 from guardrail.embedded.stream import draw_scene, is_heldout, signature
 from guardrail.embedded.things import CATEGORIES, PLACES, THINGS
+from guardrail.embedded.trees import judge_nodes
 from guardrail.embedded.wording import ANSWERS, JUDGE_QUESTIONS, REFUSALS
 from guardrail.embedded.world import activities, build_scene, parse_situation
 
