@@ -65,7 +65,8 @@ class GuidedHeads:
         source = visible & same & (labels[:, :, None] == ids[:, None, :])
         source &= (labels != IGNORE)[:, :, None]
         looked = self._attention(PREVIOUS, rows, visible), self._attention(INDUCTION, rows, visible)
-        return _missed(looked[0], before) + _missed(looked[1], source)
+        missed: torch.Tensor = _missed(looked[0], before) + _missed(looked[1], source)
+        return missed
 
     def _attention(self, which: Head, rows: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
         """Log attention of a head (n, len, len)."""
@@ -79,7 +80,8 @@ class GuidedHeads:
         )
         query, key = apply_rotary_pos_emb(query, key, cos[rows], sin[rows])
         scores = (query @ key.transpose(-1, -2))[:, 0].float() * module.scaling
-        return scores.masked_fill(~visible, float("-inf")).log_softmax(-1)
+        attention: torch.Tensor = scores.masked_fill(~visible, float("-inf")).log_softmax(-1)
+        return attention
 
 
 def soften(decoder: Any, share: float = 0.5) -> None:
