@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from opentelemetry.context import Context
 
 from guardrail.answer import Judgement
+from guardrail.calibration import calibrate
 from guardrail.conversation import Conversation
 from guardrail.decision import Mode, Review
 from guardrail.engine.branch import Branch, Prepared
-from guardrail.engine.judge import JudgeRequest, ask_judge, calibrate, judge_failure
+from guardrail.engine.judge import JudgeRequest, ask_judge, judge_failure
 from guardrail.errors import AuditError, GuardrailError
 from guardrail.generation import GenerationSettings
 from guardrail.observer import Observer

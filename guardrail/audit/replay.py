@@ -5,15 +5,15 @@ What the answer would have been cannot be known without a model; what would have
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from guardrail.audit.record import AuditRecord
+from guardrail.audit.record import AuditRecord, Calibration
+from guardrail.calibration import calibrate, uncalibrate
 from guardrail.decision import Decision
-from guardrail.policy import Policy, Ruling
+from guardrail.policy import Policy, Ruling, schema
 from guardrail.policy.evaluation import ruling_again
 from guardrail.verdict import Verdict
 
@@ -91,7 +91,7 @@ def replay(records: Iterable[AuditRecord], policy: Policy) -> Replay:
             unjudged += 1
             continue
         decided += 1
-        verdict = recorded_verdict(decision, policy)
+        verdict = recorded_verdict(record, decision, policy)
         if verdict.error is None:
             unasked.update(r.id for r in policy.rules if r.id not in verdict.categories)
         ruling = ruling_again(policy, verdict, decision)
@@ -113,33 +113,30 @@ def replay(records: Iterable[AuditRecord], policy: Policy) -> Replay:
     )
 
 
-def recorded_verdict(decision: Decision, policy: Policy) -> Verdict:
-    """Returns the verdict on which `policy` would have decided."""
+def recorded_verdict(record: AuditRecord, decision: Decision, policy: Policy) -> Verdict:
+    """Returns the verdict on which `policy` would have decided.
+
+    A decision holds probabilities as its own policy had calibrated them: that is undone first.
+    """
     lost = decision.contrast.skipped == "out of memory"
     if lost and policy.failure.noised_branch == "on_error":
         return Verdict.unavailable("out of memory in the noised branch")
     verdict = decision.verdict
     if verdict.error is not None:
         return Verdict.unavailable(verdict.error, source=verdict.source)
+    old, new = record.calibration, policy.judge.calibration
     categories = dict(verdict.categories)
-    set_ = policy.judge.calibration
-    if set_ is not None:
-        categories = {
-            name: calibrated(p, scale=set_.scale, bias=set_.bias) for name, p in categories.items()
-        }
+    if (old and (old.scale, old.bias)) != (new and (new.scale, new.bias)):
+        categories = {name: _recalibrated(p, old, new) for name, p in categories.items()}
     return Verdict(categories, source=verdict.source)
 
 
-def calibrated(p: float, *, scale: float, bias: float) -> float:
-    """Returns sigmoid(scale * logit(p) + bias), as the engine does; what is no probability stays.
-
-    The engine's own lies beside tensors, and auditing must not load them; a test holds the two
-    together.
-    """
+def _recalibrated(p: float, old: Calibration | None, new: schema.Calibration | None) -> float:
+    """Takes one calibration off a probability and puts another on; what is none stays."""
     if not 0 <= p <= 1:
         return p
-    p = min(max(p, 1e-6), 1 - 1e-6)
-    return 1 / (1 + math.exp(-(scale * math.log(p / (1 - p)) + bias)))
+    raw = p if old is None else uncalibrate(p, scale=old.scale, bias=old.bias)
+    return raw if new is None else calibrate(raw, scale=new.scale, bias=new.bias)
 
 
 def _change(record: AuditRecord, decision: Decision, ruling: Ruling) -> Change:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextvars
 import logging
-import math
 import queue
 import threading
 import time
@@ -84,12 +83,6 @@ def read_labels(logits: Tensor, labels: Labels) -> list[float]:
     if mass < READABLE_MASS:
         raise JudgeError(f"the judge answers neither yes nor no (together {mass:.1e})")
     return [float(p) for p in torch.sigmoid(yes - no)]
-
-
-def calibrate(p: float, *, scale: float, bias: float) -> float:
-    """Returns sigmoid(scale * logit(p) + bias): Platt scaling, fitted per model."""
-    p = min(max(p, 1e-6), 1 - 1e-6)
-    return 1 / (1 + math.exp(-(scale * math.log(p / (1 - p)) + bias)))
 
 
 def ask_judge(judge: Judge, request: JudgeRequest, *, timeout_s: float, source: str) -> Verdict:

@@ -3,7 +3,6 @@ decided again.
 """
 
 import json
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -24,10 +23,12 @@ from guardrail.audit.interchange import (
     import_log,
 )
 from guardrail.audit.queries import Filter, LogReader
-from guardrail.audit.replay import calibrated, replay
+from guardrail.audit.record import Calibration
+from guardrail.audit.replay import recorded_verdict, replay
 from guardrail.audit.retention import prune
+from guardrail.calibration import calibrate
 from guardrail.errors import AuditError
-from guardrail.policy import Policy
+from guardrail.policy import Policy, schema
 from tests.audit.making import KEY, decision, written
 
 
@@ -198,22 +199,20 @@ def test_replay_names_categories_that_were_not_asked_about(thousand_path: Path) 
     assert set(found.unasked.values()) == {found.decided}
 
 
-def test_replay_calibrates_as_the_engine_does() -> None:
-    from guardrail.engine.judge import calibrate
-
-    for p in (0.0, 1e-9, 0.2, 0.5, 0.99, 1.0):
-        assert calibrated(p, scale=1.7, bias=-0.4) == calibrate(p, scale=1.7, bias=-0.4)
-
-
-def test_stats_agree_with_the_records(thousand_path: Path, tmp_path: Path) -> None:
-    shutil.copy(thousand_path, tmp_path / "a.db")
-    with LogReader(tmp_path / "a.db") as reader:
-        stats = reader.stats(Filter())
-        decisions = [record.decision for record in reader.records(Filter())]
-        buckets = reader.buckets(Filter())
-        for action, count in stats["action"].items():
-            assert sum(d.action == action for d in decisions if d) == count
-            assert reader.count(Filter(action=action)) == count
-            assert sum(bucket.actions.get(action, 0) for bucket in buckets) == count
-    assert stats["decisions"] == 999 == sum(stats["p_unsafe"])
-    assert len(buckets) <= 48
+def test_replay_takes_a_records_own_calibration_off_first(thousand_path: Path) -> None:
+    """Under the policy that decided nothing changes; under another only its own counts."""
+    plain = other_policy(0.3)
+    judge = plain.judge.model_copy(update={"calibration": schema.Calibration(scale=2.0, bias=0.7)})
+    policy = plain.model_copy(update={"judge": judge})
+    with LogReader(thousand_path) as reader:
+        records = [each for each in reader.records(Filter()) if each.decision is not None]
+    own = Calibration(scale=2.0, bias=0.7)
+    written = [each.model_copy(update={"calibration": own}) for each in records]
+    same = [recorded_verdict(each, each.decision, policy).categories for each in written]
+    assert same == [dict(each.decision.verdict.categories) for each in written]
+    for each, raw in zip(written, records, strict=True):
+        undone = recorded_verdict(each, each.decision, plain).categories
+        done = recorded_verdict(raw, raw.decision, policy).categories
+        for name, p in each.decision.verdict.categories.items():
+            assert calibrate(undone[name], scale=2.0, bias=0.7) == pytest.approx(p, abs=1e-5)
+            assert done[name] == pytest.approx(calibrate(p, scale=2.0, bias=0.7))

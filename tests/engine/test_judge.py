@@ -11,7 +11,6 @@ from guardrail.engine.judge import (
     JudgeRequest,
     Labels,
     ask_judge,
-    calibrate,
     read_labels,
     within_time,
 )
@@ -100,10 +99,3 @@ def test_a_judge_that_cannot_be_interrupted_is_held_to_its_time_afterwards() -> 
     assert late[0].error is not None
     assert late[0].categories == {}
     assert within_time(verdicts, started=time.perf_counter(), timeout_s=60) == verdicts
-
-
-def test_calibration_is_platt_scaling() -> None:
-    assert calibrate(0.5, scale=2.0, bias=0.0) == pytest.approx(0.5)
-    assert calibrate(0.8, scale=1.0, bias=0.0) == pytest.approx(0.8)
-    assert calibrate(0.8, scale=2.0, bias=0.0) == pytest.approx(16 / 17)
-    assert 0 < calibrate(0.0, scale=1.0, bias=0.0) < calibrate(1.0, scale=1.0, bias=0.0) < 1

@@ -15,7 +15,6 @@ import guardrail
 from guardrail.audit.page.charts import chart_of, percent
 from guardrail.audit.queries import ACTIONS, PAGE, Filter, LogReader
 from guardrail.audit.record import AuditRecord
-from guardrail.audit.replay import calibrated
 from guardrail.audit.times import moment_of
 from guardrail.audit.verification import Verification
 from guardrail.errors import AuditError
@@ -152,11 +151,11 @@ def categories_of(record: AuditRecord) -> list[Category]:
     decision = record.decision
     if decision is None:
         return []
-    set_, limits = record.calibration, record.thresholds or {}
+    limits = record.thresholds or {}
     found = [
         Category(
             name=name,
-            p=p if set_ is None else calibrated(p, scale=set_.scale, bias=set_.bias),
+            p=p,
             unsafe_at=limits[name].unsafe_at if name in limits else None,
             safe_below=limits[name].safe_below if name in limits else None,
             decided=name == decision.category,
