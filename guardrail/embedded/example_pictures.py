@@ -1,4 +1,4 @@
-"""The example pictures: larger, hand-picked scenes for the README and the tests."""
+"""The example pictures: larger, hand-picked scenes of held-out drawings, for README and tests."""
 
 from __future__ import annotations
 
@@ -85,6 +85,6 @@ def write_examples(folder: Path, cutouts: Cutouts) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for example in EXAMPLES:
         picture = compose(
-            example.scene, seed=example.seed, cutouts=cutouts, split="train", size=EXAMPLE_PX
+            example.scene, seed=example.seed, cutouts=cutouts, split="heldout", size=EXAMPLE_PX
         )
         picture.quantize(192).save(folder / f"{example.name}.png", optimize=True)

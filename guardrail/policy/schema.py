@@ -160,8 +160,8 @@ class Modulation(Section):
     """
 
     form: Literal["phrase", "paper", "off"] = "phrase"
-    boost: Annotated[float, Strict(), Field(ge=0, le=100), Unsigned] = 4.0
-    suppress: Annotated[float, Strict(), Field(ge=0, le=100), Unsigned] = 4.0
+    boost: Annotated[float, Strict(), Field(ge=0, le=100), Unsigned] = 8.0
+    suppress: Annotated[float, Strict(), Field(ge=0, le=100), Unsigned] = 8.0
     scale: Literal["confidence", "fixed"] = "confidence"
     top_k: Annotated[Count, Field(ge=1, le=10_000)] = 20
 
