@@ -24,12 +24,22 @@ from guardrail.embedded.scenes import (
     random_scene,
 )
 from guardrail.embedded.things import PLACES, THINGS
-from guardrail.embedded.trees import Node, echo_tree, json_tree, judging_tree, scene_tree, tool_tree
+from guardrail.embedded.trees import (
+    WITH_TOOLS,
+    Node,
+    echo_tree,
+    json_tree,
+    judging_tree,
+    scene_tree,
+    tool_tree,
+)
 from guardrail.embedded.world import Activity, activities, build_scene
 
 TEXT_ONLY, BLANK, HEAVY_NOISE = 0.05, 0.03, 0.04
 TOOLS, JSON, ECHO = 0.13, 0.02, 0.07
 """Shares of the samples that are about tools, bare JSON, or repeating, without a picture."""
+TOOLED, TOOLED_FROM = 0.4, 104_000
+"""Share of the samples that are about tools, and of the others with tools, from this sample on."""
 NOISE_STD = (0.4, 1.5)
 RANDOM_SCENE = 0.2
 RECOLOURED = 0.4
@@ -148,9 +158,9 @@ def _draw(
     return (recolour(pixels, rng) if rng.random() < RECOLOURED else pixels), boxes
 
 
-def _alone(kind: float, rng: random.Random) -> Node | None:
+def _alone(kind: float, tools: float, rng: random.Random) -> Node | None:
     """A tree that is about no picture, for the lowest values of `kind` in [0, 1)."""
-    for share, tree in ((TOOLS, tool_tree), (JSON, json_tree), (ECHO, echo_tree)):
+    for share, tree in ((tools, tool_tree), (JSON, json_tree), (ECHO, echo_tree)):
         if kind < share:
             return tree(rng)
         kind -= share
@@ -161,14 +171,16 @@ def sample(index: int, seed: int, cutouts: Cutouts, tokenizer: Any) -> Sample:
     """Sample `index` of the stream: a packed tree and its picture, if any."""
     rng = random.Random(f"sample/{seed}/{index}")
     kind = rng.random()
-    if (alone := _alone(kind, rng)) is not None:
+    late = index >= TOOLED_FROM
+    if (alone := _alone(kind, TOOLED if late else TOOLS, rng)) is not None:
         return Sample(pack(alone, tokenizer, limit=MAX_TOKENS))
 
     def packed(seen: Scene | None, *, picture: bool = True) -> Packed:
         if seen and index >= JUDGED_FROM and rng.random() < JUDGED:
             tree = judging_tree(seen, activity, rng)
         else:
-            tree = scene_tree(seen, activity, rng, picture=picture)
+            tools = TOOLED if late else WITH_TOOLS
+            tree = scene_tree(seen, activity, rng, picture=picture, tools=tools)
             rng.shuffle(tree.children)
         return pack(tree, tokenizer, limit=MAX_TOKENS)
 

@@ -120,7 +120,12 @@ def prefix(rng: random.Random, *, picture: bool, tools: str = "") -> str:
 
 
 def scene_tree(
-    scene: Scene | None, asked: Activity, rng: random.Random, *, picture: bool = True
+    scene: Scene | None,
+    asked: Activity,
+    rng: random.Random,
+    *,
+    picture: bool = True,
+    tools: float = WITH_TOOLS,
 ) -> Node:
     """A tree of questions about one picture.
 
@@ -129,10 +134,11 @@ def scene_tree(
         asked: The activity that the scene was made for.
         rng: Random source.
         picture: Whether there is a picture.
+        tools: How often there are tools on offer, and a question that wants one.
     """
-    wanted = _picture_request(scene, rng) if rng.random() < WITH_TOOLS else None
-    tools = _offer([wanted] if wanted else [], rng) if wanted or rng.random() < 0.03 else ""
-    root = Node(prefix(rng, picture=picture, tools=tools))
+    wanted = _picture_request(scene, rng) if rng.random() < tools else None
+    offer = _offer([wanted] if wanted else [], rng) if wanted or rng.random() < 0.03 else ""
+    root = Node(prefix(rng, picture=picture, tools=offer))
     if wanted:
         root.children.append(_tool_turn(wanted, rng))
     table = list(activities().values())
