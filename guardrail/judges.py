@@ -219,7 +219,10 @@ class ChatJudge:
             content.append({"type": "text", "text": f"<{turn.role}>"})
             content += [_chat_block(part) for part in turn.parts]
             content.append({"type": "text", "text": f"</{turn.role}>"})
-        filled = self._chat_model.with_structured_output(schema).invoke([HumanMessage(content)])
+        # A graph that streams messages would show its user what the judge says.
+        filled = self._chat_model.with_structured_output(schema).invoke(
+            [HumanMessage(content)], config={"tags": ["nostream"]}
+        )
         if not isinstance(filled, Mapping) or set(filled) != set(request.questions):
             raise JudgeError("the chat model did not fill in a probability for every category")
         return Verdict({name: float(p) for name, p in filled.items()}, source="chat")

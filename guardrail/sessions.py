@@ -25,7 +25,7 @@ class SessionStore(Protocol):
         """Returns the session's earlier requests, the oldest first; none if it is not known."""
 
     def remember(self, session: str, request: Recollection) -> None:
-        """Adds a request to the session."""
+        """Adds a request to the session, in the place of the one that it replaces, if any."""
 
 
 class SessionMemory:
@@ -63,11 +63,12 @@ class SessionMemory:
             return requests
 
     def remember(self, session: str, request: Recollection) -> None:
-        """Adds a request to the session."""
+        """Adds a request to the session, in the place of the one that it replaces, if any."""
         with self._lock:
             self._forget()
             _, requests = self._sessions.pop(session, (0.0, ()))
-            self._sessions[session] = (self._clock(), _folded((*requests, request)))
+            kept = [each for each in requests if each.request_id != request.replaces]
+            self._sessions[session] = (self._clock(), _folded((*kept, request)))
             while len(self._sessions) > self._capacity:
                 self._sessions.popitem(last=False)
 
@@ -79,7 +80,11 @@ class SessionMemory:
 
 
 def _folded(requests: tuple[Recollection, ...]) -> tuple[Recollection, ...]:
-    """Makes the two oldest one if there are too many: younger than it was, so never milder."""
+    """Makes the two oldest one if there are too many: younger than it was, so never milder.
+
+    It bears the id of the one that was refused, else of the one with the higher probability, and of
+    the later one of equals: that is the one which later records name.
+    """
     if len(requests) <= MOST_REQUESTS:
         return requests
     first, second, *rest = requests
@@ -88,5 +93,9 @@ def _folded(requests: tuple[Recollection, ...]) -> tuple[Recollection, ...]:
         name: max(first.categories.get(name, 0.0), second.categories.get(name, 0.0))
         for name in names
     }
-    both = Recollection(second.request_id, highest, first.refused or second.refused)
-    return (both, *rest)
+    counts = max(second, first, key=_weight)
+    return (Recollection(counts.request_id, highest, counts.refused), *rest)
+
+
+def _weight(request: Recollection) -> tuple[bool, float]:
+    return request.refused, max(request.categories.values(), default=0.0)

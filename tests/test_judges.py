@@ -12,11 +12,12 @@ import torch
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
+from langgraph.graph import START, MessagesState, StateGraph
 
 from guardrail import SafeCoDe
 from guardrail.conversation import Conversation, Picture, question
 from guardrail.engine import judge as judge_module
-from guardrail.engine.judge import JudgeRequest
+from guardrail.engine.judge import JudgeRequest, ask_judge
 from guardrail.engine.prompt import PromptEncoder
 from guardrail.errors import JudgeError, ModelError
 from guardrail.generation import GenerationSettings
@@ -152,6 +153,21 @@ def test_a_chat_model_fills_in_probabilities() -> None:
 def test_a_chat_model_that_leaves_a_category_out_is_no_judge(answer: object) -> None:
     with pytest.raises(JudgeError, match="every category"):
         ChatJudge(_chat(answer))(_request())
+
+
+def test_a_graph_that_streams_messages_does_not_stream_the_judges() -> None:
+    """A graph's callbacks follow every call made under it."""
+    judge = ChatJudge(_chat({"a": 0.9, "b": 0.1}))
+    said = GenericFakeChatModel(messages=iter([AIMessage("hello")]))
+
+    def node(state: MessagesState) -> dict[str, Any]:
+        verdict = ask_judge(judge, _request(), timeout_s=10, source="chat")
+        assert verdict.p_unsafe == 0.9
+        return {"messages": [said.invoke("hi")]}
+
+    graph = StateGraph(MessagesState).add_node("node", node).add_edge(START, "node").compile()
+    chunks = [chunk for chunk, _ in graph.stream({"messages": []}, stream_mode="messages")]
+    assert "".join(chunk.text for chunk in chunks) == "hello"
 
 
 def test_an_engine_takes_a_chat_model_as_its_judge() -> None:

@@ -100,7 +100,27 @@ def test_what_is_too_old_to_be_kept_apart_is_kept_as_one() -> None:
     assert len(kept) == MOST_REQUESTS
     assert dict(kept[0].categories) == {"x": 0.9, "y": 0.5}
     assert kept[0].refused
+    assert kept[0].request_id == "first"  # whom a later record blames
     assert kept[-1].request_id == str(2 * MOST_REQUESTS - 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "blamed"),
+    [
+        (Recollection("a", {"x": 0.9}, False), Recollection("b", {"x": 0.5}, False), "a"),
+        (Recollection("a", {"x": 0.5}, False), Recollection("b", {"x": 0.9}, False), "b"),
+        (Recollection("a", {"x": 0.5}, True), Recollection("b", {"x": 0.9}, False), "a"),
+        (Recollection("a", {"x": 0.9}, True), Recollection("b", {"x": 0.5}, True), "a"),
+        (Recollection("a", {}, False), Recollection("b", {}, False), "b"),
+    ],
+)
+def test_two_requests_kept_as_one_bear_the_id_of_the_one_that_counts(
+    first: Recollection, second: Recollection, blamed: str
+) -> None:
+    memory = SessionMemory()
+    for request in (first, second, *[past(str(n)) for n in range(MOST_REQUESTS - 1)]):
+        memory.remember("s", request)
+    assert [each.request_id for each in memory.recall("s")][:2] == [blamed, "0"]
 
 
 def test_threads_lose_nothing() -> None:
@@ -184,6 +204,41 @@ def test_what_was_approved_is_not_held_against_itself() -> None:
     review = Review(request_id=caught.value.decision.request_id, approved=True, by="alice")
     decision = engine.answer(asked, TWO, review=review).decision
     assert (decision.action, decision.review, decision.session) == ("plain", review, None)
+
+
+@pytest.mark.parametrize("memory", ["answers", "decides"])
+def test_what_was_approved_is_not_held_against_later_requests(memory: str) -> None:
+    engine = guarded(verdict={"on_uncertain": "escalate", "on_unsafe": "block"})
+    asked, later = question("unclear", session="s"), question("hello", session="s")
+    before = engine.decide(asked).decision
+    assert engine.decide(later).decision.action == "escalate"  # nobody has approved it yet
+    review = Review(request_id=before.request_id, approved=True)
+    if memory == "answers":
+        engine.answer(asked, TWO, review=review)
+    else:
+        engine.decide(asked, review=review)
+    assert before.request_id not in {each.request_id for each in engine.sessions.recall("s")}
+    assert engine.decide(later).decision.action == "comply"
+
+
+def test_a_rejection_and_an_approval_of_what_is_blocked_now_still_count() -> None:
+    for asked, approved in (("unclear", False), ("danger", True)):
+        engine = guarded(verdict={"on_uncertain": "escalate", "on_unsafe": "block"})
+        before = engine.decide(question("unclear", session="s")).decision
+        review = Review(request_id=before.request_id, approved=approved)
+        assert engine.decide(question(asked, session="s"), review=review).decision.action == "block"
+        assert engine.decide(question("hello", session="s")).decision.action != "comply"
+        assert len(engine.sessions.recall("s")) == 3
+
+
+def test_what_shadow_let_pass_was_not_refused() -> None:
+    engine = guarded(decay=0.0, after_refusal={"unsafe_at": 0.3})
+    for mode, refused in (("shadow", False), ("enforce", True)):
+        engine.decide(question("danger", session=mode), mode=mode)  # type: ignore[arg-type]
+        [kept] = engine.sessions.recall(mode)
+        assert kept.refused is refused
+        later = engine.decide(question("unclear", session=mode)).decision
+        assert later.verdict.label == ("unsafe" if refused else "uncertain")
 
 
 class Broken:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from langchain_core.messages import BaseMessage, ToolCall
 from langchain_core.runnables.config import ensure_config
 
+from guardrail.agents.answering import GuardedModel
 from guardrail.agents.telling import told, told_with_call
 from guardrail.answer import Judgement
 from guardrail.chat_model import ChatSafeCoDe
@@ -37,13 +39,35 @@ class AgentGuard:
         picture_limits: PictureLimits | None,
     ) -> None:
         self._limits, self._policy = picture_limits, policy
+        self._given, self._mode = policy is not None, None
         if isinstance(guard, ChatSafeCoDe):
             self._guard: Guard = guard.engine
+            self._mode = guard.mode
             self._limits = picture_limits or guard.picture_limits
             self._policy = guard.policy if policy is None else policy
         else:
             self._guard = guard
         self._guard.policy_for(self._policy)  # one that does not check must show now
+
+    def settings_for(self, model: GuardedModel) -> tuple[dict[str, Any], bool]:
+        """Returns the settings of a call to a model that judges its requests itself.
+
+        A policy that was given to this guard is the model's, too.
+
+        Args:
+            model: It, and its settings so far.
+
+        Returns:
+            What to add to the settings, and whether the request needs no other judge: then they
+            hold the model to this guard's policy, in a mode that is no milder.
+        """
+        metadata = ensure_config().get("metadata")
+        policy = self._guard.policy_for(self._policy, metadata)
+        theirs = policy if self._given else model.policy(metadata)
+        mode = model.mode(theirs)
+        if theirs.digest == policy.digest and mode in ("enforce", self._mode or policy.mode):
+            return {"policy": theirs, "mode": mode}, True
+        return ({"policy": policy} if self._given else {}), False
 
     def request(self, messages: Sequence[BaseMessage], review: Review | None) -> Judgement:
         """Decides about a request to the agent's model.
@@ -79,6 +103,7 @@ class AgentGuard:
             conversation,
             policy=self._policy,
             metadata=config.get("metadata"),
+            mode=self._mode,
             review=review,
             verdict=verdict,
         )

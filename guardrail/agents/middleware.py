@@ -1,11 +1,13 @@
 """`GuardrailMiddleware`: one policy for an agent's requests and for its calls to tools.
 
 A remote model's decoding cannot be steered, so here a verdict only lets a request pass, withholds
-it, or asks a human. A `ChatSafeCoDe` as the agent's model judges its requests itself; then the
-middleware guards the tools, and turns its escalations into interrupts.
+it, or asks a human. A `ChatSafeCoDe` as the agent's model judges its requests itself, where it
+enforces the same policy; then the middleware guards the tools, and turns its escalations into
+interrupts.
 
-INVARIANT: judging and asking are different nodes. What was judged is in the graph's state when a
-human is asked, so that being resumed never judges anew what they are asked about.
+INVARIANT: judging and asking are different nodes. What a human is asked about is read from the
+graph's state, so that being resumed asks the same again. What they said goes into one more
+judgement, where an approval stands for `escalate` alone.
 """
 
 from __future__ import annotations
@@ -22,16 +24,14 @@ from langchain.agents.middleware.types import (
     ModelResponse,
     ToolCallRequest,
 )
-from langchain_core.messages import (
-    AIMessage,
-    AnyMessage,
-    RemoveMessage,
-    ToolMessage,
-)
+from langchain.agents.structured_output import StructuredOutputError
+from langchain_core.messages import AIMessage, AnyMessage, RemoveMessage, ToolMessage
+from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from guardrail.agents.answering import guarded_model
 from guardrail.agents.asking import Escalated, ask_human
 from guardrail.agents.deciding import AgentGuard
 from guardrail.agents.records import (
@@ -48,6 +48,8 @@ from guardrail.agents.records import (
     record_of,
     recorded_call,
     review_record,
+    unanswered,
+    withheld,
 )
 from guardrail.answer import Judgement
 from guardrail.chat_model import ChatSafeCoDe
@@ -71,7 +73,8 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
 
     Args:
         guard: Who judges: a `ChatSafeCoDe`, a `SafeCoDe`, or a `Guard` with a judge of its own.
-        policy: Another policy than the guard's: a name, a path, or a `Policy`.
+        policy: Another policy than the guard's: a name, a path, or a `Policy`. It is also that of a
+            `ChatSafeCoDe` as the agent's model.
         tools: Whether calls to tools are judged as well: the request that led there, with the
             call's name and arguments.
         picture_limits: Which pictures are accepted; others cannot be judged, so that the policy's
@@ -109,11 +112,11 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
         """
         ready, judged = self._before(request)
         if judged is not None and judged.withheld:
-            return _withheld(judged)
+            return withheld(judged)
         try:
             response = handler(ready)
-        except Escalation as escalation:
-            return _withheld(Judgement(escalation.decision, escalation.refusal))
+        except (Escalation, StructuredOutputError) as error:
+            return unanswered(error)
         return self._after(request, response, judged)
 
     async def awrap_model_call(
@@ -129,20 +132,23 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
         """
         ready, judged = await asyncio.to_thread(self._before, request)
         if judged is not None and judged.withheld:
-            return _withheld(judged)
+            return withheld(judged)
         try:
             response = await handler(ready)
-        except Escalation as escalation:
-            return _withheld(Judgement(escalation.decision, escalation.refusal))
+        except (Escalation, StructuredOutputError) as error:
+            return unanswered(error)
         return await asyncio.to_thread(self._after, request, response, judged)
 
     def _before(self, request: ModelRequest[Any]) -> tuple[ModelRequest[Any], Judgement | None]:
         review = pending_review(request.state)
-        if isinstance(request.model, ChatSafeCoDe):  # it judges its requests itself
-            if review is None:
+        guarded = guarded_model(request.model, request.model_settings, ensure_config())
+        if guarded is not None:
+            added, suffices = self._agent_guard.settings_for(guarded)
+            if review is not None:
+                added["review"] = review.model_dump(mode="json")
+            request = request.override(model_settings={**request.model_settings, **added})
+            if suffices:
                 return request, None
-            settings = {**request.model_settings, "review": review.model_dump(mode="json")}
-            return request.override(model_settings=settings), None
         system = [request.system_message] if request.system_message is not None else []
         return request, self._agent_guard.request([*system, *request.messages], review)
 
@@ -155,8 +161,9 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
         if at is not None:
             said = result[at]
             assert isinstance(said, AIMessage)
-            result[at] = said if judged is None else annotated(said, judged)
-            left = {"withheld": said.id} if is_blocked(said) else self._calls(request, said)
+            blocked = is_blocked(said)
+            result[at] = said if judged is None or blocked else annotated(said, judged)
+            left = {"withheld": said.id} if blocked else self._calls(request, said)
         answered = ModelResponse(result, response.structured_response)
         return ExtendedModelResponse(answered, Command(update={KEY: left}))
 
@@ -264,14 +271,6 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
             return record
         led = before_last_answer(state["messages"])
         return call_record(call, self._agent_guard.call(led, call))
-
-
-def _withheld(judged: Judgement) -> ExtendedModelResponse[Any]:
-    """The policy's words; of an escalated request they stand for as long as nobody decides."""
-    name = f"guardrail-{judged.decision.request_id}"
-    message = annotated(AIMessage(judged.refusal, id=name), judged)
-    answered: ModelResponse[Any] = ModelResponse([message])
-    return ExtendedModelResponse(answered, Command(update={KEY: {"withheld": name}}))
 
 
 def _after_withheld(messages: Sequence[AnyMessage]) -> dict[str, Any]:

@@ -6,12 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NotRequired
 
 from langchain.agents.middleware import AgentState
-from langchain.agents.middleware.types import PrivateStateAttr, ToolCallRequest
+from langchain.agents.middleware.types import (
+    ExtendedModelResponse,
+    ModelResponse,
+    PrivateStateAttr,
+    ToolCallRequest,
+)
+from langchain.agents.structured_output import StructuredOutputError
 from langchain_core.messages import AIMessage, AnyMessage, ToolCall, ToolMessage
 from langgraph.types import Command
 
 from guardrail.answer import Judgement
 from guardrail.decision import Review
+from guardrail.errors import Escalation
 
 KEY = "guardrail"
 """Of the graph's state, and of messages' `response_metadata`."""
@@ -48,6 +55,13 @@ def is_blocked(message: AIMessage) -> bool:
     return bool(outcome.get("finish_reason") == "blocked")
 
 
+def is_declined(message: AIMessage) -> bool:
+    """Whether a model that guards itself said no, in the policy's words or steered to its own."""
+    decision = message.response_metadata.get(KEY, {})
+    refused = decision.get("action") == "refuse" and decision.get("mode") == "enforce"
+    return is_blocked(message) or refused
+
+
 def before_last_answer(messages: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
     """Returns what led to the latest message of the model's."""
     last = max((n for n, each in enumerate(messages) if isinstance(each, AIMessage)), default=0)
@@ -58,6 +72,30 @@ def annotated(message: AIMessage, judged: Judgement) -> AIMessage:
     """Returns a message with the decision that let it pass, or that it stands for."""
     metadata = {**message.response_metadata, KEY: judged.decision.model_dump(mode="json")}
     return message.model_copy(update={"response_metadata": metadata})
+
+
+def withheld(judged: Judgement) -> ExtendedModelResponse[Any]:
+    """The policy's words; of an escalated request they stand for as long as nobody decides."""
+    name = f"guardrail-{judged.decision.request_id}"
+    return _instead(annotated(AIMessage(judged.refusal, id=name), judged))
+
+
+def unanswered(error: Escalation | StructuredOutputError) -> ExtendedModelResponse[Any]:
+    """What a model that guards itself said instead of an answer; a refusal is not parsed.
+
+    Raises:
+        StructuredOutputError: It was an answer, in the wrong form.
+    """
+    if isinstance(error, Escalation):
+        return withheld(Judgement(error.decision, error.refusal))
+    if not is_declined(error.ai_message):
+        raise error
+    return _instead(error.ai_message)
+
+
+def _instead(message: AIMessage) -> ExtendedModelResponse[Any]:
+    answered: ModelResponse[Any] = ModelResponse([message])
+    return ExtendedModelResponse(answered, Command(update={KEY: {"withheld": message.id}}))
 
 
 def call_record(call: Mapping[str, Any], judged: Judgement) -> dict[str, Any]:

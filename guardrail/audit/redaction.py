@@ -25,6 +25,12 @@ _HARMLESS = re.compile(
     r"|the session memory failed: [A-Z]\w{0,60}"
     r"|out of memory in the noised branch: contrast was dropped"
     r"|the audit log could not be written"
+    r"|the policy decided to refuse: the (tool call was held back|answer was not held to its form)"
+    r"|a tool call is not (valid JSON|a JSON object with a name and arguments)"
+    r"|a tool call names no tool that was given"
+    r"|a tool call's arguments are not a JSON object"
+    r"|a further tool call, where parallel_tool_calls is false"
+    r"|the answer ended in the middle of a tool call"
     r"|[A-Z]\w{0,60}(Error|Exception|Interrupt|Exit)"
     r"|[A-Z]\w{0,60}Escalation)"
 )

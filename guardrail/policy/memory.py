@@ -24,11 +24,13 @@ class Recollection:
         request_id: Which one.
         categories: What its own verdict believed, by category id, in [0, 1].
         refused: Whether it was refused or blocked for its verdict.
+        replaces: The request that was escalated, of which this is the approved repetition.
     """
 
     request_id: str
     categories: Mapping[str, float]
     refused: bool
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,19 @@ def recorded_memory(decision: Decision) -> Memory:
 
 
 def recollection(decision: Decision) -> Recollection:
-    """Returns what a decided request leaves behind: its own verdict, not what it remembered."""
-    judged = decision.verdict
+    """Returns what a decided request leaves behind: its own verdict, not what it remembered.
+
+    What a human let pass leaves no verdict: their word outweighs the judge's. Where their approval
+    did not help, since the request is refused all the same, the verdict stands.
+    """
+    judged, review = decision.verdict, decision.review
+    stopped = decision.action in ("refuse", "block")
+    if review is not None and review.approved and not stopped:
+        return Recollection(decision.request_id, {}, refused=False, replaces=review.request_id)
     return Recollection(
         request_id=decision.request_id,
         categories={name: p for name, p in judged.categories.items() if 0 <= p <= 1},
-        refused=decision.action in ("refuse", "block") and judged.label != "unavailable",
+        refused=stopped and decision.mode == "enforce" and judged.label != "unavailable",
     )
 
 

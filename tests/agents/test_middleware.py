@@ -11,11 +11,13 @@ from typing import Any, Literal
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import wrap_model_call
+from langchain.agents.structured_output import ProviderStrategy, StructuredOutputValidationError
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import ConfigurableField
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from guardrail import ChatSafeCoDe, Decision, SafeCoDe
 from guardrail.agents import GuardrailMiddleware
@@ -424,6 +426,192 @@ def test_a_model_that_guards_itself_remembers_its_thread(engine: SafeCoDe) -> No
         record(first).request_id,
         later.request_id,
     ]
+
+
+def judged_by(judge: Any, engine: SafeCoDe, **verdict: Any) -> SafeCoDe:
+    """The engine's model under another judge."""
+    rules = policy(verdict=verdict) if verdict else policy()
+    return SafeCoDe(model=engine.model, processor=engine.processor, policy=rules, judge=judge)
+
+
+BLOCKS: dict[str, Any] = {"on_unsafe": "block", "on_uncertain": "block"}
+
+
+@both
+async def test_the_middlewares_policy_is_the_models_too(
+    engine: SafeCoDe, asynchronous: bool
+) -> None:
+    mild = ChatSafeCoDe(engine=judged_by(WordJudge(), engine, on_unsafe="plain"), max_tokens=2)
+    strict = policy(verdict=BLOCKS)
+    result = await run(agent(mild, mild, policy=strict), shown("some danger"), asynchronous)
+    said = record(result["messages"][-1])
+    assert (said.action, said.outcome.finish_reason) == ("block", "blocked")
+    assert said.policy.digest == strict.digest
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda engine: ChatSafeCoDe(engine=engine, mode="off", max_tokens=2),
+        lambda engine: ChatSafeCoDe(engine=engine, mode="shadow", max_tokens=2),
+        lambda engine: ChatSafeCoDe(engine=engine, max_tokens=2).bind(mode="off"),
+        lambda engine: ChatSafeCoDe(engine=engine, policy="permissive", max_tokens=2),
+    ],
+    ids=["off", "shadow", "bound off", "another policy"],
+)
+@both
+async def test_a_model_that_does_not_enforce_the_policy_is_judged_like_any_other(
+    engine: SafeCoDe, made: Any, asynchronous: bool
+) -> None:
+    guarded, log = guard()
+    model = made(engine)
+    result = await run(agent(model, guarded), shown("some danger"), asynchronous)
+    assert [each.outcome.finish_reason for each in log.decisions] == ["blocked"]
+    assert record(result["messages"][-1]).request_id == log.decisions[0].request_id
+
+
+def test_a_model_of_another_policy_withholds_by_its_own_what_the_guard_let_pass(
+    engine: SafeCoDe,
+) -> None:
+    guarded, log = guard(lambda _: 0.02)
+    model = ChatSafeCoDe(engine=engine, policy=policy(verdict=BLOCKS), max_tokens=2)
+    said = agent(model, guarded).invoke(shown("some danger"), THREAD)["messages"][-1]
+    assert [each.action for each in log.decisions] == ["comply"]
+    assert record(said).outcome.finish_reason == "blocked"
+
+
+def test_one_approval_serves_the_guard_and_a_model_of_another_policy(engine: SafeCoDe) -> None:
+    guarded, log = guard(verdict={"on_unsafe": "escalate", "on_uncertain": "escalate"})
+    made = agent(ChatSafeCoDe(engine=engine, max_tokens=2), guarded)
+    waiting(made.invoke(shown("unclear"), THREAD))
+    result = made.invoke(Command(resume="approve"), THREAD)
+    assert "__interrupt__" not in result
+    assert [each.action for each in log.decisions] == ["escalate", "plain"]
+
+
+@pytest.mark.parametrize("mode", ["shadow", "off"])
+def test_a_guards_own_mode_holds_for_what_it_judges(engine: SafeCoDe, mode: Any) -> None:
+    judge = WordJudge()
+    chat = ChatSafeCoDe(engine=judged_by(judge, engine), mode=mode, max_tokens=2)
+    remote = Remote(answers=[calls("danger"), AIMessage("ok")])
+    result = agent(remote, chat).invoke(shown("some danger"), THREAD)
+    assert (result["messages"][-1].text, MADE) == ("ok", ["danger"])
+    assert record(result["messages"][-1]).mode == mode
+    judge.asked.clear()
+    agent(chat, chat).invoke(shown("some danger"), THREAD)  # in step with its own guard: only once
+    assert len(judge.asked) == (1 if mode == "shadow" else 0)
+
+
+CONFIGURED = pytest.mark.parametrize(
+    "configured",
+    [
+        lambda chat: chat.with_config(tags=["mine"]),
+        lambda chat: chat.bind(temperature=0).with_config(tags=["mine"]),
+        lambda chat: chat.configurable_fields(max_tokens=ConfigurableField("max_tokens")),
+        lambda chat: chat.configurable_fields(
+            max_tokens=ConfigurableField("max_tokens")
+        ).with_config(configurable={"max_tokens": 3}),
+    ],
+    ids=["with_config", "bind", "configurable", "configured"],
+)
+
+
+@CONFIGURED
+@pytest.mark.parametrize("tools", [[price_of], []], ids=["tools", "none"])
+def test_a_configured_model_still_guards_itself(
+    engine: SafeCoDe, configured: Any, tools: list[Any]
+) -> None:
+    judge = WordJudge()
+    chat = ChatSafeCoDe(engine=judged_by(judge, engine), max_tokens=2)
+    made = create_agent(
+        configured(chat),
+        tools,
+        middleware=[GuardrailMiddleware(chat)],
+        checkpointer=InMemorySaver(),
+    )
+    made.invoke(shown("hello"), THREAD)
+    assert len(judge.asked) == 1
+    waiting(made.invoke(shown("unclear"), THREAD))
+    result = made.invoke(Command(resume="approve"), THREAD)
+    assert "__interrupt__" not in result
+    assert record(result["messages"][-1]).action == "plain"
+
+
+@pytest.mark.parametrize("mode", ["enforce", "off"])
+def test_what_a_run_configures_decides_whether_the_model_guards_itself(
+    engine: SafeCoDe, mode: str
+) -> None:
+    judge = WordJudge()
+    chat = ChatSafeCoDe(engine=engine, max_tokens=2)
+    model: Any = chat.configurable_fields(mode=ConfigurableField("mode"))
+    guarded, _ = guard(judge)
+    made = create_agent(model, [], middleware=[GuardrailMiddleware(guarded)])
+    said = made.invoke(shown("some danger"), {"configurable": {"mode": mode}})["messages"][-1]
+    assert record(said).outcome.finish_reason == "blocked"
+    assert len(judge.asked) == (0 if mode == "enforce" else 1)
+
+
+def test_a_model_with_alternatives_that_do_not_guard_themselves_is_judged(
+    engine: SafeCoDe,
+) -> None:
+    guarded, log = guard()
+    model: Any = ChatSafeCoDe(engine=engine, max_tokens=2).configurable_alternatives(
+        ConfigurableField("which"), remote=Remote(answers=[AIMessage("ok")])
+    )
+    made = create_agent(model, [], middleware=[GuardrailMiddleware(guarded)])
+    said = made.invoke(shown("some danger"), {"configurable": {"which": "remote"}})["messages"][-1]
+    assert [each.action for each in log.decisions] == ["block"]
+    assert record(said).request_id == log.decisions[0].request_id
+
+
+class Price(BaseModel):
+    """A price."""
+
+    item: Literal["guitar"]
+
+
+@pytest.mark.parametrize("action", ["block", "refuse"])
+@both
+async def test_what_is_refused_needs_no_form(
+    engine: SafeCoDe, action: str, asynchronous: bool
+) -> None:
+    model = ChatSafeCoDe(engine=judged_by(WordJudge(), engine, on_unsafe=action), max_tokens=4)
+    made = create_agent(
+        model, [], middleware=[GuardrailMiddleware(model)], response_format=ProviderStrategy(Price)
+    )
+    result = await run(made, shown("some danger"), asynchronous)
+    assert result["structured_response"] is None
+    assert record(result["messages"][-1]).action == action
+    assert [message.type for message in result["messages"]] == ["human", "ai"]
+
+
+@both
+@pytest.mark.parametrize("guarded", [False, True], ids=["remote", "shadow"])
+async def test_an_answer_in_the_wrong_form_is_still_an_error(
+    engine: SafeCoDe, guarded: bool, asynchronous: bool
+) -> None:
+    shadow = ChatSafeCoDe(engine=engine, mode="shadow", max_tokens=4)
+    made = create_agent(
+        shadow if guarded else Remote(answers=[AIMessage("a guitar")]),
+        [],
+        middleware=[GuardrailMiddleware(shadow)],
+        response_format=ProviderStrategy(Price),
+    )
+    with pytest.raises(StructuredOutputValidationError):
+        await run(made, shown("some danger"), asynchronous)
+
+
+def test_a_withheld_request_needs_no_form_either() -> None:
+    guarded, _ = guard()
+    made = create_agent(
+        Remote(answers=[AIMessage("{}")]),
+        [],
+        middleware=[GuardrailMiddleware(guarded)],
+        response_format=ProviderStrategy(Price),
+    )
+    result = made.invoke(shown("some danger"))
+    assert result["structured_response"] is None
+    assert record(result["messages"][-1]).action == "block"
 
 
 @tool

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from guardrail import Policy, SafeCoDe
-from guardrail.answer import Answer, Delta
+from guardrail.answer import Answer, Delta, InvalidCall
 from guardrail.audit.checking import verify_path
 from guardrail.audit.page.report import write_report
 from guardrail.audit.page.views import decision_page, list_page
@@ -24,11 +24,14 @@ from guardrail.audit.queries import Filter, LogReader
 from guardrail.audit.record import AuditRecord
 from guardrail.audit.redaction import Redaction
 from guardrail.audit.replay import replay
+from guardrail.call_format import CallFormat
+from guardrail.call_reader import CallReader
 from guardrail.cli import audit_text
 from guardrail.conversation import Conversation, Turn, question
 from guardrail.decision import Candidate, Review, StepRecord
 from guardrail.errors import AuditError, Escalation, JudgeError
 from guardrail.generation import GenerationSettings
+from guardrail.pipeline import HELD_BACK
 from guardrail.tracing import Tracing
 from tests.audit.making import KEY, decision
 from tests.contract.guarded import by_word, engine, judged_engine, policy, shown
@@ -36,6 +39,7 @@ from tests.contract.guarded import by_word, engine, judged_engine, policy, shown
 CANARY = "zq-canary-7f3a91"
 SETTINGS = GenerationSettings(max_new_tokens=6, temperature=0)
 FAMILY = "qwen3_vl"
+CALL_KEYS = ("name", "arguments")
 RULES = {"on_unsafe": "block", "on_uncertain": "escalate", "on_safe": "comply"}
 JUDGE = by_word(danger=0.95, unclear=0.5, fine=0.05, hated=0.9)
 
@@ -289,6 +293,7 @@ def test_categories_that_the_policy_does_not_know_become_digests() -> None:
         ("the judge failed: Zq", False),
         ("the judge gave 'yes', expected a probability", False),
         ("ValueError", True),
+        ("the policy decided to refuse: the answer was not held to its form", True),
         ("Secretive words", False),
     ],
 )
@@ -298,6 +303,27 @@ def test_only_our_own_sentences_stay(message: str, kept: bool) -> None:
     found = Redaction(rules, KEY).without_words(decision(verdict=verdict, errors=[message]))
     assert (found.errors == [message]) is kept
     assert (found.verdict.error == message) is kept
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        (f'<t>{{"name": "f", "{CANARY}</t>', {}),
+        (f'<t>{{"name": "f", "{CANARY}', {}),
+        (f'<t>["{CANARY}"]</t>', {}),
+        (f'<t>{{"name": "{CANARY}", "arguments": {{}}}}</t>', {}),
+        (f'<t>{{"name": "f", "arguments": "{CANARY}"}}</t>', {}),
+        ('<t>{"name": "f", "arguments": {}}</t>', {"held_back": HELD_BACK}),
+        ('<t>{"name": "f", "arguments": {}}</t>' * 2, {"parallel": False}),
+    ],
+)
+def test_why_a_call_was_not_taken_stays(text: str, options: Any) -> None:
+    written = CallFormat("<t>", "</t><t>", "</t>", '{"name": "f", "arguments": ', "}", CALL_KEYS)
+    reader = CallReader(written, ["f"], **options)
+    calls = [delta.call for delta in (*reader.push(text), *reader.finish())]
+    errors = [call.error for call in calls if isinstance(call, InvalidCall)]
+    assert len(errors) == 1
+    assert Redaction(policy(), KEY).without_words(decision(errors=errors)).errors == errors
 
 
 def test_equal_questions_have_equal_digests_and_other_keys_other_ones(log: Path) -> None:
