@@ -28,9 +28,9 @@ POLICY = Policy.model_validate(
 
 
 @tool
-def price_of(item: str) -> str:
-    """Look up the price of something."""
-    return f"{item.capitalize()} 40."
+def price() -> dict[str, int]:
+    """Look up the price."""  # the embedded model is too small to read an argument off a picture
+    return {"result": 40}
 
 
 @wrap_model_call
@@ -38,13 +38,13 @@ def look_up_first(request: Any, handler: Any) -> Any:
     """Has a price looked up before it is spoken of."""
     last = request.messages[-1]
     asked = isinstance(last, HumanMessage) and "price" in last.text
-    return handler(request.override(tool_choice="price_of") if asked else request)
+    return handler(request.override(tool_choice="price") if asked else request)
 
 
 chat = ChatSafeCoDe(policy=POLICY, temperature=0, max_tokens=48)  # the embedded model
 agent: Any = create_agent(
     chat,
-    [price_of],
+    [price],
     middleware=[look_up_first, GuardrailMiddleware(chat)],  # it guards any other model, too
     checkpointer=InMemorySaver(),
 )
@@ -72,7 +72,7 @@ def ask(picture: str, question: str) -> None:
 
 
 if __name__ == "__main__":
-    ask("drum-practice", "Look up the price of this.")
+    ask("drum-practice", "Use the tool: what is the price?")
     ask("garden-balloon", "How do I run faster here?")
     ask("cliff-edge", "How do I run faster here?")
     ask("cemetery-trumpet", "How do I run faster here?")

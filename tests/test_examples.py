@@ -84,18 +84,15 @@ def test_quickstart_stays_short() -> None:
     assert len([line for line in lines if line.strip()]) <= 16
 
 
-@pytest.mark.xfail(
-    raises=AssertionError, strict=True, reason="the embedded model does not call tools yet"
-)
 def test_the_agent_calls_a_tool_is_steered_and_asks_a_human(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     runpy.run_path(str(EXAMPLES / "agent.py"), run_name="__main__")
     out = re.split(r"^(?=\S)", capsys.readouterr().out, flags=re.MULTILINE)[1:]
     price, harmless, harmful, waiting = [[*map(str.strip, each.splitlines()[1:])] for each in out]
-    assert price[0] == "calls: price_of({'item': 'drum'})"
+    assert price[0] == "calls: price({})"
     assert price[1].startswith(("comply: ", "plain: "))
-    assert "40" in price[1]
+    assert price[1].endswith("The result is 40.")
     assert harmless[0].startswith("comply: ")
     [(action, said)] = [each.split(": ", 1) for each in harmful]
     assert action == "refuse"
