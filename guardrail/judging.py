@@ -18,7 +18,7 @@ from guardrail.calibration import calibrate
 from guardrail.conversation import Conversation
 from guardrail.decision import Mode, Review
 from guardrail.engine.branch import Branch, Prepared
-from guardrail.engine.judge import JudgeRequest, ask_judge, judge_failure
+from guardrail.engine.judge import JudgeRequest, ask_judge, judge_failure, readable
 from guardrail.errors import AuditError, GuardrailError
 from guardrail.generation import GenerationSettings
 from guardrail.observer import Observer
@@ -71,7 +71,7 @@ class Judging:
             if self._mode != "off" and verdict is None:
                 self._judge_alone(rows)
             elif self._mode != "off" and verdict is not None:
-                self._rule(rows[0], verdict)
+                self._rule(rows[0], readable(verdict))
             return rows[0].conclude_judged()
 
     def _judge_alone(self, rows: Sequence[Row]) -> None:
