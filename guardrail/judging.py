@@ -78,7 +78,7 @@ class Judging:
         own = self._guard.self_judge(self._policy) if self._judge_kind == "self" else None
         try:
             prompt = own.prompt(rows) if own is not None else None
-        except GuardrailError as error:  # nobody is to answer it here, so it is the judge's failure
+        except Exception as error:  # nobody is to answer it here, so it is the judge's failure
             self._rule(rows[0], Verdict.unavailable(judge_failure(error, source="self")))
         else:
             self._judged(rows, prompt)

@@ -149,6 +149,11 @@ class Row:
         self._show(lambda seen: seen.opened(self._decision(""), self.conversation))
 
     @property
+    def unavailable(self) -> bool:
+        """Whether there is no verdict on it, since the judge failed."""
+        return self._verdict is not None and self._verdict.error is not None
+
+    @property
     def refuses(self) -> bool:
         """Whether the policy steers this answer towards a refusal."""
         ruling = self.ruling
