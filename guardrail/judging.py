@@ -27,6 +27,7 @@ from guardrail.policy.evaluation import reviewed
 from guardrail.policy.memory import NOTHING, Memory, Recollection, recall
 from guardrail.row import Row
 from guardrail.self_judge import questions_of
+from guardrail.telling import told
 from guardrail.timing import timed
 from guardrail.verdict import Verdict
 
@@ -173,7 +174,10 @@ class Judging:
             judge = self._guard.judge_for(policy)
         except GuardrailError as error:
             return Verdict.unavailable(str(error), source=kind)
-        request = JudgeRequest(row.conversation, questions_of(policy))
+        try:
+            request = JudgeRequest(told(row.conversation), questions_of(policy))
+        except Exception as error:  # a call's arguments may hold anything
+            return Verdict.unavailable(judge_failure(error, source=kind), source=kind)
         return ask_judge(judge, request, timeout_s=policy.judge.timeout_s, source=kind)
 
     def _calibrated(self, verdict: Verdict) -> Verdict:

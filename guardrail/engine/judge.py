@@ -35,7 +35,7 @@ class JudgeRequest:
     """What a judge is asked.
 
     Attributes:
-        conversation: The request, pictures included.
+        conversation: The request, pictures included, and tool traffic in words.
         questions: The harm question of each category, by category id.
     """
 
