@@ -21,6 +21,14 @@ ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 """The schema of any JSON object."""
 
 _SEPARATORS = (", ", ": ")
+_NAMED = frozenset({"properties", "patternProperties"})
+_DEFINITIONS = frozenset({"$defs", "definitions"})
+_COMBINING = frozenset(
+    {"allOf", "anyOf", "oneOf", "not", "$ref", "if", "then", "else", "dependentSchemas"}
+)
+_OPENING = frozenset(
+    {"additionalProperties", "patternProperties", "unevaluatedProperties", "minProperties"}
+)
 
 
 @dataclass(frozen=True)
@@ -139,23 +147,48 @@ def _json(schema: Mapping[str, Any], separators: tuple[str, str]) -> str:
 def closed(schema: Any) -> Any:
     """Returns a schema whose objects have the properties that it names, and no others.
 
-    Whatever follows it follows `schema`, too. An object that says what else it may hold, or that is
-    put together (`allOf`), stays as it is.
+    Whatever follows it follows `schema`, too, and something does if anything followed `schema`: an
+    object that says what else it may hold, or that is put together of several schemas, stays as it
+    is, and so do definitions where a schema may put one together with another.
     """
+    return _closed(schema, definitions=not _combines_anywhere(schema))
+
+
+def _closed(schema: Any, *, definitions: bool) -> Any:
     if isinstance(schema, list):
-        return [closed(each) for each in schema]
+        return [_closed(each, definitions=definitions) for each in schema]
     if not isinstance(schema, Mapping):
         return schema
+    if _combines(schema):
+        return schema
+    named = _NAMED | _DEFINITIONS if definitions else _NAMED
     inner = {
-        name: {key: closed(each) for key, each in value.items()}
-        if name in ("properties", "$defs", "definitions", "patternProperties")
-        and isinstance(value, Mapping)
-        else closed(value)
+        name: {key: _closed(each, definitions=definitions) for key, each in value.items()}
+        if name in named and isinstance(value, Mapping)
+        else _closed(value, definitions=definitions)
         if name in ("items", "prefixItems", "anyOf", "oneOf", "additionalProperties")
         else value
         for name, value in schema.items()
     }
-    open_ended = {"additionalProperties", "patternProperties", "allOf", "unevaluatedProperties"}
-    if "properties" in inner and not open_ended & inner.keys():
+    if "properties" in inner and not _open_ended(inner):
         inner["additionalProperties"] = False
     return inner
+
+
+def _combines(schema: Mapping[str, Any]) -> bool:
+    """Whether an object has to follow several schemas at once."""
+    parts = len(_COMBINING & schema.keys()) + ("properties" in schema)
+    every = schema.get("allOf")
+    return parts > 1 or (isinstance(every, list) and len(every) > 1)
+
+
+def _combines_anywhere(schema: Any) -> bool:
+    if isinstance(schema, Mapping):
+        return _combines(schema) or any(map(_combines_anywhere, schema.values()))
+    return isinstance(schema, list) and any(map(_combines_anywhere, schema))
+
+
+def _open_ended(schema: Mapping[str, Any]) -> bool:
+    """Whether an object may, or must, have properties that it does not name."""
+    required = set(schema.get("required") or ())
+    return bool(_OPENING & schema.keys() or required - schema["properties"].keys())

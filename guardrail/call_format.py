@@ -100,6 +100,11 @@ def derive_call_format(render: Callable[[Conversation], str]) -> CallFormat:
             "the model's chat template writes tool calls in a form that cannot be read here: "
             "expected a JSON object with a name and arguments, or a name and a JSON object"
         )
+    if call.keys and body[: call.start].strip() == "[":
+        raise ModelError(
+            "the model's chat template writes tool calls as a bare list, which cannot be told from "
+            "an answer: expected something before it, or a bare JSON object"
+        )
     rest, ending = body[call.end :], said[said.rindex(_SAID) + len(_SAID) :]
     shared = _common(rest[::-1], ending[::-1])
     return CallFormat(

@@ -132,16 +132,18 @@ class CallReader:
         try:
             value, end = _DECODER.raw_decode(text, at)
         except json.JSONDecodeError as error:
-            return self._malformed(error)
+            unfinished = "Unterminated" in error.msg or error.pos >= len(text.rstrip())
+            return None if unfinished else self._malformed(error.pos)
+        except (ValueError, RecursionError):  # too deep, or a number with too many digits
+            return self._malformed(at)
         if middle:
             return [(name, value)], end
         return (value if isinstance(value, list) else [value]), end
 
-    def _malformed(self, error: json.JSONDecodeError) -> tuple[list[Any], int] | None:
-        """What is no JSON ends where something closes it; what is unfinished has not ended yet."""
-        unfinished = "Unterminated" in error.msg or error.pos >= len(self._rest.rstrip())
+    def _malformed(self, at: int) -> tuple[list[Any], int] | None:
+        """What is no JSON ends where something closes it, from `at` on."""
         closing = self._format.closing
-        end = self._rest.find(closing, error.pos) if closing and not unfinished else -1
+        end = self._rest.find(closing, at) if closing else -1
         return ([], end) if end >= 0 else None
 
     def _broken(self) -> Iterator[Delta]:

@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ContextThreadPoolExecutor, get_config_list
 from opentelemetry.context import Context
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from guardrail.batching import BatchGroup, Seat
 from guardrail.conversation import Conversation
@@ -40,7 +40,7 @@ class Request:
 
 
 _Seat = Seat[Request, Any]
-_SEAT: contextvars.ContextVar[tuple[int, _Seat] | None] = contextvars.ContextVar(
+_SEAT: contextvars.ContextVar[tuple[object, _Seat] | None] = contextvars.ContextVar(
     "guardrail_batch_seat", default=None
 )
 
@@ -68,6 +68,7 @@ class BatchingChatModel(BaseChatModel):
     engine: Any = None
     max_batch_size: int = Field(8, ge=1)
     timeout: float | None = Field(None, gt=0)
+    _identity: object = PrivateAttr(default_factory=object)  # a copy for one call keeps it
 
     def batch(
         self,
@@ -179,7 +180,7 @@ class BatchingChatModel(BaseChatModel):
 
     @contextmanager
     def _seated(self, seat: _Seat, **leaving: Any) -> Iterator[None]:
-        token = _SEAT.set((id(self), seat))
+        token = _SEAT.set((self._identity, seat))
         try:
             yield
         finally:
@@ -189,7 +190,7 @@ class BatchingChatModel(BaseChatModel):
     def _seat(self) -> _Seat | None:
         """The seat that this call holds in a running batch of this very model, if any."""
         held = _SEAT.get()
-        return held[1] if held and held[0] == id(self) and not held[1].settled else None
+        return held[1] if held and held[0] is self._identity and not held[1].settled else None
 
     def _ask_together(self, request: Request) -> Future[Any] | None:
         seat = self._seat()

@@ -102,13 +102,15 @@ class Conversation:
         """
         last = self.turns[-1]
         if last.role in ("assistant", "system"):
-            return replace(self, turns=(*self.turns, Turn("user", (question,))))
+            asked = Turn("user", (question,))
+            return replace(self, turns=(*self.turns, asked), form=AnswerForm())
         parts = list(last.parts)
         if parts and isinstance(parts[-1], str):
             parts[-1] = f"{parts[-1]}\n\n{question}"
         else:
             parts.append(question)
-        return replace(self, turns=(*self.turns[:-1], Turn(last.role, tuple(parts))))
+        asked = replace(last, parts=tuple(parts))
+        return replace(self, turns=(*self.turns[:-1], asked), form=AnswerForm())
 
 
 def question(

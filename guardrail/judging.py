@@ -18,7 +18,7 @@ from guardrail.calibration import calibrate
 from guardrail.conversation import Conversation
 from guardrail.decision import Mode, Review
 from guardrail.engine.branch import Branch, Prepared
-from guardrail.engine.judge import JudgeRequest, ask_judge, judge_failure
+from guardrail.engine.judge import JudgeRequest, ask_judge, judge_failure, readable
 from guardrail.errors import AuditError, GuardrailError
 from guardrail.generation import GenerationSettings
 from guardrail.observer import Observer
@@ -27,6 +27,7 @@ from guardrail.policy.evaluation import reviewed
 from guardrail.policy.memory import NOTHING, Memory, Recollection, recall
 from guardrail.row import Row
 from guardrail.self_judge import questions_of
+from guardrail.telling import told
 from guardrail.timing import timed
 from guardrail.verdict import Verdict
 
@@ -71,14 +72,14 @@ class Judging:
             if self._mode != "off" and verdict is None:
                 self._judge_alone(rows)
             elif self._mode != "off" and verdict is not None:
-                self._rule(rows[0], verdict)
+                self._rule(rows[0], readable(verdict))
             return rows[0].conclude_judged()
 
     def _judge_alone(self, rows: Sequence[Row]) -> None:
         own = self._guard.self_judge(self._policy) if self._judge_kind == "self" else None
         try:
             prompt = own.prompt(rows) if own is not None else None
-        except GuardrailError as error:  # nobody is to answer it here, so it is the judge's failure
+        except Exception as error:  # nobody is to answer it here, so it is the judge's failure
             self._rule(rows[0], Verdict.unavailable(judge_failure(error, source="self")))
         else:
             self._judged(rows, prompt)
@@ -173,7 +174,10 @@ class Judging:
             judge = self._guard.judge_for(policy)
         except GuardrailError as error:
             return Verdict.unavailable(str(error), source=kind)
-        request = JudgeRequest(row.conversation, questions_of(policy))
+        try:
+            request = JudgeRequest(told(row.conversation), questions_of(policy))
+        except Exception as error:  # a call's arguments may hold anything
+            return Verdict.unavailable(judge_failure(error, source=kind), source=kind)
         return ask_judge(judge, request, timeout_s=policy.judge.timeout_s, source=kind)
 
     def _calibrated(self, verdict: Verdict) -> Verdict:

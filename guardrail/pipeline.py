@@ -124,6 +124,8 @@ class Pipeline(Judging):
             return
         if real is None:
             with self._engine.computing, timed(rows, "prefill"):
+                if any(row.unavailable for row in rows):  # a failed judge may have spent its cache
+                    prepared = prepare(self._engine.model, inputs, **self._arguments(settings))
                 real = Branch.prefill(prepared)
         if len(live) < len(rows):
             real = real.fork(live)

@@ -149,6 +149,11 @@ class Row:
         self._show(lambda seen: seen.opened(self._decision(""), self.conversation))
 
     @property
+    def unavailable(self) -> bool:
+        """Whether there is no verdict on it, since the judge failed."""
+        return self._verdict is not None and self._verdict.error is not None
+
+    @property
     def refuses(self) -> bool:
         """Whether the policy steers this answer towards a refusal."""
         ruling = self.ruling
@@ -298,13 +303,27 @@ class Row:
                 self._finish = "cancelled"
             text = self._text.text if self._text is not None else ""
             try:
-                self._answer = self._conclude(text)
+                self._answer = self._conclude_anyway(text)
             except AuditError as caught:
                 refusal, error = caught, caught if error is None else error
                 self._answer = self._made(text)
         answer = self._answer
         self.trace.end(answer.decision, answer.usage, error, text=self._whole(answer))
         return refusal
+
+    def _conclude_anyway(self, text: str) -> Answer:
+        """Concludes without the verdict, where the record cannot be made with it."""
+        try:
+            return self._conclude(text)
+        except AuditError:
+            raise
+        except Exception as error:
+            line = "the verdict could not be recorded"
+            _log.error("%s: %s", line, type(error).__name__)
+            _log.debug("the record's error", exc_info=error)
+            self._verdict = Verdict.unavailable(line, source="none")
+            self.note_error(line)
+            return self._conclude(text)
 
     def _whole(self, answer: Answer) -> str:
         """All that the model said, calls included."""

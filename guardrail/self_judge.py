@@ -71,12 +71,17 @@ class SelfJudge:
     def judge(self, rows: Sequence[Row], prepared: Prepared) -> tuple[list[Verdict], Branch | None]:
         """Returns every row's verdict, and the prompt's branch if it was run on the way.
 
+        Whatever fails on the way fails the judge, out of memory included.
+
         Args:
             rows: Requests.
-            prepared: Their common prompt.
+            prepared: Their common prompt; where a verdict is unavailable, its cache may be spent.
         """
         with self._engine.computing:
-            return self._judge(rows, prepared)
+            try:
+                return self._judge(rows, prepared)
+            except Exception as error:
+                return [_unavailable(error)] * len(rows), None
 
     def _judge(
         self, rows: Sequence[Row], prepared: Prepared

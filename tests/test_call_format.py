@@ -49,6 +49,11 @@ def test_a_list_is_read_off_the_template_of_mistral() -> None:
     assert written.around_arguments("f")[1] == ', "id": "call00000"}'
 
 
+def test_a_bare_list_is_a_clear_error() -> None:
+    with pytest.raises(ModelError, match="as a bare list"):
+        derived(templates.MISTRAL.replace("[TOOL_CALLS] ", ""))
+
+
 def test_results_are_shown_as_those_of_their_own_calls() -> None:
     calls = tuple({"name": name, "arguments": {}} for name in "fg")
     results = (("of g", ("2",)), ("of f", ("1",)))

@@ -119,6 +119,22 @@ def test_an_invalid_call_keeps_what_the_model_wrote() -> None:
     assert delta.call.text == "<tool_call>{'name'}"
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param("[" * 3000, id="too-deep"),
+        pytest.param('{"name": "f", "arguments": {"a": %s}}' % ("1" * 5000), id="too-many-digits"),
+    ],
+)
+def test_json_that_python_does_not_take_is_no_call(bad: str) -> None:
+    for last in ("", "</tool_call>", f"</tool_call> then {CALL}"):
+        said, calls = read(HERMES, "<tool_call>", bad, last)
+        assert said == ("then" if "then" in last else "")
+        assert any(part in calls[0] for part in ("not a JSON object", "in the middle"))
+        assert calls[1:] == ([("f", {"a": 1})] if "then" in last else [])
+    assert read(LLAMA, '{"answer": ', bad) == ('{"answer": ' + bad, [])
+
+
 def test_a_further_call_is_invalid_where_one_is_allowed() -> None:
     _, calls = read(HERMES, CALL + CALL, parallel=False)
     assert calls[0] == ("f", {"a": 1})

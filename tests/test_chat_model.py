@@ -350,6 +350,16 @@ async def test_cached_items_do_not_hold_up_the_batch() -> None:
     assert scripted.batches == [1, 2, 1]
 
 
+async def test_requests_that_no_cache_may_answer_run_together_too() -> None:
+    scripted = ScriptedEngine()
+    remembering = policy("remembering", session={"memory": "max"})
+    chat = ChatSafeCoDe(engine=scripted, model="m", cache=InMemoryCache(), policy=remembering)
+    config: Any = {"configurable": {"thread_id": "mine"}}
+    chat.batch(["a", "b", "c"], config)
+    await chat.abatch(["a", "b", "c"], config)
+    assert scripted.batches == [3, 3]
+
+
 async def test_streaming_inside_a_batch_does_not_hold_it_up() -> None:
     chat = ChatSafeCoDe(engine=ScriptedEngine(), streaming=True)
     assert len(chat.batch(["a", "b", "c"])) == 3

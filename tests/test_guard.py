@@ -13,8 +13,9 @@ from langchain_core.runnables import RunnableLambda
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import ValidationError
 
-from guardrail import SafeCoDe
+from guardrail import SafeCoDe, judging
 from guardrail.conversation import Conversation, Picture, question
 from guardrail.decision import Review
 from guardrail.engine import judge as judge_module
@@ -86,6 +87,17 @@ def test_a_verdict_that_is_known_already_is_not_asked_for() -> None:
     judged = Guard(judge=judge).decide(question("?"), verdict=Verdict.unavailable("it is too late"))
     assert judged.decision.action == "block"
     assert judged.decision.errors == ["it is too late"]
+
+
+@pytest.mark.parametrize("p", ["high", None])
+def test_a_verdict_that_cannot_be_read_is_unavailable(p: Any) -> None:
+    unreadable = Verdict(dict.fromkeys([each.id for each in policy().categories], p))
+    for judged in (
+        Guard(judge=says(unreadable)).decide(question("Hello")),
+        Guard(judge=says(0.0)).decide(question("Hello"), verdict=unreadable),
+    ):
+        assert (judged.decision.verdict.label, judged.decision.action) == ("unavailable", "block")
+        assert "cannot be read" in str(judged.decision.verdict.error)
 
 
 def test_a_judge_kind_that_needs_a_model_is_unavailable_without_one() -> None:
@@ -163,6 +175,31 @@ def test_a_record_that_cannot_be_kept_fails_the_request() -> None:
 
     with pytest.raises(AuditError, match="full"):
         Guard(judge=says(0.0), observer=Full()).decide(question("?"))
+
+
+def test_a_request_whose_verdict_cannot_be_recorded_is_on_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Kept(list[Any]):
+        def opened(self, decision: Any, conversation: Conversation) -> None:
+            raise AssertionError("nothing is answered here")
+
+        def concluded(self, decision: Any, conversation: Conversation, text: str) -> None:
+            self.append(decision)
+
+    unreadable: Any = {policy().categories[0].id: object()}
+    monkeypatch.setattr(judging, "ask_judge", lambda *_, **__: Verdict(unreadable))
+    spans, kept = InMemorySpanExporter(), Kept()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    tracing = Tracing(tracer=provider.get_tracer("test"))
+    with pytest.raises(ValidationError):
+        Guard(judge=says(0.0), observer=kept, tracing=tracing, name="remote").decide(question("?"))
+    [decision] = kept
+    assert decision.outcome.finish_reason == "error"
+    assert decision.errors == ["ValidationError", "the verdict could not be recorded"]
+    assert decision.verdict.error == "the verdict could not be recorded"
+    assert [each.name for each in spans.get_finished_spans()][-1] == "apply_guardrail remote"
 
 
 def test_a_decision_is_a_span_of_its_own_kind() -> None:

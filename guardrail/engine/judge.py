@@ -35,7 +35,7 @@ class JudgeRequest:
     """What a judge is asked.
 
     Attributes:
-        conversation: The request, pictures included.
+        conversation: The request, pictures included, and tool traffic in words.
         questions: The harm question of each category, by category id.
     """
 
@@ -142,7 +142,7 @@ def within_time(verdicts: Sequence[Verdict], *, started: float, timeout_s: float
 
 def _as_verdict(answer: object, questions: Mapping[str, str], source: str) -> Verdict:
     if isinstance(answer, Verdict):
-        return answer
+        return readable(answer)
     if isinstance(answer, bool) or answer is None or isinstance(answer, (str, bytes)):
         return Verdict.unavailable(
             f"the judge gave a {type(answer).__name__}, expected a probability or"
@@ -151,14 +151,37 @@ def _as_verdict(answer: object, questions: Mapping[str, str], source: str) -> Ve
         )
     try:
         if isinstance(answer, Mapping):
-            categories = {str(name): float(p) for name, p in answer.items()}
+            categories = _as_numbers(answer)
         else:
             categories = dict.fromkeys(questions, float(answer))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except Exception:  # whatever a judge's own object raises
         return Verdict.unavailable(
             f"the judge gave a {type(answer).__name__}, expected probabilities", source=source
         )
     return Verdict(categories=categories, source=source)
+
+
+def _as_numbers(probabilities: Mapping[str, float]) -> dict[str, float]:
+    return {str(name): float(p) for name, p in probabilities.items()}
+
+
+def readable(verdict: Verdict) -> Verdict:
+    """Returns `verdict` with its probabilities as numbers, or unavailable if it holds others.
+
+    Args:
+        verdict: Somebody's own, which may hold anything.
+    """
+    try:
+        if verdict.error is None or isinstance(verdict.error, str):
+            return replace(
+                verdict, categories=_as_numbers(verdict.categories), source=str(verdict.source)
+            )
+    except Exception as error:  # whatever a judge's own object raises
+        _log.debug("the verdict's error", exc_info=error)
+    return Verdict.unavailable(
+        "the judge gave a Verdict that cannot be read, expected probabilities by category",
+        source=str(verdict.source),
+    )
 
 
 def judge_failure(error: BaseException, *, source: str) -> str:

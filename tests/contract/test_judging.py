@@ -2,12 +2,16 @@
 
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import torch
 
 from guardrail import SafeCoDe, self_judge
 from guardrail.conversation import Conversation, Turn, question
+from guardrail.engine.branch import Branch, Prepared
 from guardrail.engine.prompt import PromptEncoder
+from guardrail.errors import MessageError
 from guardrail.self_judge import SelfJudge
 from tests.contract.guarded import (
     APART,
@@ -18,6 +22,7 @@ from tests.contract.guarded import (
     TEXT_ONLY,
     ask,
     engine,
+    generated,
     policy,
     shown,
 )
@@ -93,6 +98,37 @@ def test_questions_read_in_one_pass_are_read_as_row_by_row(
     assert len(seen) >= 2
     if family in TREES:
         assert all(tree is not None for tree in seen)
+
+
+@pytest.mark.parametrize("family", ["llava", "qwen3_5", "gemma3"])
+def test_a_judge_that_fails_half_way_is_unavailable_and_leaves_nothing_behind(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(prepared: Prepared, **options: Any) -> Branch:
+        Branch.prefill(prepared, **options)
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(self_judge, "Branch", Mock(prefill=fails))
+    made, asked = engine(family), ask(family)
+    for decision in (made.decide(asked).decision, made.answer(asked, GREEDY).decision):
+        assert (decision.verdict.label, decision.action) == ("unavailable", "block")
+        assert decision.verdict.error == "the judge failed: OutOfMemoryError"
+    plain = policy({"verdict": {"on_error": "plain"}, "contrast": {"when": "never"}})
+    answered = made.answer(asked, GREEDY, policy=plain)
+    assert answered.decision.action == "plain"
+    assert list(answered.token_ids) == generated(family, asked, GREEDY)
+
+
+@pytest.mark.parametrize("where", ["encode", "judge_suffixes"])
+def test_a_question_that_cannot_be_put_is_a_failed_judge(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> Any:
+        raise MessageError("the template says no")
+
+    made = engine("llava")
+    monkeypatch.setattr(made.encoder, where, fails)
+    assert made.decide(ask("llava")).decision.action == "block"
 
 
 @pytest.mark.parametrize("family", APART)

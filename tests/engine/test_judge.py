@@ -53,10 +53,29 @@ def test_a_callable_may_give_one_probability_or_one_per_category() -> None:
     assert _ask(lambda request: 0.25).categories == {"a": 0.25, "b": 0.25}
     assert _ask(lambda request: {"a": 1, "b": 0.5}).categories == {"a": 1.0, "b": 0.5}
     given = Verdict(categories={"a": 0.1}, source="mine")
-    assert _ask(lambda request: given) is given
+    assert _ask(lambda request: given) == given
+    loose: Any = {"a": 1, "b": "0.5"}
+    assert _ask(lambda request: Verdict(loose)).categories == {"a": 1.0, "b": 0.5}
 
 
-@pytest.mark.parametrize("answer", ["safe", "no", b"0.1", None, True, object(), {"a": "safe"}])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "safe",
+        "no",
+        b"0.1",
+        None,
+        True,
+        object(),
+        {"a": "safe"},
+        torch.zeros(2),
+        Verdict({"a": "high"}),  # type: ignore[dict-item]
+        Verdict({"a": None}),  # type: ignore[dict-item]
+        Verdict({"a": torch.zeros(2)}),  # type: ignore[dict-item]
+        Verdict(None),  # type: ignore[arg-type]
+        Verdict({"a": 0.1}, error=ValueError("the secret prompt")),  # type: ignore[arg-type]
+    ],
+)
 def test_an_answer_that_is_no_probability_is_unavailable(answer: object) -> None:
     verdict = _ask(lambda request: answer)
     assert verdict.error is not None
