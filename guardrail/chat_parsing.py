@@ -40,7 +40,7 @@ class _WholeJson(JsonOutputParser):
             text = result[0].text
             try:
                 json.loads(text)
-            except json.JSONDecodeError as error:
+            except (ValueError, RecursionError) as error:  # nested too deep, too many digits
                 message = f"the answer is no JSON; it was refused, blocked or cut off: {error}"
                 raise OutputParserException(message, llm_output=text) from error
         return super().parse_result(result, partial=partial)

@@ -22,6 +22,8 @@ _HARMLESS = re.compile(
     r"|the judge failed: [A-Z]\w{0,60}(Error|Exception|Timeout|Interrupt|Exit|Iteration)"
     r"|the judge failed: the judge's logits are not finite"
     r"|the judge failed: the judge answers neither yes nor no \(together [0-9.e+-]+\)"
+    r"|the verdict could not be recorded"
+    r"|the judge gave a Verdict that cannot be read, expected probabilities by category"
     r"|the session memory failed: [A-Z]\w{0,60}"
     r"|out of memory in the noised branch: contrast was dropped"
     r"|the audit log could not be written"
