@@ -507,7 +507,7 @@ ABUSE = [
     ),
     _after(
         "very deep lists",
-        "locked: " + "[" * 5000 + "]" * 5000 + "\n",
+        "locked: " + "[" * 900 + "]" * 900 + "\n",
         "4:25",
         "deeper than the 16 levels",
     ),
