@@ -36,9 +36,10 @@ def _told(turn: Turn, names: Mapping[str, str]) -> Turn:
     if turn.role == "tool":
         name = names.get(turn.call_ids[0], "") if turn.call_ids else ""
         return Turn("user", (f"Result of {name or 'the call'}:", *turn.parts))
-    return Turn(turn.role, (*turn.parts, *map(_in_words, turn.tool_calls)))
+    calls = (call_in_words(call["name"], call["arguments"]) for call in turn.tool_calls)
+    return Turn(turn.role, (*turn.parts, *calls))
 
 
-def _in_words(call: Mapping[str, Any]) -> str:
-    arguments = json.dumps(call["arguments"], ensure_ascii=False, default=str)
-    return f"Call: {call['name']}({arguments})"
+def call_in_words(name: str, arguments: Any) -> str:
+    """Returns a tool call as a judge is told it."""
+    return f"Call: {name}({json.dumps(arguments, ensure_ascii=False, default=str)})"

@@ -7,11 +7,12 @@ no part of the request).
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
+
+from guardrail.telling import call_in_words
 
 
 def told(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
@@ -21,7 +22,7 @@ def told(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
 
 def told_with_call(messages: Sequence[BaseMessage], call: ToolCall) -> list[BaseMessage]:
     """Returns what led to a tool call, and the call itself, for a judge."""
-    return [*told(messages), HumanMessage(_in_words(call))]
+    return [*told(messages), HumanMessage(call_in_words(call["name"], call["args"]))]
 
 
 def _told(message: BaseMessage) -> Iterator[BaseMessage]:
@@ -30,7 +31,7 @@ def _told(message: BaseMessage) -> Iterator[BaseMessage]:
         content: list[str | dict[Any, Any]] = [
             dict(block) for block in message.content_blocks if block["type"] in ("text", "image")
         ]
-        calls = [_in_words(call) for call in message.tool_calls]
+        calls = [call_in_words(call["name"], call["args"]) for call in message.tool_calls]
         calls += [f"Call: {call.get('name')}" for call in message.invalid_tool_calls]
         content += [_text(call) for call in calls]
         if content:
@@ -41,11 +42,6 @@ def _told(message: BaseMessage) -> Iterator[BaseMessage]:
         yield HumanMessage([_text(f"Result of {message.name or 'the call'}:"), *said], **kept)
     else:
         yield message
-
-
-def _in_words(call: Mapping[str, Any]) -> str:
-    arguments = json.dumps(call["args"], ensure_ascii=False, default=str)
-    return f"Call: {call['name']}({arguments})"
 
 
 def _text(words: str) -> dict[str, Any]:
