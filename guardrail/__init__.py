@@ -10,20 +10,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from guardrail.chat_model import ChatSafeCoDe
-    from guardrail.decision import Decision
+    from guardrail.chat.model import ChatSafeCoDe
     from guardrail.policy import Policy, load_policy
-    from guardrail.safecode import SafeCoDe
+    from guardrail.record.decision import Decision
+    from guardrail.steering.safecode import SafeCoDe
 
 __version__ = "0.1.0"
 
 __all__ = ["ChatSafeCoDe", "Decision", "Policy", "SafeCoDe", "__version__", "load_policy"]
 
 _HOME = {
-    "ChatSafeCoDe": "guardrail.chat_model",
-    "Decision": "guardrail.decision",
+    "ChatSafeCoDe": "guardrail.chat.model",
+    "Decision": "guardrail.record.decision",
     "Policy": "guardrail.policy",
-    "SafeCoDe": "guardrail.safecode",
+    "SafeCoDe": "guardrail.steering.safecode",
     "load_policy": "guardrail.policy",
 }
 

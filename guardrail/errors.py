@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from guardrail.decision import Decision
+    from guardrail.record.decision import Decision
 
 
 class GuardrailError(Exception):

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from guardrail.bench.subject import Subject, pinned
 from guardrail.bench.variants import VARIANTS, Run, Variant
 from guardrail.bench.vocabulary import refusal_phrases
-from guardrail.conversation import Conversation
-from guardrail.engine.decoding import Guidance, RowPlan, steer
-from guardrail.engine.modulation import refusal_mass
 from guardrail.errors import SettingsError
+from guardrail.request.conversation import Conversation
+from guardrail.steering.decoding import Guidance, RowPlan, steer
+from guardrail.steering.modulation import refusal_mass
 
 Progress = Callable[[str], None]
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from guardrail.audit import AuditLog
-from guardrail.audit.keys import new_key
-from guardrail.audit.observer import AuditObserver
 from guardrail.bench.subject import Subject
 from guardrail.bench.variants import always
-from guardrail.conversation import Conversation
 from guardrail.errors import SettingsError
-from guardrail.tracing import Tracing
+from guardrail.record.audit import AuditLog
+from guardrail.record.audit.keys import new_key
+from guardrail.record.audit.observer import AuditObserver
+from guardrail.record.telemetry.tracing import Tracing
+from guardrail.request.conversation import Conversation
 
 ROUNDS = 60
 """Pairs of answers, at least: the cost is smaller than what a single pair can show."""

@@ -12,12 +12,12 @@ from PIL import Image
 
 from guardrail.bench.shapes import SHAPES, build_shape
 from guardrail.bench.vocabulary import QUESTION
-from guardrail.conversation import Conversation, Picture, question
-from guardrail.engine.judge import Labels
 from guardrail.errors import SettingsError
-from guardrail.generation import GenerationSettings
+from guardrail.judging.judge import Labels
 from guardrail.policy import Policy, load_policy
-from guardrail.safecode import SafeCoDe
+from guardrail.request.conversation import Conversation, Picture, question
+from guardrail.request.settings import GenerationSettings
+from guardrail.steering.safecode import SafeCoDe
 
 _LABELS = 256
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import torch
 
-from guardrail.answer import Delta
+from guardrail.backends.transformers.branch import Branch, prepare
+from guardrail.backends.transformers.noise import noised_inputs
+from guardrail.backends.transformers.prompt import to_device
 from guardrail.bench.subject import Subject
-from guardrail.conversation import Conversation
-from guardrail.engine.branch import Branch, prepare
-from guardrail.engine.noise import noised_inputs
-from guardrail.engine.prompt import to_device
 from guardrail.errors import GuardrailError
-from guardrail.generation import GenerationSettings
 from guardrail.policy import Policy
-from guardrail.safecode import SafeCoDe
+from guardrail.record.answer import Delta
+from guardrail.request.conversation import Conversation
+from guardrail.request.settings import GenerationSettings
+from guardrail.steering.safecode import SafeCoDe
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from rich.console import Console
 from guardrail.cli.ask_request import AskRequest, ask_request
 from guardrail.cli.ask_view import show
 from guardrail.cli.model_loading import load_engine
-from guardrail.decision import Decision
 from guardrail.errors import Escalation
+from guardrail.record.decision import Decision
 
 if TYPE_CHECKING:
-    from guardrail.answer import Answer
-    from guardrail.safecode import SafeCoDe
+    from guardrail.record.answer import Answer
+    from guardrail.steering.safecode import SafeCoDe
 
 ESCALATED = 1
 """Exit status when the policy wants a human to decide: nothing failed, but there is no answer."""

@@ -17,13 +17,13 @@ from rich.text import Text
 from guardrail.cli.ask_request import AskRequest
 from guardrail.cli.bar import probability_bar
 from guardrail.cli.plain_text import visible
-from guardrail.decision import Decision, StepRecord
 from guardrail.policy import Policy
 from guardrail.policy.evaluation import findings_of
-from guardrail.verdict import Verdict
+from guardrail.policy.verdict import Verdict
+from guardrail.record.decision import Decision, StepRecord
 
 if TYPE_CHECKING:
-    from guardrail.answer import Answer
+    from guardrail.record.answer import Answer
 
 SIDE_BY_SIDE = 60
 """Narrower terminals get the answers one above the other."""

@@ -15,11 +15,11 @@ from typing import Annotated, Any
 
 import typer
 
-from guardrail.audit.keys import AuditKey, find_key, read_key
-from guardrail.audit.queries import Filter, LogReader
-from guardrail.audit.times import anchor_of, moment_of, span_of
 from guardrail.cli import audit_text as text
 from guardrail.errors import AuditError
+from guardrail.record.audit.keys import AuditKey, find_key, read_key
+from guardrail.record.audit.queries import Filter, LogReader
+from guardrail.record.audit.times import anchor_of, moment_of, span_of
 
 FAILED = 1
 
@@ -154,7 +154,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check every record, and name the first that was altered, removed, reordered or inserted."""
-    from guardrail.audit.checking import verify_path
+    from guardrail.record.audit.checking import verify_path
 
     found = verify_path(
         log, None if without_key else _key(key), anchor=anchor_of(anchor) if anchor else None
@@ -180,7 +180,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write the whole log to a file that can be verified elsewhere."""
-    from guardrail.audit.interchange import DatabaseSource, export_jsonl, export_parquet
+    from guardrail.record.audit.interchange import DatabaseSource, export_jsonl, export_parquet
 
     chosen = form or file.suffix.lstrip(".")
     if chosen not in ("jsonl", "parquet"):
@@ -204,8 +204,8 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Turn an exported log into a database again, and verify it."""
-    from guardrail.audit.checking import verify_path
-    from guardrail.audit.interchange import ExportSource, import_log, is_export
+    from guardrail.record.audit.checking import verify_path
+    from guardrail.record.audit.interchange import ExportSource, import_log, is_export
 
     if not is_export(file):
         raise AuditError(f"{str(file)!r} is no exported audit log")
@@ -232,8 +232,8 @@ def prune(
     as_json: AsJson = False,
 ) -> None:
     """Remove the oldest records; a signed checkpoint stands for them, the rest stays provable."""
-    from guardrail.audit.log import AuditLog
-    from guardrail.audit.retention import prune as remove
+    from guardrail.record.audit.log import AuditLog
+    from guardrail.record.audit.retention import prune as remove
 
     with AuditLog(log, key=_key(key)) as opened:
         found = remove(opened, older_than=span_of(older_than) if older_than else None, keep=keep)
@@ -254,8 +254,8 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Decide old records again under another policy, without a model, and show what changes."""
-    from guardrail.audit.replay import replay as decide_again
     from guardrail.policy import load_policy
+    from guardrail.record.audit.replay import replay as decide_again
 
     other = load_policy(policy)
     with LogReader(log) as reader:
@@ -276,7 +276,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write one self-contained HTML file: counts, rates over time, decisions, verification."""
-    from guardrail.audit.page.report import write_report
+    from guardrail.record.audit.page.report import write_report
 
     chosen = _filter(None, None, None, since, until)
     verification = write_report(log, out, chosen, key=_key(key, needed=False), limit=limit)
@@ -294,7 +294,7 @@ def serve(
     ] = False,
 ) -> None:
     """Show the log as a page on this machine, for reading only."""
-    from guardrail.audit.page.server import make_server
+    from guardrail.record.audit.page.server import make_server
 
     with closing(make_server(log, port=port, key=_key(key, needed=False))) as server:
         typer.echo(json.dumps({"url": server.url}) if as_json else f"audit log on {server.url}")
@@ -307,7 +307,7 @@ def serve(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of a record."""
-    from guardrail.audit.record import AuditRecord
+    from guardrail.record.audit.record import AuditRecord
 
     _print(AuditRecord.model_json_schema(), as_json=True)
 
@@ -321,7 +321,7 @@ def keygen(
     as_json: AsJson = False,
 ) -> None:
     """Make a key, readable by its owner only; with --ed25519 also FILE.pub, for who checks."""
-    from guardrail.audit.keys import ED25519, HMAC, Ed25519Key, new_key, write_key
+    from guardrail.record.audit.keys import ED25519, HMAC, Ed25519Key, new_key, write_key
 
     key = write_key(file, new_key(ED25519 if ed25519 else HMAC))
     files = [str(file)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from guardrail.audit.queries import Summary
-from guardrail.audit.record import AuditRecord
-from guardrail.audit.replay import Replay
-from guardrail.audit.verification import Verification
 from guardrail.cli.plain_text import visible
-from guardrail.decision import StepRecord
+from guardrail.record.audit.queries import Summary
+from guardrail.record.audit.record import AuditRecord
+from guardrail.record.audit.replay import Replay
+from guardrail.record.audit.verification import Verification
+from guardrail.record.decision import StepRecord
 
 HEADING = f"{'place':>8}  {'time (UTC)':<19}  {'action':<8}  {'p':>5}  {'category':<24}  policy"
 _BAR = 24

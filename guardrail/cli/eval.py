@@ -27,8 +27,8 @@ from guardrail.evaluation import (
     systems_for,
 )
 from guardrail.evaluation.runner import requests_of
-from guardrail.generation import GenerationSettings
 from guardrail.policy import load_policy
+from guardrail.request.settings import GenerationSettings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from guardrail.policy import Policy
 
 if TYPE_CHECKING:
-    from guardrail.safecode import SafeCoDe
+    from guardrail.steering.safecode import SafeCoDe
 
 
 def load_engine(model: str | None, policy: Policy, *, console: Console) -> SafeCoDe:
@@ -29,7 +29,7 @@ def load_engine(model: str | None, policy: Policy, *, console: Console) -> SafeC
     name = model or "the embedded model"
     with console.status(f"Loading {name} …"):
         quiet()
-        from guardrail.safecode import SafeCoDe
+        from guardrail.steering.safecode import SafeCoDe
 
         if model is None:
             return SafeCoDe.embedded(policy=policy)

@@ -25,7 +25,6 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, Strict, model_validator
 
-from guardrail.decision import Action, Label
 from guardrail.policy import checks
 from guardrail.policy.coverage import Coverage
 from guardrail.policy.document import parse_document
@@ -38,7 +37,8 @@ from guardrail.policy.problems import validated
 from guardrail.policy.rules import ACTIONS
 from guardrail.policy.schema import Policy, Section, Text, Words
 from guardrail.policy.suggest import did_you_mean, listed, quoted
-from guardrail.verdict import Verdict
+from guardrail.policy.verdict import Verdict
+from guardrail.record.decision import Action, Label
 
 JudgePicture = Callable[[Path, str, Policy], Verdict]
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
 
-from guardrail.decision import Action, Label
 from guardrail.policy.message import FIELDS, template_fields
 from guardrail.policy.rules import ACTIONS, FIELD_OF_LABEL, STRICTNESS
 from guardrail.policy.suggest import did_you_mean, listed, quoted
+from guardrail.record.decision import Action, Label
 
 if TYPE_CHECKING:
     from guardrail.policy.schema import Category, Policy

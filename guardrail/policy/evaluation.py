@@ -27,11 +27,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from guardrail.decision import Action, Decision, Label, Review
 from guardrail.policy.memory import NOTHING, Memory, recorded_memory, tightened
 from guardrail.policy.rules import SEVERITY, STRICTNESS, CategoryRule
 from guardrail.policy.suggest import quoted
-from guardrail.verdict import Verdict
+from guardrail.policy.verdict import Verdict
+from guardrail.record.decision import Action, Decision, Label, Review
 
 if TYPE_CHECKING:
     from guardrail.policy.schema import Policy

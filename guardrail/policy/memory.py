@@ -1,6 +1,7 @@
 """What earlier requests of a conversation do to a ruling: they may raise it, and never lower it.
 
-Pure: who keeps the earlier requests, and for how long, is not known here (`guardrail.sessions`).
+Pure: who keeps the earlier requests, and for how long, is not known here
+(`guardrail.request.sessions`).
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from guardrail.decision import Decision, RememberedRecord, SessionRecord
 from guardrail.policy.rules import CategoryRule
+from guardrail.record.decision import Decision, RememberedRecord, SessionRecord
 
 if TYPE_CHECKING:
     from guardrail.policy.schema import AfterRefusal, Policy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from guardrail.decision import Action, Label
+from guardrail.record.decision import Action, Label
 
 if TYPE_CHECKING:
     from guardrail.policy.schema import Category, Policy

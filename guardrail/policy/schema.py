@@ -21,12 +21,12 @@ from pydantic import (
     model_validator,
 )
 
-from guardrail.decision import Action, Mode
 from guardrail.policy import checks
 from guardrail.policy.digest import digest_of
 from guardrail.policy.frozen import FrozenDict
 from guardrail.policy.message import refusal_message, refusal_reason
 from guardrail.policy.rules import CategoryRule, compile_rules
+from guardrail.record.decision import Action, Mode
 
 if TYPE_CHECKING:
     from guardrail.policy.evaluation import Ruling

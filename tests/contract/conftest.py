@@ -1,6 +1,6 @@
 import pytest
 
-from guardrail.engine import judge
+from guardrail.judging import judge
 
 
 @pytest.fixture(autouse=True)

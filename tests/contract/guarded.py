@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from guardrail import Policy, SafeCoDe
-from guardrail.conversation import Conversation, Picture, question
-from guardrail.engine.judge import Judge, JudgeRequest
-from guardrail.generation import GenerationSettings
+from guardrail.judging.judge import Judge, JudgeRequest
+from guardrail.request.conversation import Conversation, Picture, question
+from guardrail.request.settings import GenerationSettings
 from tests.families import FAMILIES, RECIPES, build, picture
 
 WORDS = "What is in this image?"

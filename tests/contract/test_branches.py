@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from guardrail.engine.branch import Branch, prepare
-from guardrail.engine.noise import noised_inputs
+from guardrail.backends.transformers.branch import Branch, prepare
+from guardrail.backends.transformers.noise import noised_inputs
 from tests.contract.full_forward import full_logits
 from tests.contract.guarded import LONGER, WHOLE, ask, engine
 from tests.families import FAMILIES

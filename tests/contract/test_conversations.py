@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from guardrail.conversation import Conversation, Turn
 from guardrail.errors import MessageError, ModelError
+from guardrail.request.conversation import Conversation, Turn
 from tests.contract.guarded import (
     GREEDY,
     SEVERAL_PICTURES,

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from guardrail.conversation import Conversation, Picture, Turn, question
-from guardrail.engine.control import ControlGuard
-from guardrail.engine.noise import PICTURE_INPUTS
+from guardrail.backends.transformers.control import ControlGuard
+from guardrail.backends.transformers.noise import PICTURE_INPUTS
+from guardrail.request.conversation import Conversation, Picture, Turn, question
 from tests.contract.guarded import (
     APART,
     GREEDY,

@@ -7,12 +7,13 @@ from unittest.mock import Mock
 import pytest
 import torch
 
-from guardrail import SafeCoDe, self_judge
-from guardrail.conversation import Conversation, Turn, question
-from guardrail.engine.branch import Branch, Prepared
-from guardrail.engine.prompt import PromptEncoder
+from guardrail import SafeCoDe
+from guardrail.backends.transformers.branch import Branch, Prepared
+from guardrail.backends.transformers.prompt import PromptEncoder
 from guardrail.errors import MessageError
-from guardrail.self_judge import SelfJudge
+from guardrail.judging import self_judge
+from guardrail.judging.self_judge import SelfJudge
+from guardrail.request.conversation import Conversation, Turn, question
 from tests.contract.guarded import (
     APART,
     GREEDY,

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from guardrail.conversation import question
-from guardrail.engine.branch import Branch, prepare
-from guardrail.engine.noise import noised_inputs
+from guardrail.backends.transformers.branch import Branch, prepare
+from guardrail.backends.transformers.noise import noised_inputs
+from guardrail.request.conversation import question
 from tests.contract.full_forward import full_logits
 from tests.contract.guarded import GREEDY, LONGER, SAMPLED, ask, engine, generated, shown
 from tests.contract.newcomers import NEWCOMERS

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from guardrail.conversation import Conversation, question
-from guardrail.engine.noise import PICTURE_INPUTS, channel_std, noised_inputs
+from guardrail.backends.transformers.noise import PICTURE_INPUTS, channel_std, noised_inputs
+from guardrail.request.conversation import Conversation, question
 from tests.contract.guarded import GREEDY, LONGER, SEVERAL_PICTURES, ask, engine, shown
 from tests.families import FAMILIES, RECIPES
 

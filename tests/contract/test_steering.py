@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 
 from guardrail import SafeCoDe
-from guardrail.answer import Answer
-from guardrail.conversation import Conversation
-from guardrail.engine.noise import noised_inputs
+from guardrail.backends.transformers.noise import noised_inputs
 from guardrail.policy.refusals import is_refusal
+from guardrail.record.answer import Answer
+from guardrail.request.conversation import Conversation
 from tests.contract.full_forward import full_logits
 from tests.contract.guarded import GREEDY, TEXT_ONLY, ask, by_word, engine, judged_engine, policy
 from tests.families import FAMILIES

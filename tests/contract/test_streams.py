@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from guardrail.answer import Answer, Delta
-from guardrail.conversation import Conversation
-from guardrail.generation import GenerationSettings
+from guardrail.record.answer import Answer, Delta
+from guardrail.request.conversation import Conversation
+from guardrail.request.settings import GenerationSettings
 from tests.contract.guarded import (
     GREEDY,
     LONGER,

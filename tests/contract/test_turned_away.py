@@ -8,8 +8,8 @@ import pytest
 import transformers
 
 from guardrail import SafeCoDe
+from guardrail.backends.transformers.loading import check_family
 from guardrail.errors import ModelError
-from guardrail.loading import check_family
 from tests.families import FAMILIES, NOT_SERVED, build, save
 
 T5 = {"model_type": "t5", "d_model": 32, "d_ff": 64, "num_layers": 1, "num_heads": 2}

@@ -11,7 +11,7 @@ import pytest
 
 from guardrail.policy import Policy, decide, load_policy
 from guardrail.policy.rules import ACTIONS
-from guardrail.verdict import Verdict
+from guardrail.policy.verdict import Verdict
 
 BASELINE = load_policy("baseline")
 SAFE = dict.fromkeys((category.id for category in BASELINE.categories), 0.0)

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrail.decision import Decision, PolicyRef, Review, VerdictRecord
 from guardrail.errors import PolicyError
 from guardrail.policy import Policy, decide, load_policy
 from guardrail.policy.evaluation import Ruling, reviewed, ruling_again
@@ -27,7 +26,8 @@ from guardrail.policy.memory import (
     tightened,
 )
 from guardrail.policy.rules import SEVERITY, STRICTNESS
-from guardrail.verdict import Verdict
+from guardrail.policy.verdict import Verdict
+from guardrail.record.decision import Decision, PolicyRef, Review, VerdictRecord
 from tests.policy import strategies as some
 from tests.policy.test_properties import prove
 

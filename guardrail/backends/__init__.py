@@ -1,0 +1,1 @@
+"""What runs a model: the protocol that steering speaks to. No torch here."""

@@ -1,0 +1,286 @@
+"""LangChain messages to a `Conversation`: every form that LangChain normalises, and nothing lost.
+
+INVARIANT: content that the model cannot take raises; it is never dropped. The one thing left out is
+what an earlier answer was reasoned with, which models are not shown again. It does not know what
+the model makes of a conversation, nor how pictures are read (`guardrail.request.pictures`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from pydantic import ValidationError
+
+from guardrail.errors import MessageError, PictureError
+from guardrail.policy.memory import Recollection, recollection
+from guardrail.record.decision import Decision
+from guardrail.request.conversation import Conversation, Part, Picture, Role, Turn
+from guardrail.request.pictures import PictureLimits, load_picture, picture_from_base64
+
+_CHAT_ROLES: Mapping[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "ai": "assistant",
+    "tool": "tool",
+}
+_PICTURE_HEADS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
+_REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+_REASONING_BLOCKS = ("reasoning", "thinking", "redacted_thinking")
+_CALL_BLOCKS = ("tool_call", "tool_call_chunk", "tool_use")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a block stands, for error messages."""
+
+    message: int
+    block: int
+    kind: str
+
+    def __str__(self) -> str:
+        return f"message {self.message} ({self.kind}), block {self.block}"
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A tool call; messages may hold one both as a block and in `tool_calls`."""
+
+    id: str | None
+    content: Mapping[str, Any]
+
+    def same(self, other: _Call) -> bool:
+        """Whether both are one call: by their ids, or by their content where an id is missing."""
+        if self.id is not None and other.id is not None:
+            return self.id == other.id
+        return self.content == other.content
+
+
+def to_conversation(
+    messages: Sequence[BaseMessage],
+    *,
+    tools: Sequence[Mapping[str, Any]] = (),
+    limits: PictureLimits | None = None,
+    session: str | None = None,
+) -> Conversation:
+    """Converts messages to turns, loading their pictures.
+
+    Consecutive messages of one speaker become one turn, since most chat templates insist that
+    roles alternate; tool messages stay apart, one per call.
+
+    Args:
+        messages: LangChain messages; they are not changed.
+        tools: JSON-schema dictionaries of the tools that the model may call.
+        limits: Which pictures are accepted; `PictureLimits()` without one.
+        session: By which earlier requests are remembered, where the policy does so.
+
+    Raises:
+        MessageError: A block cannot be passed on (audio, video, a file id, an unknown kind), named
+            with its message and block index, counted from 0.
+        PictureError: A picture cannot be read or is not allowed, named the same way.
+    """
+    turns: list[Turn] = []
+    for index, message in enumerate(messages):
+        turn = _turn(message, index, limits)
+        if turns and _joins(turns[-1], turn):
+            turns[-1] = replace(turn, parts=(*turns[-1].parts, *turn.parts))
+        else:
+            turns.append(turn)
+    earlier = tuple(_carried(messages))
+    return Conversation(tuple(turns), tuple(tools), session=session, earlier=earlier)
+
+
+def has_pictures_by_address(messages: Sequence[BaseMessage]) -> bool:
+    """Whether any picture is named by a path or an address, rather than held in its message."""
+    return any(
+        (address := _address(block)) is not None and address[:5].lower() != "data:"
+        for message in messages
+        for block in (message.content if isinstance(message.content, list) else ())
+        if isinstance(block, dict)
+    )
+
+
+def _carried(messages: Sequence[BaseMessage]) -> Iterator[Recollection]:
+    """Yields what the decisions on earlier requests leave behind, as the messages carry them.
+
+    Whoever writes the messages may leave a decision out, so one that cannot be read is left out.
+    """
+    for message in messages:
+        plain = message.response_metadata.get("guardrail")
+        if plain is None:
+            continue
+        with contextlib.suppress(ValidationError):
+            decision = Decision.model_validate(plain)
+            if _REQUEST_ID.fullmatch(decision.request_id):
+                yield recollection(decision)
+
+
+def _joins(before: Turn, turn: Turn) -> bool:
+    return before.role == turn.role != "tool" and not before.tool_calls
+
+
+def _turn(message: BaseMessage, index: int, limits: PictureLimits | None) -> Turn:
+    role = _role(message, index)
+    parts: list[Part] = []
+    calls: list[_Call] = []
+    for place, block in _blocks(message, index):
+        if block["type"] == "invalid_tool_call" and role == "assistant":
+            continue  # it is in `invalid_tool_calls`, too
+        if block["type"] in _CALL_BLOCKS:
+            if role != "assistant":
+                raise MessageError(f"{place}: only an AI message may hold a {block['type']} block")
+            calls += _call_of(block, place)
+        elif block["type"] in _REASONING_BLOCKS and role == "assistant":
+            continue
+        elif (part := _part(block, place, limits)) != "":
+            parts.append(part)
+    if isinstance(message, AIMessage):
+        declared = _declared_calls(message, index)
+        calls = declared + [call for call in calls if not any(map(call.same, declared))]
+        parts += _invalid_calls(message, index)
+    ids = tuple(call.id or "" for call in calls)
+    if isinstance(message, ToolMessage):
+        ids = (message.tool_call_id,)
+    return Turn(role, tuple(parts), tuple(call.content for call in calls), ids)
+
+
+def _role(message: BaseMessage, index: int) -> Role:
+    if isinstance(message, SystemMessage):
+        return "system"
+    if isinstance(message, HumanMessage):
+        return "user"
+    if isinstance(message, AIMessage):
+        return "assistant"
+    if isinstance(message, ToolMessage):
+        return "tool"
+    if isinstance(message, ChatMessage) and message.role.lower() in _CHAT_ROLES:
+        return _CHAT_ROLES[message.role.lower()]
+    kind = f"role {message.role!r}" if isinstance(message, ChatMessage) else f"{message.type!r}"
+    raise MessageError(
+        f"message {index} of kind {kind} cannot be passed on: "
+        "give system, human, AI and tool messages"
+    )
+
+
+def _blocks(message: BaseMessage, index: int) -> Iterator[tuple[_Place, dict[str, Any]]]:
+    """Yields the normalised blocks; provider-specific ones are unwrapped to their own type."""
+    for number, block in enumerate(message.content_blocks):
+        inner: dict[str, Any] = dict(block)
+        if inner.get("type") == "non_standard" and isinstance(inner.get("value"), dict):
+            inner = {"type": "without a type", **inner["value"]}
+        yield _Place(index, number, message.type), inner
+
+
+def _part(block: dict[str, Any], place: _Place, limits: PictureLimits | None) -> Part:
+    kind = block["type"]
+    if kind in ("text", "text-plain", "input_text"):
+        return _text(block, place)
+    if kind in ("image", "image_url", "input_image") or (kind == "file" and _is_picture(block)):
+        try:
+            return _picture(block, place, limits)
+        except PictureError as error:
+            raise PictureError(f"{place}: {error}") from error
+    media = f" ({block['mime_type']})" if block.get("mime_type") else ""
+    raise MessageError(
+        f"{place}: content of type {kind!r}{media} cannot be passed on to the model: "
+        "give text and pictures only"
+    )
+
+
+def _text(block: dict[str, Any], place: _Place) -> str:
+    text = block.get("text")
+    if not isinstance(text, str):
+        held = "a file id" if "file_id" in block else "an address" if "url" in block else "no text"
+        raise MessageError(
+            f"{place}: a {block['type']!r} block holds {held}: give its text in 'text'"
+        )
+    return text
+
+
+def _picture(block: dict[str, Any], place: _Place, limits: PictureLimits | None) -> Picture:
+    data, url = block.get("base64"), _address(block)
+    if isinstance(data, str):
+        return picture_from_base64(data, description="its base64 data", limits=limits)
+    if isinstance(data, bytes):
+        return load_picture(data, limits=limits)
+    if url is not None:
+        return load_picture(url, limits=limits)
+    held = "an id of an uploaded file" if {"file_id", "id"} & block.keys() else "no picture"
+    raise MessageError(
+        f"{place}: a {block['type']!r} block holds {held}, which a local model cannot take: "
+        "give the picture as 'base64' or 'url' (a data: URI or a path)"
+    )
+
+
+def _address(block: Mapping[str, Any]) -> str | None:
+    """Where a block says that its picture is: in standard, OpenAI's or Anthropic's words."""
+    found = block.get("url") or block.get("image_url") or block.get("source")
+    if isinstance(found, Mapping):
+        found = found.get("url")
+    return found if isinstance(found, str) else None
+
+
+def _is_picture(block: dict[str, Any]) -> bool:
+    """Whether a file block holds a picture: by its media type, or by its first bytes.
+
+    OpenAI's file blocks arrive labelled `application/pdf` whatever they hold.
+    """
+    if str(block.get("mime_type", "")).lower().startswith("image/"):
+        return True
+    data = block.get("base64")
+    if not isinstance(data, str):
+        return False
+    try:
+        head = base64.b64decode(data[:16], validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return head.startswith(_PICTURE_HEADS)
+
+
+def _call_of(block: dict[str, Any], place: _Place) -> list[_Call]:
+    if block["type"] == "tool_call_chunk":
+        return []  # its parsed form is in `tool_calls`, or counts as invalid there
+    arguments = block.get("input" if block["type"] == "tool_use" else "args")
+    if not isinstance(block.get("name"), str) or not isinstance(arguments, dict):
+        raise MessageError(f"{place}: a {block['type']} block needs a name and its arguments")
+    return [_Call(block.get("id"), {"name": block["name"], "arguments": dict(arguments)})]
+
+
+def _declared_calls(message: AIMessage, index: int) -> list[_Call]:
+    if "function_call" in message.additional_kwargs:
+        raise MessageError(
+            f"message {index} ({message.type}) holds a tool call of the old function_call form: it "
+            "cannot be passed on, give tool_calls"
+        )
+    return [
+        _Call(call.get("id"), {"name": call["name"], "arguments": dict(call["args"])})
+        for call in message.tool_calls
+    ]
+
+
+def _invalid_calls(message: AIMessage, index: int) -> list[str]:
+    """What the model wrote and was no call: text, as far as a model is concerned."""
+    texts = [call.get("args") for call in message.invalid_tool_calls]
+    written = [text for text in texts if text]
+    if len(written) < len(texts):
+        raise MessageError(
+            f"message {index} ({message.type}) holds an invalid tool call without its text in "
+            "'args': it cannot be passed on"
+        )
+    return written

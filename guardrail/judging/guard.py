@@ -1,0 +1,190 @@
+"""A policy with its judges, sessions and records, and no model that answers.
+
+`decide` says what is to be done about a request that somebody else answers: an agent whose model is
+remote, or a call to a tool. `SafeCoDe` is a guard that answers as well.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from guardrail.errors import JudgeError, SettingsError
+from guardrail.judging.deciding import Judging
+from guardrail.judging.judge import Judge
+from guardrail.judging.judges import ChatJudge, load_judge
+from guardrail.judging.self_judge import SelfJudge
+from guardrail.policy import Policy
+from guardrail.policy.context import Metadata
+from guardrail.policy.schema import Judge as JudgeSettings
+from guardrail.policy.sources import PolicySource, policy_source
+from guardrail.policy.verdict import Verdict
+from guardrail.record.answer import Judgement
+from guardrail.record.audit import AuditLog
+from guardrail.record.audit.observer import AuditObserver, log_path
+from guardrail.record.decision import Mode, Review
+from guardrail.record.observer import Observer
+from guardrail.record.telemetry.tracing import Tracing
+from guardrail.request.conversation import Conversation
+from guardrail.request.sessions import SessionMemory, SessionStore
+
+
+class Guard:
+    """Decides about requests, and answers none.
+
+    Safe to use from several threads.
+
+    Args:
+        policy: A pack's name, the path of a policy file (read again when it changes), a `Policy`,
+            or a `PolicySource`.
+        judge: Judges instead of the policy's own judge: any callable (see
+            `guardrail.judging.judge.Judge`), or a LangChain chat model with structured output.
+        tracing: Where spans and metrics go; OpenTelemetry's global providers by default.
+        observer: Sees every record before its answer is out; by default the audit log, if the
+            policy or `GUARDRAIL_AUDIT_LOG` names one.
+        sessions: Keeps what policies with a memory remember; in this process by default.
+        name: What is guarded, in records and spans.
+
+    Raises:
+        PolicyError: The policy is not usable.
+
+    Example:
+        >>> guard = Guard(policy="strict", judge=my_judge)
+        >>> guard.decide(question("How do I get down there?", [picture])).decision.action
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: str | Path | Policy | PolicySource = "baseline",
+        judge: Judge | None = None,
+        tracing: Tracing | None = None,
+        observer: Observer | None = None,
+        sessions: SessionStore | None = None,
+        name: str = "",
+    ) -> None:
+        self._source = policy_source(policy)
+        self._sources: dict[str, PolicySource] = {}
+        self.model_name = name
+        self.judge = ChatJudge(judge) if hasattr(judge, "with_structured_output") else judge
+        self._judges: dict[JudgeSettings, Judge] = {}
+        self.tracing = tracing or Tracing()
+        self.observer = observer
+        self.sessions: SessionStore = SessionMemory() if sessions is None else sessions
+        self._logs: dict[str, AuditLog] = {}
+        self._observers: dict[tuple[str, str], AuditObserver] = {}
+        self._lock = threading.Lock()
+
+    def decide(
+        self,
+        conversation: Conversation,
+        *,
+        policy: str | Path | Policy | None = None,
+        metadata: Metadata | None = None,
+        mode: Mode | None = None,
+        review: Review | None = None,
+        verdict: Verdict | None = None,
+    ) -> Judgement:
+        """Judges a request and decides about it; nothing is generated, and nothing raised for it.
+
+        It is recorded, traced and remembered like every request. An action of `refuse` withholds
+        the request as `block` does: nobody else's decoding can be steered.
+
+        Args:
+            conversation: What was asked.
+            policy: Another policy for this request; one given by path is watched, too.
+            metadata: What a policy selection looks at: `tenant`, `route`, `group`, `language`, ….
+            mode: `enforce`, `shadow` or `off` for this request, instead of the policy's.
+            review: A human's word, if it was escalated before.
+            verdict: What is believed already; without one the judge is asked.
+
+        Raises:
+            PolicyError: The request's own policy is not usable.
+            AuditError: The record cannot be kept.
+        """
+        chosen = self.policy_for(policy, metadata)
+        judging = Judging(
+            self, chosen, checked_mode(mode) or chosen.mode, observer=self.observer_for(chosen)
+        )
+        return judging.decide(conversation, review=review, verdict=verdict)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that the next request without metadata will have.
+
+        One given by path is read again when its file has changed; a change that does not check is
+        logged and not taken. Requests keep the policy they began with.
+        """
+        return self._source.current()
+
+    def policy_for(
+        self, policy: str | Path | Policy | None = None, metadata: Metadata | None = None
+    ) -> Policy:
+        """Returns the policy that a request will have.
+
+        Args:
+            policy: The request's own; the engine's without one.
+            metadata: What a selection of policies chooses by.
+
+        Raises:
+            PolicyError: The request's own policy is not usable.
+        """
+        if isinstance(policy, Policy):
+            return policy
+        source = self._source if policy is None else self._watched(policy)
+        return source.current(metadata)
+
+    def _watched(self, reference: str | Path) -> PolicySource:
+        place = str(Path(reference).absolute())  # the same relative path may come to mean another
+        with self._lock:
+            if place not in self._sources:
+                self._sources[place] = policy_source(reference)
+            return self._sources[place]
+
+    def judge_for(self, policy: Policy) -> Judge:
+        """Returns the judge given in code, or the one that `policy` asks for; made once.
+
+        Raises:
+            GuardrailError: The judge cannot be had.
+        """
+        if self.judge is not None:
+            return self.judge
+        with self._lock:
+            if policy.judge not in self._judges:
+                self._judges[policy.judge] = self._make_judge(policy.judge)
+            return self._judges[policy.judge]
+
+    def self_judge(self, policy: Policy) -> SelfJudge | None:
+        """Returns the judge that is the answering model itself; None where none answers."""
+        return None
+
+    def _make_judge(self, settings: JudgeSettings) -> Judge:
+        if settings.kind == "model" and settings.model is not None:
+            return load_judge(settings.model)
+        raise JudgeError(f"the policy's judge is of kind {settings.kind!r}: give one as `judge=`")
+
+    def observer_for(self, policy: Policy) -> Observer | None:
+        """Returns who sees the records of requests under `policy`."""
+        if self.observer is not None:
+            return self.observer
+        path = log_path(policy)
+        if path is None:
+            return None
+        with self._lock:
+            if path not in self._logs:
+                self._logs[path] = AuditLog(path)
+            watched = (path, policy.digest)
+            if watched not in self._observers:
+                self._observers[watched] = AuditObserver(self._logs[path], policy)
+            return self._observers[watched]
+
+
+def checked_mode(mode: Mode | None) -> Mode | None:
+    """Returns `mode`.
+
+    Raises:
+        SettingsError: It is none.
+    """
+    if mode not in (None, "enforce", "shadow", "off"):
+        raise SettingsError(f"mode is {mode!r}, expected 'enforce', 'shadow' or 'off'")
+    return mode

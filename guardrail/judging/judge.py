@@ -1,0 +1,196 @@
+"""The verdict: a probability of harm per category, read off label logits or asked of a callable.
+
+Nothing here compares a judge's answer as a string, and nothing that goes wrong can look like
+*safe*: every failure is a verdict that is unavailable, with its reason.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from guardrail.errors import JudgeError
+from guardrail.policy.verdict import Verdict
+from guardrail.request.conversation import Conversation
+
+_log = logging.getLogger(__name__)
+
+YES = ("Yes", "yes", "YES")
+NO = ("No", "no", "NO")
+
+READABLE_MASS = 1e-3
+"""Least probability that yes and no must hold together for a verdict to be readable."""
+
+
+@dataclass(frozen=True)
+class JudgeRequest:
+    """What a judge is asked.
+
+    Attributes:
+        conversation: The request, pictures included, and tool traffic in words.
+        questions: The harm question of each category, by category id.
+    """
+
+    conversation: Conversation
+    questions: Mapping[str, str]
+
+
+Judge = Callable[[JudgeRequest], "Verdict | Mapping[str, float] | float"]
+"""Any callable may judge: it returns a verdict, probabilities by category, or one for all."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Token ids by which an answer *yes* or *no* would begin, disjoint and not empty."""
+
+    yes: tuple[int, ...]
+    no: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.yes or not self.no or set(self.yes) & set(self.no):
+            raise JudgeError("the tokenizer has no single tokens that tell yes from no")
+
+
+def read_labels(logits: Tensor, labels: Labels) -> list[float]:
+    """Returns P(yes) for each row, from the label logits alone.
+
+    P(yes) = sum of exp z over yes tokens / (the same over yes and no tokens).
+
+    Args:
+        logits: (rows, vocabulary) float next-token logits after the judge's question.
+        labels: The label tokens.
+
+    Raises:
+        JudgeError: Logits are not finite, or yes and no together hold less than `READABLE_MASS`.
+
+    Source: SafeCoDe (arXiv 2509.19212) asks for the verdict as text; we read its probability, as
+    multiple-choice evaluations do, so that no answer is unparsable.
+    """
+    log_p = logits.float().log_softmax(-1)
+    yes = log_p[:, list(labels.yes)].logsumexp(-1)  # (rows,)
+    no = log_p[:, list(labels.no)].logsumexp(-1)
+    if not bool(torch.isfinite(yes).all() and torch.isfinite(no).all()):
+        raise JudgeError("the judge's logits are not finite")
+    mass = float(torch.logaddexp(yes, no).exp().min())
+    if mass < READABLE_MASS:
+        raise JudgeError(f"the judge answers neither yes nor no (together {mass:.1e})")
+    return [float(p) for p in torch.sigmoid(yes - no)]
+
+
+def ask_judge(judge: Judge, request: JudgeRequest, *, timeout_s: float, source: str) -> Verdict:
+    """Returns what `judge` says, or an unavailable verdict if it raises, stalls or babbles.
+
+    Args:
+        judge: Runs in a thread of its own; after a time-out its answer is thrown away.
+        request: The request and the questions.
+        timeout_s: Seconds to wait.
+        source: Who judges, for the record.
+    """
+    answers: queue.Queue[Verdict | Mapping[str, float] | float | BaseException] = queue.Queue(1)
+
+    def run() -> None:
+        try:
+            answers.put(judge(request))
+        except BaseException as error:  # reported to the waiting thread, whatever it is
+            answers.put(error)
+
+    context = contextvars.copy_context()  # a judge's own spans belong under this request's
+    threading.Thread(
+        target=context.run, args=(run,), name=f"guardrail-judge-{source}", daemon=True
+    ).start()
+    try:
+        answer = answers.get(timeout=timeout_s)
+    except queue.Empty:
+        return Verdict.unavailable(f"the judge took longer than {timeout_s:g} s", source=source)
+    if isinstance(answer, BaseException):
+        return Verdict.unavailable(judge_failure(answer, source=source), source=source)
+    return _asked_only(_as_verdict(answer, request.questions, source), request.questions)
+
+
+def _asked_only(verdict: Verdict, questions: Mapping[str, str]) -> Verdict:
+    """Leaves out categories that nobody asked about: their names are the judge's own words."""
+    asked = {name: p for name, p in verdict.categories.items() if name in questions}
+    if len(asked) == len(verdict.categories):
+        return verdict
+    count = len(verdict.categories) - len(asked)
+    _log.warning("the judge named %d categories that are not in the policy: ignored", count)
+    return replace(verdict, categories=asked)
+
+
+def within_time(verdicts: Sequence[Verdict], *, started: float, timeout_s: float) -> list[Verdict]:
+    """Returns `verdicts`, or unavailable ones if more than `timeout_s` passed since `started`.
+
+    Args:
+        verdicts: What an in-process judge, which cannot be interrupted, has said.
+        started: `time.perf_counter()` when it was asked.
+        timeout_s: Seconds it had.
+    """
+    took = time.perf_counter() - started
+    if took <= timeout_s:
+        return list(verdicts)
+    reason = f"the judge took {took:.1f} s, longer than {timeout_s:g} s"
+    return [Verdict.unavailable(reason, source=verdict.source) for verdict in verdicts]
+
+
+def _as_verdict(answer: object, questions: Mapping[str, str], source: str) -> Verdict:
+    if isinstance(answer, Verdict):
+        return readable(answer)
+    if isinstance(answer, bool) or answer is None or isinstance(answer, (str, bytes)):
+        return Verdict.unavailable(
+            f"the judge gave a {type(answer).__name__}, expected a probability or"
+            " probabilities by category",
+            source=source,
+        )
+    try:
+        if isinstance(answer, Mapping):
+            categories = _as_numbers(answer)
+        else:
+            categories = dict.fromkeys(questions, float(answer))  # type: ignore[arg-type]
+    except Exception:  # whatever a judge's own object raises
+        return Verdict.unavailable(
+            f"the judge gave a {type(answer).__name__}, expected probabilities", source=source
+        )
+    return Verdict(categories=categories, source=source)
+
+
+def _as_numbers(probabilities: Mapping[str, float]) -> dict[str, float]:
+    return {str(name): float(p) for name, p in probabilities.items()}
+
+
+def readable(verdict: Verdict) -> Verdict:
+    """Returns `verdict` with its probabilities as numbers, or unavailable if it holds others.
+
+    Args:
+        verdict: Somebody's own, which may hold anything.
+    """
+    try:
+        if verdict.error is None or isinstance(verdict.error, str):
+            return replace(
+                verdict, categories=_as_numbers(verdict.categories), source=str(verdict.source)
+            )
+    except Exception as error:  # whatever a judge's own object raises
+        _log.debug("the verdict's error", exc_info=error)
+    return Verdict.unavailable(
+        "the judge gave a Verdict that cannot be read, expected probabilities by category",
+        source=str(verdict.source),
+    )
+
+
+def judge_failure(error: BaseException, *, source: str) -> str:
+    """Logs a judge's failure and returns one line for the record.
+
+    Words of foreign errors may quote the request: they go to the debug log only.
+    """
+    own = isinstance(error, JudgeError)
+    line = str(error) if own else f"the judge failed: {type(error).__name__}"
+    _log.warning("%s (judge: %s)", line, source)
+    _log.debug("the judge's error", exc_info=error)
+    return line
