@@ -1,1 +1,8 @@
-"""What runs a model: the protocol that steering speaks to. No torch here."""
+"""What runs a model: the protocol that judging and steering speak to, and who speaks it.
+
+Nothing here or above imports torch or transformers; the backends themselves do as they must.
+"""
+
+from guardrail.backends.backend import Backend, Constraint, FinishReason, Phase, Reading, Run
+
+__all__ = ["Backend", "Constraint", "FinishReason", "Phase", "Reading", "Run"]

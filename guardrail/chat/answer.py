@@ -15,7 +15,8 @@ from langchain_core.messages.tool import (
 )
 
 from guardrail.errors import GuardrailError
-from guardrail.record.answer import Answer, Delta, InvalidCall, ToolCall
+from guardrail.record.answer import Answer
+from guardrail.request.delta import Delta, InvalidCall, ToolCall
 
 
 def answer_message(answer: Answer, model_name: str) -> AIMessage:

@@ -29,7 +29,8 @@ from guardrail.chat.messages import has_pictures_by_address
 from guardrail.chat.sessions import SessionChatModel, review_of
 from guardrail.chat.streaming import stream_in_thread, time_limit
 from guardrail.chat.tools import ToolCallingChatModel
-from guardrail.record.answer import Answer, Delta
+from guardrail.record.answer import Answer
+from guardrail.request.delta import Delta
 
 __all__ = ["EMBEDDED", "ChatSafeCoDe"]
 

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from guardrail.record.answer import Delta, InvalidCall, ToolCall
+from guardrail.request.delta import Delta, InvalidCall, ToolCall
 from guardrail.request.call_format import CallFormat
 
 _DECODER = json.JSONDecoder()

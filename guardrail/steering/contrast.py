@@ -1,26 +1,28 @@
 """Contrast of the real and the noised branch: what the picture shows counts for more.
 
-Pure functions of tensors. They know nothing of models, policies or refusals.
+Pure functions of arrays. They know nothing of models, policies or refusals.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
-import torch
-from torch import Tensor
+from array_api_compat import array_namespace
+
+from guardrail.steering.arrays import Array, log_softmax, logsumexp, softmax
 
 ContrastForm = Literal["default", "paper"]
 
 
 def contrast_logits(
-    real: Tensor,
-    noised: Tensor,
+    real: Array,
+    noised: Array,
     *,
     alpha: float,
     form: ContrastForm = "default",
     plausibility: float = 0.1,
-) -> Tensor:
+) -> Array:
     """Returns the contrasted next-token logits.
 
     `paper` is `z - alpha * z~` on the whole vocabulary. `default` is `z + alpha * (z - z~)` within
@@ -43,27 +45,27 @@ def contrast_logits(
         return real
     if form == "paper":
         return real - alpha * noised
+    xp = array_namespace(real, noised)
     inside = plausible_set(real, plausibility)  # (batch, vocabulary)
     # Both branches as log-probabilities, so that a constant between them is not contrasted.
-    log_real, log_noised = real.log_softmax(-1), noised.log_softmax(-1)
-    contrasted = real + alpha * (log_real - log_noised)
-    outside = torch.tensor(float("-inf"), dtype=real.dtype, device=real.device)
-    mass_before = torch.where(inside, real, outside).logsumexp(-1, keepdim=True)
-    mass_after = torch.where(inside, contrasted, outside).logsumexp(-1, keepdim=True)
+    contrasted = real + alpha * (log_softmax(real) - log_softmax(noised))
+    outside = xp.full_like(real, -math.inf)
+    mass_before = logsumexp(xp.where(inside, real, outside))  # (batch, 1)
+    mass_after = logsumexp(xp.where(inside, contrasted, outside))
     # INVARIANT: the plausibility set's probability is the same before and after.
-    return torch.where(inside, contrasted + (mass_before - mass_after), real)
+    return xp.where(inside, contrasted + (mass_before - mass_after), real)
 
 
-def plausible_set(logits: Tensor, plausibility: float) -> Tensor:
+def plausible_set(logits: Array, plausibility: float) -> Array:
     """Returns the boolean mask `p(i) >= plausibility * max p`, (batch, vocabulary)."""
+    xp = array_namespace(logits)
     if plausibility <= 0:
-        return torch.ones_like(logits, dtype=torch.bool)
-    threshold = torch.log(torch.tensor(plausibility, dtype=logits.dtype, device=logits.device))
-    plausible: Tensor = logits >= logits.amax(-1, keepdim=True) + threshold
-    return plausible
+        return xp.ones_like(logits, dtype=xp.bool)
+    threshold = xp.log(xp.asarray(plausibility, dtype=logits.dtype, device=logits.device))
+    return logits >= xp.max(logits, axis=-1, keepdims=True) + threshold
 
 
-def divergence(real: Tensor, noised: Tensor) -> Tensor:
+def divergence(real: Array, noised: Array) -> Array:
     """Returns the Jensen-Shannon divergence of the two next-token distributions.
 
     Args:
@@ -73,8 +75,14 @@ def divergence(real: Tensor, noised: Tensor) -> Tensor:
     Returns:
         (batch,) nats, in [0, ln 2].
     """
-    p, q = real.softmax(-1), noised.softmax(-1)
+    xp = array_namespace(real, noised)
+    p, q = softmax(real), softmax(noised)
     middle = (p + q) / 2
-    entropy = torch.special.entr
-    apart: Tensor = (entropy(middle) - (entropy(p) + entropy(q)) / 2).sum(-1).clamp(min=0)
-    return apart
+    apart = xp.sum(_entropy(middle) - (_entropy(p) + _entropy(q)) / 2, axis=-1)
+    return xp.where(apart > 0, apart, xp.zeros_like(apart))
+
+
+def _entropy(p: Array) -> Array:
+    """Returns `-p log p` of each probability, 0 where p is 0."""
+    xp = array_namespace(p)
+    return -p * xp.log(xp.where(p > 0, p, xp.ones_like(p)))

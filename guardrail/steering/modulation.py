@@ -1,6 +1,6 @@
 """Modulation: refusal tokens are boosted or suppressed as the policy decided.
 
-Pure functions of tensors; which tokens count is the refusal index's business, how strongly the
+Pure functions of arrays; which tokens count is the refusal index's business, how strongly the
 policy's.
 """
 
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
+from array_api_compat import array_namespace
+
+from guardrail.steering.arrays import Array, largest, softmax
+from guardrail.steering.refusals import TokenIds
 
 
 def modulate_phrases(
-    logits: Tensor, token_ids: Sequence[Tensor], deltas: Sequence[float]
-) -> Tensor:
+    logits: Array, token_ids: Sequence[TokenIds], deltas: Sequence[float]
+) -> Array:
     """Returns logits in which each row's refusal tokens are shifted by that row's delta.
 
     Args:
@@ -28,15 +30,15 @@ def modulate_phrases(
     """
     if not any(delta and len(ids) for ids, delta in zip(token_ids, deltas, strict=True)):
         return logits
-    shifted = logits.clone()
+    shifted = array_namespace(logits).asarray(logits, copy=True)
     for row, (ids, delta) in enumerate(zip(token_ids, deltas, strict=True)):
         shifted[row, ids] += delta
     return shifted
 
 
 def modulate_paper(
-    logits: Tensor, token_ids: Tensor, deltas: Sequence[float], *, top_k: int
-) -> Tensor:
+    logits: Array, token_ids: TokenIds, deltas: Sequence[float], *, top_k: int
+) -> Array:
     """Returns logits in which refusal tokens among each row's `top_k` are shifted.
 
     Args:
@@ -49,21 +51,27 @@ def modulate_paper(
     """
     if not any(deltas) or not len(token_ids):
         return logits
-    candidates = logits.topk(min(top_k, logits.shape[-1]), dim=-1).indices  # (batch, top_k)
-    refusal = torch.isin(candidates, token_ids)  # (batch, top_k)
-    shift = torch.tensor(list(deltas), dtype=logits.dtype, device=logits.device)[:, None]
-    return logits.scatter_add(-1, candidates, refusal * shift)
+    xp = array_namespace(logits)
+    candidates = largest(logits, top_k)  # (batch, top_k)
+    refusal = xp.zeros(logits.shape[-1], dtype=logits.dtype, device=logits.device)
+    refusal[token_ids] = 1.0
+    shift = xp.asarray(list(deltas), dtype=logits.dtype, device=logits.device)[:, None]
+    rows = xp.arange(logits.shape[0], device=logits.device)[:, None]
+    shifted = xp.asarray(logits, copy=True)
+    shifted[rows, candidates] += refusal[candidates] * shift
+    return shifted
 
 
-def refusal_mass(logits: Tensor, token_ids: Sequence[Tensor]) -> list[float]:
+def refusal_mass(logits: Array, token_ids: Sequence[TokenIds]) -> list[float]:
     """Returns, for each row, the probability in [0, 1] that its refusal tokens hold together.
 
     Args:
         logits: (batch, vocabulary), float.
         token_ids: For each row, the ids that would begin or continue a refusal there.
     """
-    probabilities = logits.softmax(-1)
+    probabilities = softmax(logits)
     return [
         min(float(probabilities[row, ids].sum()), 1.0) if len(ids) else 0.0
         for row, ids in enumerate(token_ids)
     ]
+

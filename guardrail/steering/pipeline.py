@@ -27,7 +27,8 @@ from guardrail.judging.deciding import Judging
 from guardrail.judging.timing import timed
 from guardrail.policy import Policy
 from guardrail.policy.verdict import Verdict
-from guardrail.record.answer import Answer, Delta
+from guardrail.record.answer import Answer
+from guardrail.request.delta import Delta
 from guardrail.record.decision import Mode, Review
 from guardrail.record.observer import Observer
 from guardrail.request.call_reader import CallReader

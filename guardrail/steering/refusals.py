@@ -13,10 +13,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
-from guardrail.backends.transformers.token_bytes import token_bytes
+TokenIds = npt.NDArray[np.int64]
+"""Token ids, (count,) int64."""
 
 _LONGEST_STRETCH = 32
 """Bytes of a phrase that one token may spell; longer tokens are not words."""
@@ -27,14 +28,14 @@ class Beginnings:
     """Tokens that begin or continue a refusal after a given text.
 
     Attributes:
-        all: Their ids, (count,) int64, sorted.
+        all: Their ids, sorted.
         steerable: Those of them that steering may touch. Once a phrase is under way it is all of
             them. At the start of an answer a token counts only if it spells at least half of some
             phrase ("Sorry", not "I"), unless no token does, so that it cannot be avoided.
     """
 
-    all: Tensor
-    steerable: Tensor
+    all: TokenIds
+    steerable: TokenIds
 
     def __bool__(self) -> bool:
         return len(self.all) > 0
@@ -50,17 +51,9 @@ class RefusalIndex:
         phrases: Openings of refusals, in any language. Curly and straight apostrophes and a small
             first letter are added as variants.
         vocabulary: The bytes that each token id spells, None for control tokens.
-        device: Where the id tensors live.
     """
 
-    def __init__(
-        self,
-        phrases: Iterable[str],
-        vocabulary: Sequence[bytes | None],
-        *,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        self._device = torch.device(device)
+    def __init__(self, phrases: Iterable[str], vocabulary: Sequence[bytes | None]) -> None:
         self._phrases = sorted({variant for phrase in phrases for variant in _variants(phrase)})
         spelled = [(text, index) for index, text in enumerate(vocabulary) if text]
         self._inner = _Vocabulary(spelled)
@@ -71,13 +64,6 @@ class RefusalIndex:
         self._known: dict[bytes, Beginnings] = {}
         self._lock = threading.Lock()
         self.beginnings(b"")
-
-    @classmethod
-    def for_tokenizer(
-        cls, phrases: Iterable[str], tokenizer: object, *, device: torch.device | str = "cpu"
-    ) -> RefusalIndex:
-        """Compiles `phrases` for a Hugging Face tokenizer."""
-        return cls(phrases, token_bytes(tokenizer), device=device)
 
     def __len__(self) -> int:
         return len(self._phrases)
@@ -106,7 +92,7 @@ class RefusalIndex:
         return known
 
     @cached_property
-    def loose_tokens(self) -> Tensor:
+    def loose_tokens(self) -> TokenIds:
         """All tokens that any phrase is made of, each on its own: the paper's flat set of ids.
 
         Source: SafeCoDe (arXiv 2509.19212); the published code flattens phrases in the same way,
@@ -116,7 +102,7 @@ class RefusalIndex:
         ids: set[int] = set()
         for word in words:
             ids.update(self._inner.exact(word), self._inner.exact(b" " + word))
-        return torch.tensor(sorted(ids), dtype=torch.long, device=self._device)
+        return _sorted(ids)
 
     def _compile(self, text: bytes) -> Beginnings:
         tokens = self._inner if text else self._first
@@ -138,8 +124,8 @@ class RefusalIndex:
                     found.update(ids)
                     if text or 2 * end >= len(phrase):
                         steerable.update(ids)
-        every = self._tensor(found)
-        return Beginnings(every, self._tensor(steerable) if steerable else every)
+        every = _sorted(found)
+        return Beginnings(every, _sorted(steerable) if steerable else every)
 
     def _continuations(self, text: bytes) -> list[bytes]:
         """Phrases that `text` is a true beginning of; none once `text` holds a whole phrase."""
@@ -155,9 +141,6 @@ class RefusalIndex:
             if at < len(self._phrases) and self._phrases[at] == text[:end]:
                 return True
         return False
-
-    def _tensor(self, ids: set[int]) -> Tensor:
-        return torch.tensor(sorted(ids), dtype=torch.long, device=self._device)
 
 
 class _Vocabulary:
@@ -193,3 +176,7 @@ def _variants(phrase: str) -> set[bytes]:
     spellings = {text, text.replace("’", "'"), text.replace("'", "’")}
     spellings |= {spelling[0].lower() + spelling[1:] for spelling in spellings}
     return {spelling.encode() for spelling in spellings}
+
+
+def _sorted(ids: set[int]) -> TokenIds:
+    return np.array(sorted(ids), dtype=np.int64)

@@ -20,7 +20,8 @@ from guardrail.policy.memory import NOTHING, Memory, Recollection, memory_record
 from guardrail.policy.refusals import is_refusal
 from guardrail.policy.schema import Contrast, Modulation
 from guardrail.policy.verdict import Verdict
-from guardrail.record.answer import Answer, Delta, InvalidCall, Judgement, ToolCall, Usage
+from guardrail.record.answer import Answer, Judgement
+from guardrail.request.delta import Delta, InvalidCall, ToolCall, Usage
 from guardrail.record.decision import (
     Candidate,
     ContrastRecord,

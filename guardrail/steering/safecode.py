@@ -24,7 +24,8 @@ from guardrail.policy import Policy
 from guardrail.policy.context import Metadata
 from guardrail.policy.schema import Judge as JudgeSettings
 from guardrail.policy.sources import PolicySource, policy_source
-from guardrail.record.answer import Answer, Delta
+from guardrail.record.answer import Answer
+from guardrail.request.delta import Delta
 from guardrail.record.decision import Mode, Review
 from guardrail.record.observer import Observer
 from guardrail.record.telemetry.tracing import Tracing

@@ -34,7 +34,7 @@ from typing_extensions import TypedDict
 from guardrail import ChatSafeCoDe, Policy, SafeCoDe
 from guardrail.errors import ModelError, SettingsError
 from guardrail.judging.judge import JudgeRequest
-from guardrail.record.answer import InvalidCall
+from guardrail.request.delta import InvalidCall
 from guardrail.request.answer_form import AnswerForm
 from guardrail.request.conversation import question
 from guardrail.request.settings import GenerationSettings

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from guardrail.policy import Policy
-from guardrail.record.answer import Answer, Usage
+from guardrail.record.answer import Answer
+from guardrail.request.delta import Usage
 from guardrail.record.decision import Decision, Mode, Outcome, PolicyRef, VerdictRecord
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings

@@ -9,7 +9,8 @@ import pytest
 
 from guardrail.backends.transformers.grammar import GrammarVocabulary
 from guardrail.errors import SettingsError
-from guardrail.request.answer_form import AnswerForm, closed
+from guardrail.request.answer_form import AnswerForm
+from guardrail.request.answer_grammar import answer_grammar, closed
 
 OPEN = {"type": "object", "properties": {"a": {"type": "string"}}}
 CLOSED = {**OPEN, "additionalProperties": False}
@@ -74,7 +75,7 @@ def test_what_follows_a_schema_that_is_put_together_can_be_decoded(
     schema: dict[str, Any], value: dict[str, Any]
 ) -> None:
     spelled = GrammarVocabulary([bytes([each]) for each in range(256)], lambda t: [*t.encode()])
-    constraint = spelled.constraint(AnswerForm(schema=schema).grammar((), None, {}))
+    constraint = spelled.constraint(answer_grammar(AnswerForm(schema=schema), (), None, {}))
     for byte in json.dumps(value).encode():
         assert constraint.allowed()[byte]
         constraint.accept(byte)
@@ -88,4 +89,4 @@ def test_a_call_and_json_cannot_both_be_demanded() -> None:
 
 def test_a_forced_call_needs_tools() -> None:
     with pytest.raises(SettingsError, match="no tools are given"):
-        AnswerForm("forced").grammar((), None, {})
+        answer_grammar(AnswerForm("forced"), (), None, {})

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from guardrail.record.answer import InvalidCall, ToolCall
+from guardrail.request.delta import InvalidCall, ToolCall
 from guardrail.request.call_format import CallFormat
 from guardrail.request.call_reader import CallReader
 

@@ -7,7 +7,7 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.metrics import Meter
 
-from guardrail.record.answer import Usage
+from guardrail.request.delta import Usage
 from guardrail.record.decision import Decision
 from guardrail.record.telemetry.names import ERROR_TYPE, OPERATION, PROVIDER, result_of
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from guardrail.record.answer import Usage
+from guardrail.request.delta import Usage
 from guardrail.record.audit.record import RequestDigests
 from guardrail.record.decision import Decision, StepRecord
 from guardrail.request.conversation import Conversation, Picture, Turn

@@ -24,7 +24,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 
 import guardrail
 from guardrail.errors import AuditError, Escalation
-from guardrail.record.answer import Usage
+from guardrail.request.delta import Usage
 from guardrail.record.audit.digests import digests_of
 from guardrail.record.audit.keys import AuditKey, find_key, new_key
 from guardrail.record.audit.record import RequestDigests

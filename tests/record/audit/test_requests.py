@@ -18,7 +18,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from guardrail import Policy, SafeCoDe
 from guardrail.cli import audit_text
 from guardrail.errors import AuditError, Escalation, JudgeError
-from guardrail.record.answer import Answer, Delta, InvalidCall
+from guardrail.record.answer import Answer
+from guardrail.request.delta import Delta, InvalidCall
 from guardrail.record.audit.checking import verify_path
 from guardrail.record.audit.page.report import write_report
 from guardrail.record.audit.page.views import decision_page, list_page

@@ -18,7 +18,7 @@ from opentelemetry.trace import INVALID_SPAN, SpanKind, StatusCode
 
 from guardrail import ChatSafeCoDe
 from guardrail.errors import Escalation, ModelError
-from guardrail.record.answer import Usage
+from guardrail.request.delta import Usage
 from guardrail.record.audit.digests import digests_of
 from guardrail.record.audit.keys import KEY_VARIABLE, new_key
 from guardrail.record.decision import (
