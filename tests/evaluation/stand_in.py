@@ -5,8 +5,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from guardrail.policy import Policy
+from guardrail.policy.terms import Mode
 from guardrail.record.answer import Answer, Usage
-from guardrail.record.decision import Decision, Mode, Outcome, PolicyRef, VerdictRecord
+from guardrail.record.decision import Decision, Outcome, PolicyRef, VerdictRecord
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
 

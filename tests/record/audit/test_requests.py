@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from guardrail import Policy, SafeCoDe
 from guardrail.cli import audit_text
 from guardrail.errors import AuditError, Escalation, JudgeError
+from guardrail.policy.review import Review
 from guardrail.record.answer import Answer, Delta, InvalidCall
 from guardrail.record.audit.checking import verify_path
 from guardrail.record.audit.page.report import write_report
@@ -26,7 +27,7 @@ from guardrail.record.audit.queries import Filter, LogReader
 from guardrail.record.audit.record import AuditRecord
 from guardrail.record.audit.redaction import Redaction
 from guardrail.record.audit.replay import replay
-from guardrail.record.decision import Candidate, Review, StepRecord
+from guardrail.record.decision import Candidate, StepRecord
 from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.call_format import CallFormat
 from guardrail.request.call_reader import CallReader
