@@ -19,10 +19,7 @@ line prints it on one line and exits with 2.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from guardrail.record.decision import Decision
+from typing import Any
 
 
 class GuardrailError(Exception):
@@ -84,10 +81,10 @@ class Escalation(GuardrailError):
     """The policy asks for a human. Nothing was generated.
 
     Attributes:
-        decision: The full record of the decision that led here.
+        decision: The full record of the decision that led here, a `guardrail.Decision`.
         refusal: The policy's words, for as long as nobody has decided otherwise.
     """
 
-    def __init__(self, message: str, decision: Decision, refusal: str = "") -> None:
+    def __init__(self, message: str, decision: Any, refusal: str = "") -> None:
         self.decision, self.refusal = decision, refusal
         super().__init__(message)

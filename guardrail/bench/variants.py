@@ -15,8 +15,8 @@ from guardrail.backends.transformers.prompt import to_device
 from guardrail.bench.subject import Subject
 from guardrail.errors import GuardrailError
 from guardrail.policy import Policy
-from guardrail.request.delta import Delta
 from guardrail.request.conversation import Conversation
+from guardrail.request.delta import Delta
 from guardrail.request.settings import GenerationSettings
 from guardrail.steering.safecode import SafeCoDe
 

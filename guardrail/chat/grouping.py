@@ -22,7 +22,8 @@ from pydantic import Field, PrivateAttr
 from guardrail.chat.batching import BatchGroup, Seat
 from guardrail.chat.streaming import time_limit
 from guardrail.policy import Policy
-from guardrail.record.decision import Mode, Review
+from guardrail.policy.review import Review
+from guardrail.policy.terms import Mode
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
 

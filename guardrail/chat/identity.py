@@ -20,7 +20,7 @@ from guardrail.chat.settings import settings_for
 from guardrail.errors import ModelError
 from guardrail.policy import Policy
 from guardrail.policy.context import Metadata
-from guardrail.record.decision import Mode
+from guardrail.policy.terms import Mode
 from guardrail.request.pictures import PictureLimits
 from guardrail.request.settings import GenerationSettings
 

@@ -26,8 +26,9 @@ from langchain_core.messages import (
 from pydantic import ValidationError
 
 from guardrail.errors import MessageError, PictureError
-from guardrail.policy.memory import Recollection, recollection
+from guardrail.policy.memory import Recollection
 from guardrail.record.decision import Decision
+from guardrail.record.memory import recollection
 from guardrail.request.conversation import Conversation, Part, Picture, Role, Turn
 from guardrail.request.pictures import PictureLimits, load_picture, picture_from_base64
 

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from guardrail.chat.identity import ConfiguredChatModel
 from guardrail.errors import SettingsError
-from guardrail.record.decision import Review
+from guardrail.policy.review import Review
 
 SESSION_KEYS = ("session_id", "thread_id")
 

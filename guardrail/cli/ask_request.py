@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from guardrail.errors import MessageError, SettingsError
 from guardrail.policy import Policy, load_policy
-from guardrail.record.decision import Mode
+from guardrail.policy.terms import Mode
 from guardrail.request.conversation import Conversation, question
 from guardrail.request.pictures import load_picture
 from guardrail.request.settings import GenerationSettings

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from guardrail.policy import Policy
 from guardrail.policy.loader import Loaded
-from guardrail.policy.rules import FIELD_OF_LABEL
-from guardrail.policy.schema import Policy
+from guardrail.policy.terms import FIELD_OF_LABEL
 
 if TYPE_CHECKING:
     from guardrail.policy.cases import Run

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from guardrail.errors import PolicyError
 from guardrail.policy import Policy, load_policy
-from guardrail.record.decision import Mode
+from guardrail.policy.terms import Mode
 
 SYSTEMS: dict[str, str] = {
     "unguarded": "the model as it is",

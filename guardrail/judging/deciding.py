@@ -22,9 +22,10 @@ from guardrail.policy import Policy, Ruling, decide
 from guardrail.policy.calibration import calibrate
 from guardrail.policy.evaluation import reviewed
 from guardrail.policy.memory import NOTHING, Memory, Recollection, recall
+from guardrail.policy.review import Review
+from guardrail.policy.terms import Mode
 from guardrail.policy.verdict import Verdict
 from guardrail.record.answer import Judgement
-from guardrail.record.decision import Mode, Review
 from guardrail.record.observer import Observer
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings

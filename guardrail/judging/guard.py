@@ -16,13 +16,14 @@ from guardrail.judging.judges import ChatJudge, load_judge
 from guardrail.judging.self_judge import SelfJudge
 from guardrail.policy import Policy
 from guardrail.policy.context import Metadata
+from guardrail.policy.review import Review
 from guardrail.policy.schema import Judge as JudgeSettings
 from guardrail.policy.sources import PolicySource, policy_source
+from guardrail.policy.terms import Mode
 from guardrail.policy.verdict import Verdict
 from guardrail.record.answer import Judgement
 from guardrail.record.audit import AuditLog
 from guardrail.record.audit.observer import AuditObserver, log_path
-from guardrail.record.decision import Mode, Review
 from guardrail.record.observer import Observer
 from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.conversation import Conversation

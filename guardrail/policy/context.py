@@ -23,9 +23,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from guardrail.policy import checks
+from guardrail.policy.faults import fault
 from guardrail.policy.frozen import FrozenDict
-from guardrail.policy.schema import Identifier, Policy, Section, Text, Version, Words
+from guardrail.policy.policy import Policy
+from guardrail.policy.schema import Section
+from guardrail.policy.values import Identifier, Text, Version, Words
 
 Metadata = Mapping[str, Any]
 KEYS = ("tenant", "route", "group", "language")
@@ -59,9 +61,7 @@ class When(Section):
     @model_validator(mode="after")
     def _asks_something(self) -> When:
         if not self.labels and all(getattr(self, key) is None for key in KEYS):
-            raise checks.fault(
-                "an empty `when` holds always: name a condition, or leave `when` out"
-            )
+            raise fault("an empty `when` holds always: name a condition, or leave `when` out")
         return self
 
     def holds(self, metadata: Metadata) -> bool:
@@ -94,10 +94,10 @@ class SelectionFile(Section):
         for index, rule in enumerate(rules):
             if rule.when is None:
                 why = "a rule without `when` takes every request, so the rules below it never apply"
-                raise checks.fault(f"{why}: move it to the end", "select", index)
+                raise fault(f"{why}: move it to the end", "select", index)
         if last.when is not None:
             why = "there is no default: end the list with a rule that has a `policy` and no `when`"
-            raise checks.fault(why, "select", len(rules))
+            raise fault(why, "select", len(rules))
         return self
 
 

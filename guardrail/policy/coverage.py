@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from guardrail.policy.evaluation import decide, findings_of
+from guardrail.policy.policy import Policy
 from guardrail.policy.rules import CategoryRule
-from guardrail.policy.schema import Policy
+from guardrail.policy.terms import Label
 from guardrail.policy.verdict import Verdict
-from guardrail.record.decision import Label
 
 _PER_CATEGORY: tuple[Label, ...] = ("uncertain", "unsafe")
 

@@ -12,8 +12,8 @@ from guardrail.policy.inheritance import Reading
 from guardrail.policy.json_schema import file_schema, selection_schema
 from guardrail.policy.nodes import Node
 from guardrail.policy.packs import Source, find_source
+from guardrail.policy.policy import Policy
 from guardrail.policy.problems import validated
-from guardrail.policy.schema import Policy
 
 
 @dataclass(frozen=True)

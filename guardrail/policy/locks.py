@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from guardrail.policy.nodes import Mark, Node
-from guardrail.policy.rules import RULE_FIELDS
+from guardrail.policy.schema import PolicyContent
 from guardrail.policy.suggest import quoted
+from guardrail.policy.terms import RULE_FIELDS
 
 Path = tuple[str | int, ...]
 _ABSENT = "absent"
@@ -143,10 +144,8 @@ def _blame(child: Node, path: tuple[str, ...], at: Mark) -> Mark:
 
 
 def _defaults() -> dict[str, Any]:
-    from guardrail.policy.schema import Policy
-
     found = {}
-    for name, field in Policy.model_fields.items():
+    for name, field in PolicyContent.model_fields.items():
         default = field.get_default(call_default_factory=True, validated_data={})
         dump = getattr(default, "model_dump", None)
         found[name] = dump(mode="json") if dump else default

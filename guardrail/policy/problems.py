@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from guardrail.errors import PolicyError
-from guardrail.policy.checks import FAULT
+from guardrail.policy.faults import FAULT
 from guardrail.policy.nodes import Mark, Node
 from guardrail.policy.shapes import Loc, Shape
 from guardrail.policy.suggest import SHOWN_LENGTH, did_you_mean, listed, quoted

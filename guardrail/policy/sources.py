@@ -18,7 +18,7 @@ from typing import Protocol
 from guardrail.errors import PolicyError
 from guardrail.policy.context import Metadata
 from guardrail.policy.loader import Loaded, LoadedSelection, load_any
-from guardrail.policy.schema import Policy
+from guardrail.policy.policy import Policy
 
 logger = logging.getLogger("guardrail.policy")
 

@@ -9,11 +9,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from guardrail.policy.review import Review
+from guardrail.policy.terms import Action, Label, Mode
+
 SCHEMA_VERSION = 1
 
-Action = Literal["comply", "refuse", "plain", "block", "escalate"]
-Label = Literal["safe", "uncertain", "unsafe", "unavailable"]
-Mode = Literal["enforce", "shadow", "off"]
 FinishReason = Literal[
     "stop", "length", "tool_calls", "blocked", "escalated", "judged", "cancelled", "error"
 ]
@@ -84,14 +84,6 @@ class Outcome(_Record):
     refused: bool | None = None
     finish_reason: FinishReason = "stop"
     output_tokens: int = 0
-
-
-class Review(_Record):
-    """What a human said about a request that was escalated; it comes with the request run again."""
-
-    request_id: str = Field(description="the request that was escalated", pattern="^[0-9a-f]{32}$")
-    approved: bool
-    by: str | None = Field(None, description="who, as the caller says", max_length=200)
 
 
 class RememberedRecord(_Record):

@@ -11,8 +11,8 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from guardrail.request.delta import Delta, InvalidCall, ToolCall
 from guardrail.request.call_format import CallFormat
+from guardrail.request.delta import Delta, InvalidCall, ToolCall
 
 _DECODER = json.JSONDecoder()
 

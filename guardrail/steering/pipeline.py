@@ -26,13 +26,14 @@ from guardrail.errors import GuardrailError
 from guardrail.judging.deciding import Judging
 from guardrail.judging.timing import timed
 from guardrail.policy import Policy
+from guardrail.policy.review import Review
+from guardrail.policy.terms import Mode
 from guardrail.policy.verdict import Verdict
 from guardrail.record.answer import Answer
-from guardrail.request.delta import Delta
-from guardrail.record.decision import Mode, Review
 from guardrail.record.observer import Observer
 from guardrail.request.call_reader import CallReader
 from guardrail.request.conversation import Conversation
+from guardrail.request.delta import Delta
 from guardrail.request.settings import DEFAULT_MAX_NEW_TOKENS, GenerationSettings
 from guardrail.steering.decoding import Guidance, RowPlan, Step, decode
 from guardrail.steering.modulation import refusal_mass

@@ -16,28 +16,29 @@ from torch import Tensor
 
 from guardrail.errors import AuditError, Escalation, GuardrailError
 from guardrail.policy import Policy, Ruling
-from guardrail.policy.memory import NOTHING, Memory, Recollection, memory_record, recollection
+from guardrail.policy.memory import NOTHING, Memory, Recollection
 from guardrail.policy.refusals import is_refusal
+from guardrail.policy.review import Review
 from guardrail.policy.schema import Contrast, Modulation
+from guardrail.policy.terms import Mode
 from guardrail.policy.verdict import Verdict
 from guardrail.record.answer import Answer, Judgement
-from guardrail.request.delta import Delta, InvalidCall, ToolCall, Usage
 from guardrail.record.decision import (
     Candidate,
     ContrastRecord,
     Decision,
     FinishReason,
-    Mode,
     Outcome,
     PolicyRef,
-    Review,
     StepRecord,
     VerdictRecord,
 )
+from guardrail.record.memory import memory_record, recollection
 from guardrail.record.observer import Observer
 from guardrail.record.telemetry.tracing import RequestTrace
 from guardrail.request.call_reader import CallReader
 from guardrail.request.conversation import Conversation
+from guardrail.request.delta import Delta, InvalidCall, ToolCall, Usage
 from guardrail.steering.decoding import RowPlan, StepTrace
 from guardrail.steering.text_stream import TextStream
 

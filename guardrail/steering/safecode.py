@@ -22,15 +22,16 @@ from guardrail.judging.judges import caption_judge
 from guardrail.judging.self_judge import SelfJudge
 from guardrail.policy import Policy
 from guardrail.policy.context import Metadata
+from guardrail.policy.review import Review
 from guardrail.policy.schema import Judge as JudgeSettings
 from guardrail.policy.sources import PolicySource, policy_source
+from guardrail.policy.terms import Mode
 from guardrail.record.answer import Answer
-from guardrail.request.delta import Delta
-from guardrail.record.decision import Mode, Review
 from guardrail.record.observer import Observer
 from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.call_format import CallFormat, derive_call_format
 from guardrail.request.conversation import Conversation, Picture, question
+from guardrail.request.delta import Delta
 from guardrail.request.sessions import SessionStore
 from guardrail.request.settings import GenerationSettings
 from guardrail.steering.pipeline import Pipeline

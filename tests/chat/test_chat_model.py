@@ -34,9 +34,9 @@ from guardrail.errors import (
 from guardrail.judging.judge import JudgeRequest
 from guardrail.policy.sources import PolicyFile
 from guardrail.record.answer import Answer
-from guardrail.request.delta import Delta, Usage
 from guardrail.record.decision import Outcome, PolicyRef, VerdictRecord
 from guardrail.request.conversation import Conversation, question
+from guardrail.request.delta import Delta, Usage
 from guardrail.request.settings import GenerationSettings
 from tests.families import build, picture, save
 

@@ -34,9 +34,9 @@ from typing_extensions import TypedDict
 from guardrail import ChatSafeCoDe, Policy, SafeCoDe
 from guardrail.errors import ModelError, SettingsError
 from guardrail.judging.judge import JudgeRequest
-from guardrail.request.delta import InvalidCall
 from guardrail.request.answer_form import AnswerForm
 from guardrail.request.conversation import question
+from guardrail.request.delta import InvalidCall
 from guardrail.request.settings import GenerationSettings
 from guardrail.steering.pipeline import HELD_BACK
 from tests.contract.guarded import judged_engine, policy

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from guardrail.record.answer import Answer
-from guardrail.request.delta import Delta
 from guardrail.request.conversation import Conversation
+from guardrail.request.delta import Delta
 from guardrail.request.settings import GenerationSettings
 from tests.contract.guarded import (
     GREEDY,

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from guardrail.policy import Policy
+from guardrail.policy.terms import Mode
 from guardrail.record.answer import Answer
-from guardrail.request.delta import Usage
-from guardrail.record.decision import Decision, Mode, Outcome, PolicyRef, VerdictRecord
+from guardrail.record.decision import Decision, Outcome, PolicyRef, VerdictRecord
 from guardrail.request.conversation import Conversation
+from guardrail.request.delta import Usage
 from guardrail.request.settings import GenerationSettings
 
 Says = Callable[[str, Policy, str], dict[str, Any]]

@@ -22,8 +22,8 @@ from guardrail.judging import judge as judge_module
 from guardrail.judging.guard import Guard
 from guardrail.judging.judge import JudgeRequest
 from guardrail.policy import Policy, load_policy
+from guardrail.policy.review import Review
 from guardrail.policy.verdict import Verdict
-from guardrail.record.decision import Review
 from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.conversation import Conversation, Picture, question
 from tests.contract.guarded import ask, engine

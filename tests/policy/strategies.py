@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from guardrail.policy import Policy
 from guardrail.policy.memory import Memory, Recollection, Remembered
-from guardrail.policy.rules import ACTIONS
+from guardrail.policy.terms import ACTIONS
 from guardrail.policy.verdict import Verdict
 
 probabilities = st.floats(0, 1, allow_nan=False) | st.sampled_from([0.0, 0.25, 0.4, 0.5, 0.6, 1.0])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from guardrail.policy import Policy, decide, load_policy
-from guardrail.policy.rules import ACTIONS
+from guardrail.policy.terms import ACTIONS
 from guardrail.policy.verdict import Verdict
 
 BASELINE = load_policy("baseline")

@@ -23,9 +23,8 @@ from guardrail.policy.loader import Loaded
 from guardrail.policy.locks import check_locks
 from guardrail.policy.merge import lay_over
 from guardrail.policy.nodes import Mark, from_plain
-from guardrail.policy.rules import STRICTNESS
+from guardrail.policy.terms import STRICTNESS, Action, Label
 from guardrail.policy.verdict import Verdict
-from guardrail.record.decision import Action, Label
 from tests.policy import strategies as some
 
 prove = settings(

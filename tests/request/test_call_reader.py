@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from guardrail.request.delta import InvalidCall, ToolCall
 from guardrail.request.call_format import CallFormat
 from guardrail.request.call_reader import CallReader
+from guardrail.request.delta import InvalidCall, ToolCall
 
 HERMES = CallFormat(
     before="<tool_call>\n",

@@ -16,7 +16,7 @@ from guardrail.judging.guard import Guard
 from guardrail.judging.judge import JudgeRequest
 from guardrail.policy import Policy, load_policy
 from guardrail.policy.memory import Recollection
-from guardrail.record.decision import Review
+from guardrail.policy.review import Review
 from guardrail.request.conversation import question
 from guardrail.request.sessions import MOST_REQUESTS, SessionMemory, SessionStore
 from guardrail.request.settings import GenerationSettings

@@ -18,8 +18,8 @@ from guardrail.judging.judge import JudgeRequest
 from guardrail.policy import Policy, load_policy
 from guardrail.policy.sources import PolicyFile
 from guardrail.record.answer import Answer
-from guardrail.request.delta import Delta
 from guardrail.request.conversation import Conversation, Picture, question
+from guardrail.request.delta import Delta
 from guardrail.request.settings import GenerationSettings
 from guardrail.steering.pipeline import Pipeline
 from tests.families import build, picture

@@ -14,8 +14,8 @@ from guardrail import Policy, SafeCoDe
 from guardrail.backends.transformers.prompt import PromptEncoder
 from guardrail.judging.judge import JudgeRequest
 from guardrail.record.answer import Answer
-from guardrail.request.delta import Delta
 from guardrail.request.conversation import Conversation, question
+from guardrail.request.delta import Delta
 from guardrail.request.settings import GenerationSettings
 from tests.contract.guarded import policy, shown
 from tests.families import build

@@ -14,7 +14,7 @@ from langchain_core.runnables.configurable import DynamicRunnable
 from guardrail.chat.model import ChatSafeCoDe
 from guardrail.policy import Policy
 from guardrail.policy.context import Metadata
-from guardrail.record.decision import Mode
+from guardrail.policy.terms import Mode
 
 
 @dataclass(frozen=True)

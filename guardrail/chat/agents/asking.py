@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from langgraph.types import interrupt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from guardrail.record.decision import Review
+from guardrail.policy.review import Review
 
 INTERRUPT = "guardrail"
 """The `type` of the interrupts that come from here."""

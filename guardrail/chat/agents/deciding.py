@@ -17,9 +17,9 @@ from guardrail.chat.sessions import session_of
 from guardrail.judging.guard import Guard
 from guardrail.judging.judge import judge_failure
 from guardrail.policy import Policy
+from guardrail.policy.review import Review
 from guardrail.policy.verdict import Verdict
 from guardrail.record.answer import Judgement
-from guardrail.record.decision import Review
 from guardrail.request.conversation import question
 from guardrail.request.pictures import PictureLimits
 

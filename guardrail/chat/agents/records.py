@@ -17,8 +17,8 @@ from langchain_core.messages import AIMessage, AnyMessage, ToolCall, ToolMessage
 from langgraph.types import Command
 
 from guardrail.errors import Escalation
+from guardrail.policy.review import Review
 from guardrail.record.answer import Judgement
-from guardrail.record.decision import Review
 
 KEY = "guardrail"
 """Of the graph's state, and of messages' `response_metadata`."""

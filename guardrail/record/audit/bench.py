@@ -18,6 +18,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from guardrail.policy.terms import Action, Label
 from guardrail.record.audit import store
 from guardrail.record.audit.chain import sealed_head, sealed_row
 from guardrail.record.audit.checking import verify_path
@@ -27,11 +28,9 @@ from guardrail.record.audit.page.views import list_page
 from guardrail.record.audit.queries import Filter, LogReader
 from guardrail.record.audit.record import AuditRecord, RequestDigests, Thresholds
 from guardrail.record.decision import (
-    Action,
     Candidate,
     ContrastRecord,
     Decision,
-    Label,
     Outcome,
     PolicyRef,
     StepRecord,

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from guardrail.errors import AuditError
+from guardrail.policy.terms import Action
 from guardrail.record.audit import store
 from guardrail.record.audit.record import AuditRecord, parse_body
-from guardrail.record.decision import Action
 
 ACTIONS: tuple[Action, ...] = ("comply", "plain", "refuse", "block", "escalate")
 PAGE = 50

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Mapping
 
 from guardrail.policy import Policy
-from guardrail.policy.evaluation import ruling_again
 from guardrail.policy.verdict import Verdict
 from guardrail.record.audit.keys import AuditKey
 from guardrail.record.decision import Candidate, Decision, StepRecord
+from guardrail.record.memory import ruling_again
 
 _HARMLESS = re.compile(
     r"(the judge took longer than [0-9.e+]+ s"

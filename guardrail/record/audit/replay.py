@@ -12,10 +12,10 @@ from typing import Any
 
 from guardrail.policy import Policy, Ruling, schema
 from guardrail.policy.calibration import calibrate, uncalibrate
-from guardrail.policy.evaluation import ruling_again
 from guardrail.policy.verdict import Verdict
 from guardrail.record.audit.record import AuditRecord, Calibration
 from guardrail.record.decision import Decision
+from guardrail.record.memory import ruling_again
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.metrics import Meter
 
-from guardrail.request.delta import Usage
 from guardrail.record.decision import Decision
 from guardrail.record.telemetry.names import ERROR_TYPE, OPERATION, PROVIDER, result_of
+from guardrail.request.delta import Usage
 
 _SECONDS = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
 _TOKENS = [4.0**power for power in range(14)]

@@ -11,10 +11,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from guardrail.request.delta import Usage
 from guardrail.record.audit.record import RequestDigests
 from guardrail.record.decision import Decision, StepRecord
 from guardrail.request.conversation import Conversation, Picture, Turn
+from guardrail.request.delta import Usage
 from guardrail.request.settings import GenerationSettings
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.37.0"

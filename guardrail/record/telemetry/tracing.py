@@ -24,7 +24,6 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 
 import guardrail
 from guardrail.errors import AuditError, Escalation
-from guardrail.request.delta import Usage
 from guardrail.record.audit.digests import digests_of
 from guardrail.record.audit.keys import AuditKey, find_key, new_key
 from guardrail.record.audit.record import RequestDigests
@@ -32,6 +31,7 @@ from guardrail.record.decision import Decision
 from guardrail.record.telemetry import names
 from guardrail.record.telemetry.metrics import Metrics
 from guardrail.request.conversation import Conversation
+from guardrail.request.delta import Usage
 from guardrail.request.settings import GenerationSettings
 
 _log = logging.getLogger(__name__)

@@ -18,8 +18,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from guardrail import Policy, SafeCoDe
 from guardrail.cli import audit_text
 from guardrail.errors import AuditError, Escalation, JudgeError
+from guardrail.policy.review import Review
 from guardrail.record.answer import Answer
-from guardrail.request.delta import Delta, InvalidCall
 from guardrail.record.audit.checking import verify_path
 from guardrail.record.audit.page.report import write_report
 from guardrail.record.audit.page.views import decision_page, list_page
@@ -27,11 +27,12 @@ from guardrail.record.audit.queries import Filter, LogReader
 from guardrail.record.audit.record import AuditRecord
 from guardrail.record.audit.redaction import Redaction
 from guardrail.record.audit.replay import replay
-from guardrail.record.decision import Candidate, Review, StepRecord
+from guardrail.record.decision import Candidate, StepRecord
 from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.call_format import CallFormat
 from guardrail.request.call_reader import CallReader
 from guardrail.request.conversation import Conversation, Turn, question
+from guardrail.request.delta import Delta, InvalidCall
 from guardrail.request.settings import GenerationSettings
 from guardrail.steering.pipeline import HELD_BACK
 from tests.contract.guarded import by_word, engine, judged_engine, policy, shown

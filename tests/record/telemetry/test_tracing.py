@@ -18,7 +18,6 @@ from opentelemetry.trace import INVALID_SPAN, SpanKind, StatusCode
 
 from guardrail import ChatSafeCoDe
 from guardrail.errors import Escalation, ModelError
-from guardrail.request.delta import Usage
 from guardrail.record.audit.digests import digests_of
 from guardrail.record.audit.keys import KEY_VARIABLE, new_key
 from guardrail.record.decision import (
@@ -33,6 +32,7 @@ from guardrail.record.decision import (
 from guardrail.record.telemetry.names import CAPTURE_VARIABLE, DRAFT_MIRROR
 from guardrail.record.telemetry.tracing import RequestTrace, Tracing
 from guardrail.request.conversation import question
+from guardrail.request.delta import Usage
 from guardrail.request.pictures import load_picture
 from guardrail.request.settings import GenerationSettings
 from guardrail.steering.safecode import SafeCoDe
