@@ -25,8 +25,8 @@ Phase = Callable[[str], AbstractContextManager[Any]]
 """Entered around a part of the work (`prefill`, `judge`), for the requests' timings."""
 
 
-class Constraint(Protocol):
-    """What an answer is held to; opaque to all but the backend that made it."""
+Constraint = Any
+"""What an answer is held to; opaque to all but the backend that made it."""
 
 
 @dataclass(frozen=True)

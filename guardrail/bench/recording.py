@@ -17,6 +17,7 @@ from guardrail.record.audit.keys import new_key
 from guardrail.record.audit.observer import AuditObserver
 from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.conversation import Conversation
+from guardrail.steering.safecode import SafeCoDe
 
 ROUNDS = 60
 """Pairs of answers, at least: the cost is smaller than what a single pair can show."""
@@ -95,9 +96,8 @@ def _recorded(subject: Subject) -> Iterator[Subject]:
     engine = subject.engine
     with TemporaryDirectory() as folder:
         log = AuditLog(Path(folder) / "audit.db", key=new_key())
-        twin = type(engine)(
-            model=engine.model,
-            processor=engine.processor,
+        twin = SafeCoDe(
+            backend=engine.backend,
             tracing=Tracing(tracer=spans.get_tracer("bench"), meter=meters.get_meter("bench")),
             observer=AuditObserver(log, subject.policies.always),
             name=engine.model_name,

@@ -185,7 +185,7 @@ class ConfiguredChatModel(BatchingChatModel):
 
     def _takes_tools(self) -> bool:
         try:
-            self.engine.call_format()
+            self.engine.backend.call_format()
         except ModelError:
             return False
         return True

@@ -6,7 +6,6 @@ misspelt setting must not be ignored.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -95,7 +94,6 @@ def _check_names(extra: Mapping[str, Any]) -> None:
 
 def _generate_arguments() -> set[str]:
     """The names that `generate()` takes: its own parameters and the generation config's fields."""
-    from transformers import GenerationConfig, GenerationMixin
+    from guardrail.backends.transformers.loading import generate_arguments
 
-    own = set(inspect.signature(GenerationMixin.generate).parameters) - {"self", "inputs", "kwargs"}
-    return own | {name for name in vars(GenerationConfig()) if not name.startswith("_")}
+    return generate_arguments()

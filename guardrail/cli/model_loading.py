@@ -44,10 +44,9 @@ def quiet() -> None:
     warnings.filterwarnings("ignore")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from transformers.utils import logging as transformers_logging
+    from guardrail.backends.transformers.loading import quieten
 
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    quieten()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     # What goes wrong on the way is in the decision record, which the commands show.
     logging.getLogger("guardrail").setLevel(logging.ERROR)

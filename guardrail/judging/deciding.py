@@ -6,17 +6,25 @@ What `Guard.decide` and the guarded model share. It knows nothing of decoding.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from functools import partial
 
 from opentelemetry.context import Context
 
-from guardrail.backends.transformers.branch import Branch, Prepared
+from guardrail.backends import Run
 from guardrail.errors import AuditError, GuardrailError
-from guardrail.judging.judge import JudgeRequest, ask_judge, judge_failure, readable
-from guardrail.judging.self_judge import questions_of
+from guardrail.judging.draft import Draft, Reply
+from guardrail.judging.judge import (
+    Judge,
+    JudgeRequest,
+    ask_judge,
+    judge_failure,
+    questions_of,
+    readable,
+)
+from guardrail.judging.self_judge import SOURCE, self_verdicts
 from guardrail.judging.timing import timed
 from guardrail.policy import Policy, Ruling, decide
 from guardrail.policy.calibration import calibrate
@@ -27,38 +35,66 @@ from guardrail.policy.terms import Mode
 from guardrail.policy.verdict import Verdict
 from guardrail.record.answer import Judgement
 from guardrail.record.observer import Observer
+from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.conversation import Conversation
+from guardrail.request.sessions import SessionStore
 from guardrail.request.settings import GenerationSettings
 from guardrail.request.telling import told
-from guardrail.steering.row import Row
-
-if TYPE_CHECKING:
-    from guardrail.judging.guard import Guard
 
 _log = logging.getLogger(__name__)
-_ALONE = GenerationSettings()
+_ALONE = GenerationSettings(max_new_tokens=1, temperature=0)
 
 
-class Judging:
+@dataclass(frozen=True)
+class Chair:
+    """Who judges.
+
+    Attributes:
+        kind: As the record names it: `self`, `caption`, `model`, `chat`, `callable`.
+        judge: Returns the judge, made on first use; raises a `GuardrailError` where it cannot be
+            had. Not asked where the answering model reads its own prompt.
+        own: Encodes requests for the answering model to judge them itself; None where none answers.
+    """
+
+    kind: str
+    judge: Callable[[], Judge]
+    own: Callable[[Sequence[Conversation]], Run] | None = None
+
+    @property
+    def reads_itself(self) -> bool:
+        """Whether the answering model is the judge."""
+        return self.kind == SOURCE and self.own is not None
+
+
+@dataclass(frozen=True)
+class Deciding:
     """Decides requests under one policy.
 
-    Args:
-        guard: The judges, the sessions, and where records go.
+    Attributes:
         policy: What decides.
         mode: `enforce`, `shadow` (all is decided and recorded, nothing withheld) or `off`.
+        chair: Who judges.
+        sessions: Keeps what policies with a memory remember.
+        tracing: Where spans and metrics go.
+        model_name: What is guarded, in records and spans.
         observer: Sees every record before its answer is out; it may refuse the request.
     """
 
-    def __init__(
-        self, guard: Guard, policy: Policy, mode: Mode, *, observer: Observer | None = None
-    ) -> None:
-        self._guard, self._policy, self._mode = guard, policy, mode
-        self._observer = observer
+    policy: Policy
+    mode: Mode
+    chair: Chair
+    sessions: SessionStore
+    tracing: Tracing
+    model_name: str
+    observer: Observer | None = None
 
     def decide(
         self, conversation: Conversation, *, review: Review | None, verdict: Verdict | None
     ) -> Judgement:
         """Returns what is decided about a request that somebody else answers.
+
+        What the engine would have steered to refuse is withheld here: nobody else's decoding can be
+        steered.
 
         Args:
             conversation: What was asked.
@@ -68,26 +104,41 @@ class Judging:
         Raises:
             AuditError: The record cannot be kept.
         """
-        rows = self._rows([conversation], _ALONE, review=review, operation="apply_guardrail")
-        with self._recorded(rows):
-            if self._mode != "off" and verdict is None:
-                self._judge_alone(rows)
-            elif self._mode != "off" and verdict is not None:
-                self._rule(rows[0], readable(verdict))
-            return rows[0].conclude_judged()
+        drafts = self.drafts([conversation], _ALONE, review=review, operation="apply_guardrail")
+        [draft] = drafts
+        with self.recorded(drafts):
+            if self.mode != "off" and verdict is None:
+                self._judge_alone(drafts)
+            elif self.mode != "off" and verdict is not None:
+                self._rule(draft, readable(verdict))
+            action = draft.ruling.action if draft.ruling is not None else "plain"
+            withheld = self.mode == "enforce" and action in ("refuse", "block", "escalate")
+            draft.finish = "judged"
+            if withheld:
+                draft.finish = "escalated" if action == "escalate" else "blocked"
+            words = draft.refusal if withheld else ""
+            if draft.finish == "blocked":
+                draft.reply = Reply.in_words(words)
+            return Judgement(draft.conclude().decision, words)
 
-    def _judge_alone(self, rows: Sequence[Row]) -> None:
-        own = self._guard.self_judge(self._policy) if self._judge_kind == "self" else None
+    def _judge_alone(self, drafts: Sequence[Draft]) -> None:
+        run: Run | None = None
         try:
-            prompt = own.prompt(rows) if own is not None else None
+            if self.chair.reads_itself and self.chair.own is not None:
+                run = self.chair.own([draft.conversation for draft in drafts])
         except Exception as error:  # nobody is to answer it here, so it is the judge's failure
-            self._rule(rows[0], Verdict.unavailable(judge_failure(error, source="self")))
-        else:
-            self._judged(rows, prompt)
+            failed = Verdict.unavailable(judge_failure(error, source=SOURCE))
+            for draft in drafts:
+                self._rule(draft, failed)
+            return
+        if run is not None:
+            for draft, count in zip(drafts, run.input_tokens, strict=True):
+                draft.input_tokens = count
+        self.judge(drafts, run)
 
-    # Rows --------------------------------------------------------------------------------------
+    # Records -----------------------------------------------------------------------------------
 
-    def _rows(
+    def drafts(
         self,
         conversations: Sequence[Conversation],
         settings: GenerationSettings,
@@ -95,32 +146,31 @@ class Judging:
         review: Review | None = None,
         contexts: Sequence[Context] | None = None,
         operation: str = "chat",
-    ) -> list[Row]:
-        guard, name = self._guard, self._guard.model_name
+    ) -> list[Draft]:
+        """Begins the record and the trace of every request."""
         return [
-            Row(
-                at,
+            Draft(
                 each,
-                self._policy,
-                self._mode,
-                name,
-                guard.tracing.request(
-                    name,
+                self.policy,
+                self.mode,
+                self.model_name,
+                self.tracing.request(
+                    self.model_name,
                     settings,
                     conversation=each,
-                    capture_content=self._policy.capture.content,
+                    capture_content=self.policy.capture.content,
                     context=contexts[at] if contexts else None,
                     operation=operation,
                 ),
-                self._observer,
-                review,
+                observer=self.observer,
+                review=review,
             )
             for at, each in enumerate(conversations)
         ]
 
     @contextmanager
-    def _recorded(self, rows: Sequence[Row]) -> Iterator[None]:
-        """Ends every row when the block ends, however it does.
+    def recorded(self, drafts: Sequence[Draft]) -> Iterator[None]:
+        """Ends every record when the block ends, however it does.
 
         Raises:
             AuditError: A record cannot be kept, and nothing else has failed.
@@ -129,60 +179,62 @@ class Judging:
         try:
             yield
         except GeneratorExit:
-            for row in rows:
-                row.stop("cancelled")
+            for draft in drafts:
+                draft.stop("cancelled")
             raise
         except BaseException as caught:
             error = caught
             raise
         finally:
-            refusals: list[AuditError | None] = [row.end(error) for row in rows]
+            refusals: list[AuditError | None] = [draft.end(error) for draft in drafts]
             for refusal in refusals:
                 if refusal is not None and error is None:
                     raise refusal
 
     # Verdicts and rulings ----------------------------------------------------------------------
 
-    @property
-    def _judge_kind(self) -> str:
-        return "callable" if self._guard.judge is not None else self._policy.judge.kind
-
-    def _judged(self, rows: Sequence[Row], prompt: Prepared | None) -> Branch | None:
-        """Gives every row its verdict and ruling; returns the prompt's branch if it was run.
+    def judge(self, drafts: Sequence[Draft], run: Run | None) -> None:
+        """Gives every request its verdict and ruling.
 
         Args:
-            rows: Requests.
-            prompt: Their common prompt, where the judge may be the answering model itself.
+            drafts: Requests.
+            run: They on the answering model, where that may be the judge.
         """
-        own = self._guard.self_judge(self._policy) if self._judge_kind == "self" else None
-        real: Branch | None = None
         with ExitStack() as phases:
-            for row in rows:
-                phases.enter_context(row.trace.phase("guardrail.verdict"))
-            if own is not None and prompt is not None:
-                verdicts, real = own.judge(rows, prompt)
+            for draft in drafts:
+                phases.enter_context(draft.trace.phase("guardrail.verdict"))
+            if run is not None and self.chair.reads_itself:
+                verdicts = self_verdicts(
+                    run,
+                    questions_of(self.policy),
+                    timeout_s=self.policy.judge.timeout_s,
+                    phase=partial(timed, drafts),
+                )
             else:
-                with timed(rows, "judge"):
-                    verdicts = [self._asked(row) for row in rows]
-        for row, verdict in zip(rows, verdicts, strict=True):
-            self._rule(row, self._calibrated(verdict))
-        return real
+                with timed(drafts, "judge"):
+                    verdicts = [self._asked(draft) for draft in drafts]
+        for draft, verdict in zip(drafts, verdicts, strict=True):
+            self._rule(draft, self._calibrated(verdict))
 
-    def _asked(self, row: Row) -> Verdict:
+    def rule_again(self, draft: Draft, reason: str) -> None:
+        """Rules on a request once more, without a verdict, after something failed on the way."""
+        draft.ruling = self._ruling(draft, Verdict.unavailable(reason), draft.memory)
+
+    def _asked(self, draft: Draft) -> Verdict:
         """Asks the judge that was given in code, or the one that the policy names."""
-        kind, policy = self._judge_kind, self._policy
+        kind = self.chair.kind
         try:
-            judge = self._guard.judge_for(policy)
+            judge = self.chair.judge()
         except GuardrailError as error:
             return Verdict.unavailable(str(error), source=kind)
         try:
-            request = JudgeRequest(told(row.conversation), questions_of(policy))
+            request = JudgeRequest(told(draft.conversation), questions_of(self.policy))
         except Exception as error:  # a call's arguments may hold anything
             return Verdict.unavailable(judge_failure(error, source=kind), source=kind)
-        return ask_judge(judge, request, timeout_s=policy.judge.timeout_s, source=kind)
+        return ask_judge(judge, request, timeout_s=self.policy.judge.timeout_s, source=kind)
 
     def _calibrated(self, verdict: Verdict) -> Verdict:
-        calibration = self._policy.judge.calibration
+        calibration = self.policy.judge.calibration
         if calibration is None:
             return verdict
         return replace(
@@ -195,35 +247,35 @@ class Judging:
             },
         )
 
-    def _rule(self, row: Row, verdict: Verdict) -> None:
-        """Rules on a row, and leaves to its session what it was. INVARIANT: the one place."""
+    def _rule(self, draft: Draft, verdict: Verdict) -> None:
+        """Rules on a request, and leaves to its session what it was. INVARIANT: the one place."""
         memory = NOTHING
         try:
-            memory = recall(self._policy, self._earlier(row))
-            row.rule(verdict, memory, self._ruling(row, verdict, memory))
-            if self._remembers(row):
-                self._guard.sessions.remember(str(row.conversation.session), row.recollection())
+            memory = recall(self.policy, self._earlier(draft))
+            draft.rule(verdict, memory, self._ruling(draft, verdict, memory))
+            if self._remembers(draft):
+                self.sessions.remember(str(draft.conversation.session), draft.recollection())
         except Exception as error:
             line = f"the session memory failed: {type(error).__name__}"
             _log.warning("%s", line)
             _log.debug("the session memory's error", exc_info=error)
             lost = Verdict.unavailable(line)
-            row.rule(lost, memory, self._ruling(row, lost, memory))
+            draft.rule(lost, memory, self._ruling(draft, lost, memory))
 
-    def _ruling(self, row: Row, verdict: Verdict, memory: Memory) -> Ruling:
-        return reviewed(decide(self._policy, verdict, memory), row.review)
+    def _ruling(self, draft: Draft, verdict: Verdict, memory: Memory) -> Ruling:
+        return reviewed(decide(self.policy, verdict, memory), draft.review)
 
-    def _remembers(self, row: Row) -> bool:
-        return self._policy.session.memory != "off" and row.conversation.session is not None
+    def _remembers(self, draft: Draft) -> bool:
+        return self.policy.session.memory != "off" and draft.conversation.session is not None
 
-    def _earlier(self, row: Row) -> list[Recollection]:
-        """Returns the earlier requests of a row's session: what its conversation carries of them,
-        then what is kept here. The request under review is this one, and no earlier one.
+    def _earlier(self, draft: Draft) -> list[Recollection]:
+        """Returns the earlier requests of a session: what the conversation carries of them, then
+        what is kept here. The request under review is this one, and no earlier one.
         """
         kept: Sequence[Recollection] = ()
-        if self._remembers(row):
-            kept = self._guard.sessions.recall(str(row.conversation.session))
+        if self._remembers(draft):
+            kept = self.sessions.recall(str(draft.conversation.session))
         known = {each.request_id for each in kept}
-        earlier = [each for each in row.conversation.earlier if each.request_id not in known]
-        again = row.review.request_id if row.review is not None else None
+        earlier = [each for each in draft.conversation.earlier if each.request_id not in known]
+        again = draft.review.request_id if draft.review is not None else None
         return [each for each in (*earlier, *kept) if each.request_id != again]

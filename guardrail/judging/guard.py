@@ -7,13 +7,16 @@ remote, or a call to a tool. `SafeCoDe` is a guard that answers as well.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+from guardrail.backends import Run
 from guardrail.errors import JudgeError, SettingsError
-from guardrail.judging.deciding import Judging
+from guardrail.judging.chat_judge import ChatJudge
+from guardrail.judging.deciding import Chair, Deciding
 from guardrail.judging.judge import Judge
-from guardrail.judging.judges import ChatJudge, load_judge
-from guardrail.judging.self_judge import SelfJudge
+from guardrail.judging.judges import load_judge
 from guardrail.policy import Policy
 from guardrail.policy.context import Metadata
 from guardrail.policy.review import Review
@@ -104,10 +107,7 @@ class Guard:
             AuditError: The record cannot be kept.
         """
         chosen = self.policy_for(policy, metadata)
-        judging = Judging(
-            self, chosen, checked_mode(mode) or chosen.mode, observer=self.observer_for(chosen)
-        )
-        return judging.decide(conversation, review=review, verdict=verdict)
+        return self.deciding(chosen, mode).decide(conversation, review=review, verdict=verdict)
 
     @property
     def policy(self) -> Policy:
@@ -155,8 +155,25 @@ class Guard:
                 self._judges[policy.judge] = self._make_judge(policy.judge)
             return self._judges[policy.judge]
 
-    def self_judge(self, policy: Policy) -> SelfJudge | None:
-        """Returns the judge that is the answering model itself; None where none answers."""
+    def deciding(self, policy: Policy, mode: Mode | None) -> Deciding:
+        """Returns what decides requests under `policy`.
+
+        Raises:
+            SettingsError: The mode is none.
+        """
+        kind = "callable" if self.judge is not None else policy.judge.kind
+        return Deciding(
+            policy=policy,
+            mode=checked_mode(mode) or policy.mode,
+            chair=Chair(kind, partial(self.judge_for, policy), self._own_reading()),
+            sessions=self.sessions,
+            tracing=self.tracing,
+            model_name=self.model_name,
+            observer=self.observer_for(policy),
+        )
+
+    def _own_reading(self) -> Callable[[Sequence[Conversation]], Run] | None:
+        """Returns how the answering model is made to judge; None where none answers."""
         return None
 
     def _make_judge(self, settings: JudgeSettings) -> Judge:

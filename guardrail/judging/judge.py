@@ -1,4 +1,4 @@
-"""The verdict: a probability of harm per category, read off label logits or asked of a callable.
+"""Asking a judge: what it is asked, and what its answer is taken for.
 
 Nothing here compares a judge's answer as a string, and nothing that goes wrong can look like
 *safe*: every failure is a verdict that is unavailable, with its reason.
@@ -10,24 +10,15 @@ import contextvars
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
-
 from guardrail.errors import JudgeError
+from guardrail.policy import Policy
 from guardrail.policy.verdict import Verdict
 from guardrail.request.conversation import Conversation
 
 _log = logging.getLogger(__name__)
-
-YES = ("Yes", "yes", "YES")
-NO = ("No", "no", "NO")
-
-READABLE_MASS = 1e-3
-"""Least probability that yes and no must hold together for a verdict to be readable."""
 
 
 @dataclass(frozen=True)
@@ -45,44 +36,6 @@ class JudgeRequest:
 
 Judge = Callable[[JudgeRequest], "Verdict | Mapping[str, float] | float"]
 """Any callable may judge: it returns a verdict, probabilities by category, or one for all."""
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Token ids by which an answer *yes* or *no* would begin, disjoint and not empty."""
-
-    yes: tuple[int, ...]
-    no: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        if not self.yes or not self.no or set(self.yes) & set(self.no):
-            raise JudgeError("the tokenizer has no single tokens that tell yes from no")
-
-
-def read_labels(logits: Tensor, labels: Labels) -> list[float]:
-    """Returns P(yes) for each row, from the label logits alone.
-
-    P(yes) = sum of exp z over yes tokens / (the same over yes and no tokens).
-
-    Args:
-        logits: (rows, vocabulary) float next-token logits after the judge's question.
-        labels: The label tokens.
-
-    Raises:
-        JudgeError: Logits are not finite, or yes and no together hold less than `READABLE_MASS`.
-
-    Source: SafeCoDe (arXiv 2509.19212) asks for the verdict as text; we read its probability, as
-    multiple-choice evaluations do, so that no answer is unparsable.
-    """
-    log_p = logits.float().log_softmax(-1)
-    yes = log_p[:, list(labels.yes)].logsumexp(-1)  # (rows,)
-    no = log_p[:, list(labels.no)].logsumexp(-1)
-    if not bool(torch.isfinite(yes).all() and torch.isfinite(no).all()):
-        raise JudgeError("the judge's logits are not finite")
-    mass = float(torch.logaddexp(yes, no).exp().min())
-    if mass < READABLE_MASS:
-        raise JudgeError(f"the judge answers neither yes nor no (together {mass:.1e})")
-    return [float(p) for p in torch.sigmoid(yes - no)]
 
 
 def ask_judge(judge: Judge, request: JudgeRequest, *, timeout_s: float, source: str) -> Verdict:
@@ -125,18 +78,17 @@ def _asked_only(verdict: Verdict, questions: Mapping[str, str]) -> Verdict:
     return replace(verdict, categories=asked)
 
 
-def within_time(verdicts: Sequence[Verdict], *, started: float, timeout_s: float) -> list[Verdict]:
-    """Returns `verdicts`, or unavailable ones if more than `timeout_s` passed since `started`.
+def within_time(verdicts: Sequence[Verdict], *, took_s: float, timeout_s: float) -> list[Verdict]:
+    """Returns `verdicts`, or unavailable ones if they took more than `timeout_s`.
 
     Args:
         verdicts: What an in-process judge, which cannot be interrupted, has said.
-        started: `time.perf_counter()` when it was asked.
-        timeout_s: Seconds it had.
+        took_s: Seconds that it took.
+        timeout_s: Seconds that it had.
     """
-    took = time.perf_counter() - started
-    if took <= timeout_s:
+    if took_s <= timeout_s:
         return list(verdicts)
-    reason = f"the judge took {took:.1f} s, longer than {timeout_s:g} s"
+    reason = f"the judge took {took_s:.1f} s, longer than {timeout_s:g} s"
     return [Verdict.unavailable(reason, source=verdict.source) for verdict in verdicts]
 
 
@@ -194,3 +146,9 @@ def judge_failure(error: BaseException, *, source: str) -> str:
     _log.warning("%s (judge: %s)", line, source)
     _log.debug("the judge's error", exc_info=error)
     return line
+
+
+def questions_of(policy: Policy) -> dict[str, str]:
+    """Returns what a judge is asked under `policy`, by category id."""
+    suffix = policy.judge.answer_suffix
+    return {each.id: f"{each.question} {suffix}".strip() for each in policy.categories}

@@ -74,4 +74,3 @@ def refusal_mass(logits: Array, token_ids: Sequence[TokenIds]) -> list[float]:
         min(float(probabilities[row, ids].sum()), 1.0) if len(ids) else 0.0
         for row, ids in enumerate(token_ids)
     ]
-

@@ -8,39 +8,32 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
-import torch
 from opentelemetry.context import Context
-from torch import Tensor
 
-from guardrail.backends.transformers.branch import Branch, Prepared, prepare
-from guardrail.backends.transformers.grammar import Constraint
-from guardrail.backends.transformers.noise import PICTURE_INPUTS, noised_inputs
-from guardrail.backends.transformers.prompt import to_device
+from guardrail.backends import Backend, Constraint, Run
 from guardrail.errors import GuardrailError
-from guardrail.judging.deciding import Judging
+from guardrail.judging.deciding import Deciding
+from guardrail.judging.draft import Draft
 from guardrail.judging.timing import timed
-from guardrail.policy import Policy
 from guardrail.policy.review import Review
-from guardrail.policy.terms import Mode
-from guardrail.policy.verdict import Verdict
 from guardrail.record.answer import Answer
-from guardrail.record.observer import Observer
+from guardrail.record.decision import ContrastRecord
 from guardrail.request.call_reader import CallReader
 from guardrail.request.conversation import Conversation
 from guardrail.request.delta import Delta
-from guardrail.request.settings import DEFAULT_MAX_NEW_TOKENS, GenerationSettings
-from guardrail.steering.decoding import Guidance, RowPlan, Step, decode
+from guardrail.request.settings import GenerationSettings
+from guardrail.steering.answer_reader import AnswerReader
+from guardrail.steering.guided import decode
 from guardrail.steering.modulation import refusal_mass
+from guardrail.steering.plan import Guidance, RowPlan, Step
+from guardrail.steering.refusals import RefusalIndex
 from guardrail.steering.row import Row
-
-if TYPE_CHECKING:
-    from guardrail.steering.safecode import SafeCoDe
+from guardrail.steering.text_stream import TextStream
 
 _log = logging.getLogger(__name__)
 
@@ -53,22 +46,23 @@ NO_REFUSAL_MASS = 0.01
 HELD_BACK = "the policy decided to refuse: the tool call was held back"
 """Why a call is not passed on, where the policy steers towards a refusal."""
 
+Event = tuple[int, Delta | Answer | GuardrailError]
+"""A request's place, and what comes of it: any number of deltas, then its answer or escalation."""
 
-class Pipeline(Judging):
-    """Runs requests for one engine under one policy.
 
-    Args:
-        engine: The model and its compiled parts.
-        policy: What decides.
-        mode: `enforce`, `shadow` (all is computed, the answer is the unguarded one) or `off`.
-        observer: Sees every record before its answer is out; it may refuse the request.
+@dataclass(frozen=True)
+class Pipeline:
+    """Runs requests on one backend under one policy.
+
+    Attributes:
+        backend: Runs the model.
+        deciding: Judges, rules and records.
+        refusal_index: Returns refusal phrases compiled for the model's vocabulary.
     """
 
-    def __init__(
-        self, engine: SafeCoDe, policy: Policy, mode: Mode, *, observer: Observer | None = None
-    ) -> None:
-        super().__init__(engine, policy, mode, observer=observer)
-        self._engine = engine
+    backend: Backend
+    deciding: Deciding
+    refusal_index: Callable[[tuple[str, ...]], RefusalIndex]
 
     def run(
         self,
@@ -78,8 +72,8 @@ class Pipeline(Judging):
         cancel: threading.Event | None = None,
         contexts: Sequence[Context] | None = None,
         review: Review | None = None,
-    ) -> Generator[tuple[int, Delta | Answer | GuardrailError], None, None]:
-        """Yields (row, event): any number of deltas per row, then its answer or its escalation.
+    ) -> Generator[Event, None, None]:
+        """Yields what comes of each request.
 
         Args:
             conversations: One a row.
@@ -91,251 +85,196 @@ class Pipeline(Judging):
         Raises:
             GuardrailError: The whole run cannot be served; nothing is generated.
         """
-        rows = self._rows(conversations, settings, contexts=contexts, review=review)
-        with self._recorded(rows):
+        drafts = self.deciding.drafts(conversations, settings, contexts=contexts, review=review)
+        with self.deciding.recorded(drafts):
+            rows = [Row(at, draft) for at, draft in enumerate(drafts)]
             yield from self._run(rows, settings, cancel)
 
     def _run(
-        self,
-        rows: list[Row],
-        settings: GenerationSettings,
-        cancel: threading.Event | None,
-    ) -> Iterator[tuple[int, Delta | Answer | GuardrailError]]:
-        if _cancelled(rows, cancel):
-            for row in rows:
-                yield from row.settle()
+        self, rows: list[Row], settings: GenerationSettings, cancel: threading.Event | None
+    ) -> Iterator[Event]:
+        drafts = [row.draft for row in rows]
+        if _cancelled(drafts, cancel):
+            yield from _settled(rows)
             return
-        encoder = self._engine.encoder
-        constraints = [self._constraint(row) for row in rows]
-        inputs = to_device(encoder.encode([row.conversation for row in rows]), self._engine.model)
-        for row in rows:
-            row.count_prompt(inputs)
-        with self._engine.computing:
-            prepared = prepare(self._engine.model, inputs, **self._arguments(settings))
-        real = self._judged(rows, prepared) if self._mode != "off" else None
-        if _cancelled(rows, cancel):
-            for row in rows:
-                yield from row.settle()
+        constraints = [self._constraint(draft) for draft in drafts]
+        run = self.backend.start([draft.conversation for draft in drafts], settings)
+        for draft, count in zip(drafts, run.input_tokens, strict=True):
+            draft.input_tokens = count
+        if self.deciding.mode != "off":
+            self.deciding.judge(drafts, run)
+        if _cancelled(drafts, cancel):
+            yield from _settled(rows)
             return
-
-        for row in rows:
-            if row.settled:
-                yield from row.settle()
-        live = [row.at for row in rows if not row.settled]
+        yield from _settled(row for row in rows if row.draft.settled)
+        live = [row for row in rows if not row.draft.settled]
         if not live:
             return
-        if real is None:
-            with self._engine.computing, timed(rows, "prefill"):
-                if any(row.unavailable for row in rows):  # a failed judge may have spent its cache
-                    prepared = prepare(self._engine.model, inputs, **self._arguments(settings))
-                real = Branch.prefill(prepared)
-        if len(live) < len(rows):
-            real = real.fork(live)
-        noised = self._noised(rows, live, inputs, prepared, real, settings)
-        for row in rows:  # a failed noised branch may have settled some more
-            if row.at in live and row.settled:
-                yield from row.settle()
-        still = [at for at in live if not rows[at].settled]
-        if not still:
+        run.prefill(partial(timed, drafts))
+        run.keep([row.at for row in live])
+        self._contrast(run, live, drafts)
+        # A noised branch that failed may have settled some more.
+        yield from _settled(row for row in live if row.draft.settled)
+        live = [row for row in live if not row.draft.settled]
+        if not live:
             return
-        if len(still) < len(live):
-            keep = [live.index(at) for at in still]
-            real = real.fork(keep)
-        prepared = replace(prepared, ids=prepared.ids[still])
-        yield from self._decoded(
-            [rows[at] for at in still],
-            prepared,
-            real,
-            noised,
-            settings,
-            cancel,
-            [constraints[at] for at in still],
-        )
+        run.keep([row.at for row in live])
+        yield from self._decoded(live, run, settings, cancel, [constraints[r.at] for r in live])
 
     # Contrast --------------------------------------------------------------------------------
 
-    def _noised(
-        self,
-        rows: Sequence[Row],
-        live: Sequence[int],
-        inputs: Mapping[str, Any],
-        prepared: Prepared,
-        real: Branch,
-        settings: GenerationSettings,
-    ) -> Branch | None:
+    def _contrast(self, run: Run, live: Sequence[Row], drafts: Sequence[Draft]) -> None:
         """Runs the noised branch if any row needs it, and notes in every row why or why not."""
         wanted = [
-            at
-            for place, at in enumerate(live)
-            if self._wants_contrast(rows[at], real, place, inputs)
+            row.draft
+            for place, row in enumerate(live)
+            if self._wants_contrast(row.draft, run, place)
         ]
         if not wanted:
-            return None
+            return
+        contrast = self.deciding.policy.contrast
         try:
-            with self._engine.computing, timed(rows, "noised"):
-                noised = self._noised_branch(inputs, settings)
-        except torch.OutOfMemoryError as error:
+            with timed(drafts, "noised"):
+                run.noise(contrast.noise_std)
+        except MemoryError as error:
             _log.warning("out of memory in the noised branch; it was dropped", exc_info=error)
-            for at in wanted:
-                self._lost_noised(rows[at])
-            return None
-        for at in wanted:
-            rows[at].contrast(self._policy.contrast)
-        return noised.fork(live) if len(live) < len(rows) else noised
+            for draft in wanted:
+                self._lost_noised(draft)
+            return
+        for draft in wanted:
+            draft.contrast = ContrastRecord(
+                applied=True,
+                alpha=contrast.alpha,
+                noise_std=contrast.noise_std,
+                steps=contrast.guided_steps,
+            )
 
-    def _noised_branch(self, inputs: Mapping[str, Any], settings: GenerationSettings) -> Branch:
-        noised = noised_inputs(
-            inputs,
-            noise_std=self._policy.contrast.noise_std,
-            image_processor=getattr(self._engine.processor, "image_processor", None),
-        )
-        return Branch.prefill(prepare(self._engine.model, noised, **self._arguments(settings)))
-
-    def _wants_contrast(
-        self, row: Row, real: Branch, place: int, inputs: Mapping[str, Any]
-    ) -> bool:
-        contrast = self._policy.contrast
+    def _wants_contrast(self, draft: Draft, run: Run, place: int) -> bool:
+        contrast = self.deciding.policy.contrast
         reason = None
-        if self._mode == "off":
+        if self.deciding.mode == "off":
             reason = "the mode is off"
-        elif not row.conversation.pictures:
+        elif not draft.conversation.pictures:
             reason = "there is no picture"
-        elif not any(name in inputs for name in PICTURE_INPUTS):
+        elif not run.shows_pictures:
             reason = "this family's pictures cannot be noised"
         elif contrast.when == "never" or contrast.alpha == 0 or contrast.guided_steps == 0:
             reason = "the policy says never"
-        elif contrast.when == "at-stake" and not self._at_stake(row, real.logits[place]):
+        elif contrast.when == "at-stake" and not self._at_stake(draft, run, place):
             reason = "nothing is at stake"
-        row.skip_contrast(reason)
+        draft.contrast = ContrastRecord(skipped=reason)
         return reason is None
 
-    def _at_stake(self, row: Row, logits: Tensor) -> bool:
+    def _at_stake(self, draft: Draft, run: Run, place: int) -> bool:
         """Whether contrast could matter: not if the verdict is confidently safe and the model is
         not about to refuse.
         """
-        ruling = row.ruling
+        ruling = draft.ruling
         if ruling is None or ruling.label != "safe" or ruling.confidence < CONFIDENTLY_SAFE:
             return True
-        index = self._engine.refusal_index(self._policy.phrases)
-        [mass] = refusal_mass(logits[None], [index.beginnings(b"").all])
+        index = self.refusal_index(self.deciding.policy.phrases)
+        real, _ = run.logits()
+        [mass] = refusal_mass(real[place : place + 1], [index.beginnings(b"").all])
         return mass >= NO_REFUSAL_MASS
 
-    def _lost_noised(self, row: Row) -> None:
+    def _lost_noised(self, draft: Draft) -> None:
         message = "out of memory in the noised branch: contrast was dropped"
-        row.note_error(message)
-        row.skip_contrast("out of memory")
-        if self._policy.failure.noised_branch == "on_error":
-            row.rule_again(self._ruling(row, Verdict.unavailable(message), row.memory))
+        draft.note_error(message)
+        draft.contrast = ContrastRecord(skipped="out of memory")
+        if self.deciding.policy.failure.noised_branch == "on_error":
+            self.deciding.rule_again(draft, message)
 
     # Decoding --------------------------------------------------------------------------------
 
     def _decoded(
         self,
-        rows: list[Row],
-        prepared: Prepared,
-        real: Branch,
-        noised: Branch | None,
+        rows: Sequence[Row],
+        run: Run,
         settings: GenerationSettings,
         cancel: threading.Event | None,
         constraints: Sequence[Constraint | None],
-    ) -> Iterator[tuple[int, Delta | Answer | GuardrailError]]:
-        policy, guided = self._policy, self._mode != "off"
-        index = self._engine.refusal_index(policy.phrases) if guided else None
-        plans = [row.plan(policy.modulation) if guided else RowPlan(record=False) for row in rows]
+    ) -> Iterator[Event]:
+        policy, mode = self.deciding.policy, self.deciding.mode
+        drafts = [row.draft for row in rows]
         steps = decode(
-            prepared,
-            real,
-            plans=plans,
-            guidance=self._guidance(),
-            index=index,
-            noised=noised,
-            shadow=self._mode == "shadow",
-            computing=self._engine.computing,
+            run,
+            plans=[self._plan(draft) for draft in drafts],
+            guidance=Guidance.of(policy),
+            index=self.refusal_index(policy.phrases) if mode != "off" else None,
+            shadow=mode == "shadow",
             seed=settings.seed,
             constraints=[
-                self._lifted(row, constraint)
-                for row, constraint in zip(rows, constraints, strict=True)
+                _lifted(draft, each) for draft, each in zip(drafts, constraints, strict=True)
             ],
         )
         for row in rows:
-            row.open()
-            self._begin_text(row, settings)
+            row.draft.open()
+            row.reader = self._reader(row.draft, settings)
         with ExitStack() as phases:
-            for row in rows:
-                phases.enter_context(row.trace.phase("guardrail.decode"))
-            phases.enter_context(timed(rows, "decode"))
+            for draft in drafts:
+                phases.enter_context(draft.trace.phase("guardrail.decode"))
+            phases.enter_context(timed(drafts, "decode"))
             for step in steps:
                 yield from self._emitted(rows, step)
-                if _cancelled(rows, cancel):
+                if _cancelled(drafts, cancel):
                     break
-        for row in rows:
-            yield from row.settle()
+        yield from _settled(rows)
+
+    def _plan(self, draft: Draft) -> RowPlan:
+        if self.deciding.mode == "off":
+            return RowPlan(record=False)
+        modulation = self.deciding.policy.modulation
+        return RowPlan.of(draft.ruling, modulation, contrast=draft.contrast.applied)
 
     def _emitted(self, rows: Sequence[Row], step: Step) -> Iterator[tuple[int, Delta]]:
-        spell = self._engine.encoder.tokenizer.decode
         for place, row in enumerate(rows):
             token = step.token_ids[place]
             if token is None:
                 continue
+            spell = self.backend.spell
             for delta in row.push(token, step.traces[place], step.finished[place], spell):
                 yield row.at, delta
 
     # The form of the answer ------------------------------------------------------------------
 
-    def _constraint(self, row: Row) -> Constraint | None:
-        """Returns what the row's answer is held to; tools that the model cannot take raise."""
-        if row.conversation.tools:
-            self._engine.call_format()
-        return self._engine.constraint(row.conversation)
+    def _constraint(self, draft: Draft) -> Constraint | None:
+        """Returns what the answer is held to; tools that the model cannot take raise."""
+        if draft.conversation.tools:
+            self.backend.call_format()
+        return self.backend.constraint(draft.conversation)
 
-    def _lifted(self, row: Row, constraint: Constraint | None) -> Constraint | None:
-        """Returns the row's constraint, or None where it would keep the model from refusing."""
-        if constraint is None or not row.refuses:
-            return constraint
-        row.note_error("the policy decided to refuse: the answer was not held to its form")
-        return None
-
-    def _begin_text(self, row: Row, settings: GenerationSettings) -> None:
-        conversation, encoder = row.conversation, self._engine.encoder
+    def _reader(self, draft: Draft, settings: GenerationSettings) -> AnswerReader:
+        conversation, decoded = draft.conversation, self.backend.decode
         if not conversation.tools:
-            row.begin_text(encoder.decode, settings.stop)
-            return
-        written = self._engine.call_format()
-        reader = CallReader(
+            return AnswerReader(draft, TextStream(decoded, settings.stop))
+        written = self.backend.call_format()
+        calls = CallReader(
             written,
             [tool["function"]["name"] for tool in conversation.tools],
             parallel=conversation.form.parallel is not False,
-            held_back=HELD_BACK if row.refuses else None,
+            held_back=HELD_BACK if draft.refuses else None,
         )
-        keep = frozenset(encoder.control_tokens(written.written).values())
-        row.begin_text(partial(encoder.decode, keep=keep), settings.stop, reader)
-
-    def _guidance(self) -> Guidance:
-        contrast, modulation = self._policy.contrast, self._policy.modulation
-        return Guidance(
-            steps=contrast.guided_steps,
-            contrast_form=contrast.form,
-            alpha=contrast.alpha,
-            plausibility=contrast.plausibility,
-            modulation_form=modulation.form,
-            top_k=modulation.top_k,
-        )
-
-    def _arguments(self, settings: GenerationSettings) -> dict[str, Any]:
-        arguments = settings.generate_arguments()
-        own = self._engine.model.generation_config
-        lengths = (own.max_new_tokens, own.max_length, arguments.get("max_length"))
-        if "max_new_tokens" not in arguments and not any(lengths):
-            arguments["max_new_tokens"] = DEFAULT_MAX_NEW_TOKENS
-        if settings.stop:
-            arguments["stop_strings"] = list(settings.stop)
-            arguments["tokenizer"] = self._engine.encoder.tokenizer
-        return arguments
+        keep = frozenset(self.backend.control_tokens(written.written).values())
+        text = TextStream(partial(decoded, keep=keep), settings.stop)
+        return AnswerReader(draft, text, calls)
 
 
-def _cancelled(rows: Sequence[Row], cancel: threading.Event | None) -> bool:
+def _lifted(draft: Draft, constraint: Constraint | None) -> Constraint | None:
+    """Returns the request's constraint, or None where it would keep the model from refusing."""
+    if constraint is None or not draft.refuses:
+        return constraint
+    draft.note_error("the policy decided to refuse: the answer was not held to its form")
+    return None
+
+
+def _settled(rows: Sequence[Row] | Iterator[Row]) -> Iterator[Event]:
+    for row in rows:
+        yield from row.settle()
+
+
+def _cancelled(drafts: Sequence[Draft], cancel: threading.Event | None) -> bool:
     if cancel is None or not cancel.is_set():
         return False
-    for row in rows:
-        row.stop("cancelled")
+    for draft in drafts:
+        draft.stop("cancelled")
     return True

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from opentelemetry.context import Context
 
-from guardrail.backends.transformers.adapter import Adapter, find_adapter
-from guardrail.backends.transformers.grammar import Constraint, GrammarVocabulary
-from guardrail.backends.transformers.loading import check_family, load_model
-from guardrail.backends.transformers.prompt import PromptEncoder
-from guardrail.backends.transformers.token_bytes import token_bytes
+from guardrail.backends import Backend, Run
 from guardrail.errors import ModelError
-from guardrail.judging.guard import Guard, checked_mode
-from guardrail.judging.judge import NO, YES, Judge, Labels
-from guardrail.judging.judges import caption_judge
-from guardrail.judging.self_judge import SelfJudge
+from guardrail.judging.guard import Guard
+from guardrail.judging.judge import Judge
+from guardrail.judging.judges import CaptionJudge
 from guardrail.policy import Policy
 from guardrail.policy.context import Metadata
 from guardrail.policy.review import Review
@@ -29,7 +24,6 @@ from guardrail.policy.terms import Mode
 from guardrail.record.answer import Answer
 from guardrail.record.observer import Observer
 from guardrail.record.telemetry.tracing import Tracing
-from guardrail.request.call_format import CallFormat, derive_call_format
 from guardrail.request.conversation import Conversation, Picture, question
 from guardrail.request.delta import Delta
 from guardrail.request.sessions import SessionStore
@@ -37,6 +31,7 @@ from guardrail.request.settings import GenerationSettings
 from guardrail.steering.pipeline import Pipeline
 from guardrail.steering.refusals import RefusalIndex
 
+_ONE_TOKEN = GenerationSettings(max_new_tokens=1, temperature=0)
 _DEFAULTS = GenerationSettings()
 
 
@@ -48,6 +43,7 @@ class SafeCoDe(Guard):
     Args:
         model: A Hugging Face image-text-to-text model that decodes token by token.
         processor: Its processor.
+        backend: What runs the model, instead of the two: any `guardrail.backends.Backend`.
         policy: A pack's name, the path of a policy file (read again when it changes), a `Policy`,
             or a `PolicySource`.
         judge: Judges instead of the policy's own judge: any callable (see
@@ -59,7 +55,7 @@ class SafeCoDe(Guard):
         name: The model's name in records and spans; that of its folder or id by default.
 
     Raises:
-        ModelError: The family cannot be guided.
+        ModelError: The family cannot be guided, or there is not one model.
         PolicyError: The policy is not usable.
 
     Example:
@@ -70,8 +66,9 @@ class SafeCoDe(Guard):
     def __init__(
         self,
         *,
-        model: Any,
-        processor: Any,
+        model: Any = None,
+        processor: Any = None,
+        backend: Backend | None = None,
         policy: str | Path | Policy | PolicySource = "baseline",
         judge: Judge | None = None,
         tracing: Tracing | None = None,
@@ -79,26 +76,17 @@ class SafeCoDe(Guard):
         sessions: SessionStore | None = None,
         name: str | None = None,
     ) -> None:
+        source = policy_source(policy)  # checked before a model is looked at
+        self.backend = _backend(model, processor, backend)
         super().__init__(
-            policy=policy,
+            policy=source,
             judge=judge,
             tracing=tracing,
             observer=observer,
             sessions=sessions,
-            name=name or _name(model),
+            name=name or self.backend.name,
         )
-        check_family(model.config)
-        self.model = model
-        self.processor = processor
-        self.adapter: Adapter = find_adapter(model.config.model_type)
-        self.encoder = PromptEncoder(processor, self.adapter)
-        self._spelled: list[bytes | None] | None = None
-        self._call_format: CallFormat | ModelError | None = None
-        self._vocabulary: GrammarVocabulary | None = None
         self._indexes: dict[tuple[str, ...], RefusalIndex] = {}
-        # Held around forward passes: some families keep state on the module while one runs, and
-        # threads that compute at once only slow each other (and an event loop) down.
-        self.computing = threading.RLock()
 
     @classmethod
     def from_pretrained(
@@ -119,6 +107,8 @@ class SafeCoDe(Guard):
                 `device_map`, `quantization_config`, `trust_remote_code`, ….
         """
         source = policy_source(policy)  # checked before any weights are loaded
+        from guardrail.backends.transformers.loading import load_model
+
         model, processor = load_model(path_or_id, **load_arguments)
         return cls(model=model, processor=processor, policy=source, judge=judge)
 
@@ -251,7 +241,7 @@ class SafeCoDe(Guard):
             return []
         results: list[Any] = [None] * len(conversations)
         pipeline = self._pipeline(self.policy_for(policy, metadata), mode)
-        for group in self.adapter.batch_groups(conversations):
+        for group in self.backend.groups(conversations):
             run = pipeline.run(
                 [conversations[at] for at in group],
                 settings,
@@ -268,75 +258,52 @@ class SafeCoDe(Guard):
                 raise result
         return results
 
+    @property
+    def model(self) -> Any:
+        """The model, where it runs in this process.
+
+        Raises:
+            AttributeError: It does not.
+        """
+        return self.backend.model  # type: ignore[attr-defined]
+
+    @property
+    def processor(self) -> Any:
+        """The model's processor, where it runs in this process.
+
+        Raises:
+            AttributeError: It does not.
+        """
+        return self.backend.processor  # type: ignore[attr-defined]
+
     def refusal_index(self, phrases: tuple[str, ...]) -> RefusalIndex:
-        """Returns the phrases compiled for this tokenizer; compiled once, then remembered."""
+        """Returns the phrases compiled for this vocabulary; compiled once, then remembered."""
+        spelled = self.backend.vocabulary()
         with self._lock:
             if phrases not in self._indexes:
-                self._indexes[phrases] = RefusalIndex(
-                    phrases, self._token_bytes(), device=self.model.device
-                )
+                self._indexes[phrases] = RefusalIndex(phrases, spelled)
             return self._indexes[phrases]
 
-    def call_format(self) -> CallFormat:
-        """Returns how this model writes tool calls; read off its chat template once.
-
-        Raises:
-            ModelError: Its template does not take tools, or writes calls in an unknown form.
-        """
-        with self._lock:
-            if self._call_format is None:
-                try:
-                    self._call_format = derive_call_format(self.encoder.render)
-                except ModelError as error:
-                    self._call_format = error
-            if isinstance(self._call_format, ModelError):
-                raise ModelError(str(self._call_format))
-            return self._call_format
-
-    def constraint(self, conversation: Conversation) -> Constraint | None:
-        """Returns what the answer to a conversation is held to, or None where it is free.
-
-        Raises:
-            GuardrailError: The form demanded cannot be had of this model.
-        """
-        form = conversation.form
-        if not form.constrains:
-            return None
-        written = self.call_format() if conversation.tools else None
-        control = self.encoder.control_tokens(written.written) if written is not None else {}
-        grammar = form.grammar(conversation.tools, written, control)
-        with self._lock:
-            if self._vocabulary is None:
-                self._vocabulary = GrammarVocabulary(self._token_bytes(), self.encoder.encode_piece)
-        return self._vocabulary.constraint(grammar)
-
-    def _token_bytes(self) -> list[bytes | None]:
-        if self._spelled is None:
-            self._spelled = token_bytes(self.encoder.tokenizer)
-        return self._spelled
-
-    def self_judge(self, policy: Policy) -> SelfJudge:
-        """Returns the model as its own judge."""
-        return SelfJudge(self, policy)
+    def _own_reading(self) -> Callable[[Sequence[Conversation]], Run]:
+        return lambda conversations: self.backend.start(conversations, _ONE_TOKEN)
 
     def _make_judge(self, settings: JudgeSettings) -> Judge:
         if settings.kind == "caption":
-            return caption_judge(self)
+            return CaptionJudge(self.backend)
         return super()._make_judge(settings)
 
-    def labels(self) -> Labels:
-        """Returns the tokens by which an answer *yes* or *no* begins.
-
-        Raises:
-            JudgeError: This tokenizer has none.
-        """
-        return Labels(tuple(self.encoder.label_ids(YES)), tuple(self.encoder.label_ids(NO)))
-
     def _pipeline(self, policy: Policy, mode: Mode | None) -> Pipeline:
-        mode = checked_mode(mode) or policy.mode
-        return Pipeline(self, policy, mode, observer=self.observer_for(policy))
+        return Pipeline(self.backend, self.deciding(policy, mode), self.refusal_index)
 
 
-def _name(model: Any) -> str:
-    name = str(getattr(model.config, "_name_or_path", "") or "")
-    return Path(name).name if name else type(model).__name__
+def _backend(model: Any, processor: Any, backend: Backend | None) -> Backend:
+    if backend is not None:
+        if model is not None or processor is not None:
+            raise ModelError("both a backend and a model are given, expected one of them")
+        return backend
+    if model is None or processor is None:
+        missing = "model" if model is None else "processor"
+        raise ModelError(f"there is no {missing}: give `model=` and `processor=`, or `backend=`")
+    from guardrail.backends.transformers.backend import TransformersBackend
+
+    return TransformersBackend(model, processor)

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
+from guardrail.backends.transformers.shape_vocabulary import make_tokenizer, refusal_phrases
+from guardrail.backends.transformers.shapes import SHAPES, build_shape
 from guardrail.bench import recording
 from guardrail.bench.measure import PicturesCost, Spread, Timing
 from guardrail.bench.memory import Task, peak_bytes
 from guardrail.bench.report import Report, linearity
-from guardrail.bench.shapes import SHAPES, build_shape
 from guardrail.bench.subject import Subject, pinned, shaped
 from guardrail.bench.variants import VARIANTS
-from guardrail.bench.vocabulary import make_tokenizer, refusal_phrases
 from guardrail.cli import main
 from guardrail.errors import GuardrailError, SettingsError
 from guardrail.record.audit.observer import AuditObserver

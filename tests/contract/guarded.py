@@ -62,14 +62,7 @@ def engine(family: str) -> SafeCoDe:
 def judged_engine(family: str, judge: Judge, policy: Policy | None = None) -> SafeCoDe:
     """The same model with a judge of the test's own."""
     shared = engine(family)
-    made = SafeCoDe(
-        model=shared.model,
-        processor=shared.processor,
-        policy=policy or shared.policy,
-        judge=judge,
-    )
-    made.encoder = shared.encoder  # finding the mark takes longer than a short answer
-    return made
+    return SafeCoDe(backend=shared.backend, policy=policy or shared.policy, judge=judge)
 
 
 def by_word(**probabilities: float) -> Judge:
@@ -100,12 +93,12 @@ def ask(
 def generated(family: str, conversation: Conversation, settings: GenerationSettings) -> list[int]:
     """What the model's own `generate()` says, as token ids without the prompt."""
     made = engine(family)
-    inputs = made.encoder.encode([conversation])
+    inputs = made.backend.encoder.encode([conversation])
     if settings.seed is not None:
         torch.manual_seed(settings.seed)
     arguments: dict[str, Any] = settings.generate_arguments()
     if settings.stop:
-        arguments.update(stop_strings=list(settings.stop), tokenizer=made.encoder.tokenizer)
+        arguments.update(stop_strings=list(settings.stop), tokenizer=made.backend.encoder.tokenizer)
     ids = made.model.generate(**inputs, **arguments)[0]
     prompt = inputs["input_ids"][0]
     # BLIP-2 and InstructBLIP give back the answer alone.

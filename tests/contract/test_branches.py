@@ -18,7 +18,7 @@ SHARING = [family for family in FAMILIES if family not in WHOLE]
 
 def both_inputs(family: str) -> tuple[dict[str, Any], dict[str, Any]]:
     made = engine(family)
-    inputs = made.encoder.encode([ask(family, LONGER, count=2)])
+    inputs = made.backend.encoder.encode([ask(family, LONGER, count=2)])
     image_processor = getattr(made.processor, "image_processor", None)
     return inputs, noised_inputs(inputs, noise_std=0.2, image_processor=image_processor)
 
@@ -86,15 +86,15 @@ def test_prompt_run_in_two_parts_equals_a_full_forward(family: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_of_a_padded_batch_step_like_full_forwards(family: str) -> None:
     made = engine(family)
-    if made.adapter.batches == "alone":
+    if made.backend.adapter.batches == "alone":
         pytest.skip("rows of this family run one by one")
     conversations = [ask(family), ask(family, LONGER, first=2)]
     branch = Branch.prefill(
-        prepare(made.model, made.encoder.encode(conversations), max_new_tokens=8)
+        prepare(made.model, made.backend.encoder.encode(conversations), max_new_tokens=8)
     )
     branch = branch.extend(TOKENS[:1].repeat(2, 1)).extend(TOKENS[1:2].repeat(2, 1))
     for row, conversation in enumerate(conversations):
-        inputs = made.encoder.encode([conversation])
+        inputs = made.backend.encoder.encode([conversation])
         close(family, branch.logits[row], full_logits(made.model, inputs, TOKENS[:2])[-1])
 
 

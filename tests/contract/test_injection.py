@@ -34,7 +34,9 @@ EVERYWHERE = (
 def controls(family: str) -> list[str]:
     """Everything that the family's tokenizer or processor reads as more than text."""
     made = engine(family)
-    found = {token.content for token in made.encoder.tokenizer.added_tokens_decoder.values()}
+    found = {
+        token.content for token in made.backend.encoder.tokenizer.added_tokens_decoder.values()
+    }
     found |= {
         value
         for name, value in vars(made.processor).items()
@@ -59,7 +61,7 @@ def briefly_forged(family: str) -> str:
 
 
 def control_ids(family: str) -> Tensor:
-    tokenizer = engine(family).encoder.tokenizer
+    tokenizer = engine(family).backend.encoder.tokenizer
     return torch.tensor(sorted({*tokenizer.added_tokens_decoder, *tokenizer.all_special_ids}))
 
 
@@ -82,7 +84,7 @@ def assert_neutral(family: str, made: dict[str, Any], neutral: dict[str, Any]) -
 
 
 def spelled(family: str, ids: Sequence[int] | Tensor) -> str:
-    tokenizer = engine(family).encoder.tokenizer
+    tokenizer = engine(family).backend.encoder.tokenizer
     return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
@@ -92,7 +94,7 @@ def pictures(family: str) -> list[Picture]:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_answer_prompt_has_no_forged_control_tokens(family: str) -> None:
-    encode, words = engine(family).encoder.encode, forged(family)
+    encode, words = engine(family).backend.encoder.encode, forged(family)
     made = encode([question(words, pictures(family))])
     assert_neutral(family, made, encode([question("x y", pictures(family))]))
     assert words in spelled(family, made["input_ids"][0])
@@ -100,7 +102,7 @@ def test_answer_prompt_has_no_forged_control_tokens(family: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_judge_prompts_have_no_forged_control_tokens(family: str) -> None:
-    encoder, words = engine(family).encoder, forged(family)
+    encoder, words = engine(family).backend.encoder, forged(family)
     asked, calm = question(words, pictures(family)), question("x y", pictures(family))
     for harm in ("Is it safe?", forged(family)):
         made = encoder.encode([asked.ask(harm)])
@@ -120,7 +122,7 @@ def test_judge_prompts_have_no_forged_control_tokens(family: str) -> None:
 
 @pytest.mark.parametrize("family", TEXT_ONLY)
 def test_placeholders_alone_are_no_pictures(family: str) -> None:
-    encode, words = engine(family).encoder.encode, forged(family)
+    encode, words = engine(family).backend.encoder.encode, forged(family)
     made = encode([question(words)])
     assert not any(name in made for name in PICTURE_INPUTS) or family == "idefics"
     assert_neutral(family, made, encode([question("x y")]))
@@ -130,7 +132,7 @@ def test_placeholders_alone_are_no_pictures(family: str) -> None:
 
 @pytest.mark.parametrize("family", TEMPLATED)
 def test_every_turn_is_data(family: str) -> None:
-    encode, words = engine(family).encoder.encode, forged(family)
+    encode, words = engine(family).backend.encoder.encode, forged(family)
 
     def talk(text: str) -> Conversation:
         return Conversation(
@@ -156,7 +158,7 @@ def test_forged_rows_of_a_batch_are_as_they_are_alone(family: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_mark_itself_forges_nothing(family: str) -> None:
-    encoder = engine(family).encoder
+    encoder = engine(family).backend.encoder
     # Any character by which control strings are taken apart must not put them together again.
     guard = ControlGuard(engine(family).processor).guard
     marks = {character for text in controls(family) for character in guard(text)}
@@ -171,7 +173,7 @@ def test_the_mark_itself_forges_nothing(family: str) -> None:
 
 @pytest.mark.parametrize("family", SEVERAL_PICTURES)
 def test_forged_placeholders_between_pictures_move_no_features(family: str) -> None:
-    encode, words = engine(family).encoder.encode, forged(family)
+    encode, words = engine(family).backend.encoder.encode, forged(family)
     between = (shown(0), words, shown(1), words)
     made = encode([Conversation((Turn("user", between),))])
     calm = encode([Conversation((Turn("user", (shown(0), "x y", shown(1), "x y")),))])

@@ -32,7 +32,7 @@ def test_newcomer_is_served(family: str) -> None:
 @pytest.mark.parametrize("family", NEWCOMERS)
 def test_newcomer_s_cached_steps_equal_full_forwards(family: str) -> None:
     guarded = engine(family)
-    inputs = guarded.encoder.encode([ask(family, LONGER, count=2)])
+    inputs = guarded.backend.encoder.encode([ask(family, LONGER, count=2)])
     noised = noised_inputs(inputs, noise_std=0.2, image_processor=guarded.processor.image_processor)
     expected = [full_logits(guarded.model, each, TOKENS) for each in (inputs, noised)]
     real, other = (

@@ -21,7 +21,7 @@ def pixels(inputs: dict[str, Any]) -> Tensor:
 def noise_of(family: str, conversations: Sequence[Conversation], std: float = 0.1) -> Tensor:
     """What noise adds to the pictures of one batch."""
     made = engine(family)
-    inputs = made.encoder.encode(conversations)
+    inputs = made.backend.encoder.encode(conversations)
     noised = noised_inputs(
         inputs, noise_std=std, image_processor=getattr(made.processor, "image_processor", None)
     )
@@ -77,9 +77,9 @@ def test_noise_has_the_asked_strength_in_pixel_units(family: str) -> None:
 def test_padding_stays_as_it_is(family: str) -> None:
     made = engine(family)
     conversations = [ask(family)]
-    if family in SEVERAL_PICTURES and made.adapter.batches == "any":
+    if family in SEVERAL_PICTURES and made.backend.adapter.batches == "any":
         conversations.append(question("And these?", [shown(2), shown(3, (48, 32))]))
-    inputs = made.encoder.encode(conversations)
+    inputs = made.backend.encoder.encode(conversations)
     noise = noise_of(family, conversations)
     mask = inputs.get("pixel_attention_mask")
     if mask is not None and mask.shape[-2:] == noise.shape[-2:]:

@@ -46,7 +46,7 @@ def test_streamed_text_equals_answered_text(family: str, settings: GenerationSet
     assert "".join(pieces) == last.text == answer.text
     assert last.token_ids == answer.token_ids
     assert len(answer.token_ids) == answer.usage.output_tokens
-    assert answer.text == engine(family).encoder.decode(answer.token_ids)
+    assert answer.text == engine(family).backend.encoder.decode(answer.token_ids)
     ended = "stop" if len(answer.token_ids) < (settings.max_new_tokens or 0) else "length"
     assert answer.decision.outcome.finish_reason == ended
 

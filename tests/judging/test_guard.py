@@ -18,7 +18,6 @@ from pydantic import ValidationError
 from guardrail import SafeCoDe
 from guardrail.errors import AuditError, PolicyError, SettingsError
 from guardrail.judging import deciding as judging
-from guardrail.judging import judge as judge_module
 from guardrail.judging.guard import Guard
 from guardrail.judging.judge import JudgeRequest
 from guardrail.policy import Policy, load_policy
@@ -123,7 +122,7 @@ def test_a_chat_model_may_judge() -> None:
 
 
 def test_a_policys_own_model_may_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judge_module, "READABLE_MASS", 0.0)
+    monkeypatch.setattr("guardrail.backends.transformers.labels.READABLE_MASS", 0.0)
     save("llava", tmp_path / "judge")
     settings = {"kind": "model", "model": str(tmp_path / "judge")}
     guard = Guard(policy=load_policy("baseline").model_copy(update={"judge": settings}))
@@ -136,7 +135,7 @@ def test_a_policys_own_model_may_judge(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_engine_decides_as_it_does_when_it_answers(
     family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judge_module, "READABLE_MASS", 0.0)
+    monkeypatch.setattr("guardrail.backends.transformers.labels.READABLE_MASS", 0.0)
     shared = engine(family)
     decided = shared.decide(ask(family)).decision
     answered = shared.answer(ask(family)).decision

@@ -1,4 +1,3 @@
-import math
 import threading
 import time
 from typing import Any
@@ -6,47 +5,19 @@ from typing import Any
 import pytest
 import torch
 
-from guardrail.errors import JudgeError
 from guardrail.judging.judge import (
     JudgeRequest,
-    Labels,
     ask_judge,
-    read_labels,
     within_time,
 )
 from guardrail.policy.verdict import Verdict
 from guardrail.request.conversation import question
 
 REQUEST = JudgeRequest(question("May I?"), {"a": "Harm a?", "b": "Harm b?"})
-LABELS = Labels(yes=(0, 1), no=(2,))
 
 
 def _ask(judge: Any, timeout_s: float = 60.0) -> Verdict:
     return ask_judge(judge, REQUEST, timeout_s=timeout_s, source="callable")
-
-
-def test_p_harm_is_the_share_of_yes_among_yes_and_no() -> None:
-    logits = torch.tensor([[0.2, 0.1, 0.1, 0.6], [0.0001, 0.0001, 0.9, 0.0998]]).log()
-    assert read_labels(logits, LABELS) == pytest.approx([0.75, 0.0002 / 0.9002], rel=1e-4)
-
-
-def test_an_answer_that_is_neither_yes_nor_no_is_unreadable() -> None:
-    with pytest.raises(JudgeError, match="neither yes nor no"):
-        read_labels(torch.tensor([[0.0, 0.0, 0.0, 50.0]]), LABELS)
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_logits_that_are_not_finite_are_unreadable(bad: float) -> None:
-    with pytest.raises(JudgeError, match="not finite"):
-        read_labels(torch.tensor([[0.0, bad, 0.0, 0.0]]), LABELS)
-
-
-@pytest.mark.parametrize(("yes", "no"), [((), (1,)), ((1,), ()), ((1, 2), (2,))])
-def test_labels_that_cannot_tell_yes_from_no_are_an_error(
-    yes: tuple[int, ...], no: tuple[int, ...]
-) -> None:
-    with pytest.raises(JudgeError, match="tell yes from no"):
-        Labels(yes, no)
 
 
 def test_a_callable_may_give_one_probability_or_one_per_category() -> None:
@@ -114,7 +85,7 @@ def test_a_judge_that_stalls_is_unavailable() -> None:
 
 def test_a_judge_that_cannot_be_interrupted_is_held_to_its_time_afterwards() -> None:
     verdicts = [Verdict(categories={"a": 0.0})]
-    late = within_time(verdicts, started=time.perf_counter() - 3, timeout_s=2)
+    late = within_time(verdicts, took_s=3.0, timeout_s=2)
     assert late[0].error is not None
     assert late[0].categories == {}
-    assert within_time(verdicts, started=time.perf_counter(), timeout_s=60) == verdicts
+    assert within_time(verdicts, took_s=0.1, timeout_s=60) == verdicts

@@ -15,16 +15,16 @@ from langchain_core.runnables import RunnableLambda
 from langgraph.graph import START, MessagesState, StateGraph
 
 from guardrail import SafeCoDe
-from guardrail.backends.transformers.prompt import PromptEncoder
+from guardrail.backends.transformers.backend import TransformersBackend
+from guardrail.backends.transformers.shield_gemma import ShieldGemma
 from guardrail.errors import JudgeError, ModelError
-from guardrail.judging import judge as judge_module
+from guardrail.judging.chat_judge import ChatJudge
 from guardrail.judging.judge import JudgeRequest, ask_judge
 from guardrail.judging.judges import (
     CaptionJudge,
-    ChatJudge,
     GuardModelJudge,
+    PictureJudge,
     QuestionJudge,
-    ShieldGemmaJudge,
     load_judge,
 )
 from guardrail.policy import load_policy
@@ -38,7 +38,7 @@ TWO_TOKENS = GenerationSettings(max_new_tokens=2, do_sample=False)
 
 @pytest.fixture(autouse=True)
 def _random_models_are_readable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judge_module, "READABLE_MASS", 0.0)
+    monkeypatch.setattr("guardrail.backends.transformers.labels.READABLE_MASS", 0.0)
 
 
 def _conversation() -> Conversation:
@@ -49,39 +49,40 @@ def _request() -> JudgeRequest:
     return JudgeRequest(_conversation(), QUESTIONS)
 
 
-def _parts(family: str) -> tuple[Any, PromptEncoder]:
-    model, processor = build(family)
-    return model, PromptEncoder(processor)
+def _backend(family: str) -> TransformersBackend:
+    return TransformersBackend(*build(family))
 
 
 def test_a_second_model_gives_a_probability_per_category() -> None:
-    verdict = QuestionJudge(*_parts("llava"))(_request())
+    verdict = QuestionJudge(_backend("llava"))(_request())
     assert verdict.source == "model"
     assert set(verdict.categories) == {"a", "b"}
     assert all(0 < p < 1 for p in verdict.categories.values())
 
 
 def test_the_caption_judge_reads_its_description_instead_of_the_picture() -> None:
-    verdict = CaptionJudge(*_parts("llava"), max_new_tokens=4)(_request())
+    verdict = CaptionJudge(_backend("llava"), max_new_tokens=4)(_request())
     assert verdict.source == "caption"
     assert verdict.details["caption"].strip()
     assert set(verdict.categories) == {"a", "b"}
 
 
 def test_the_caption_judge_needs_no_caption_without_a_picture() -> None:
-    verdict = CaptionJudge(*_parts("llava"))(JudgeRequest(question("Hello"), QUESTIONS))
+    verdict = CaptionJudge(_backend("llava"))(JudgeRequest(question("Hello"), QUESTIONS))
     assert verdict.details == {}
 
 
 def test_a_guard_models_one_probability_counts_for_every_category() -> None:
-    verdict = GuardModelJudge(*_parts("mllama"))(_request())
+    verdict = GuardModelJudge(_backend("mllama"))(_request())
     assert verdict.categories["a"] == verdict.categories["b"]
 
 
 def test_a_guard_model_is_read_after_the_line_breaks_that_it_begins_with() -> None:
     """As Llama Guard does, whose template ends with the assistant's header."""
-    shared, encoder = _parts("mllama")
+    shared, processor = build("mllama")
     model = copy.deepcopy(shared)
+    backend = TransformersBackend(model, processor)
+    encoder = backend.encoder
     [blank] = encoder.tokenizer.encode("\n", add_special_tokens=False)
     seen: list[tuple[int, torch.Tensor]] = []
 
@@ -91,7 +92,7 @@ def test_a_guard_model_is_read_after_the_line_breaks_that_it_begins_with() -> No
         seen.append((int(options["input_ids"][0, -1]), output.logits[0, -1].clone()))
 
     model.register_forward_hook(begins_with_two, with_kwargs=True)
-    verdict = GuardModelJudge(model, encoder)(_request())
+    verdict = GuardModelJudge(backend)(_request())
     assert [token for token, _ in seen[1:]] == [blank, blank]
     unsafe, safe = encoder.first_ids("unsafe"), encoder.first_ids("safe")
     mass = seen[-1][1].float().softmax(-1)
@@ -203,7 +204,7 @@ def test_shieldgemma_is_asked_each_question_as_a_policy_of_its_own(tmp_path: Pat
         chat_template=template,
         image_seq_length=processor.image_seq_length,
     )
-    judge = ShieldGemmaJudge(ShieldGemma2ForImageClassification(config).eval(), shield)
+    judge = PictureJudge(ShieldGemma(ShieldGemma2ForImageClassification(config).eval(), shield))
     verdict = judge(_request())
     assert set(verdict.categories) == {"a", "b"}
     with pytest.raises(JudgeError, match="judges pictures"):

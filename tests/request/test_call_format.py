@@ -97,7 +97,7 @@ def test_the_spacing_of_json_is_the_templates_own() -> None:
 )
 def test_a_template_that_cannot_be_used_says_why(family: str, says: str) -> None:
     with pytest.raises(ModelError, match=says):
-        engine(family).call_format()
+        engine(family).backend.call_format()
 
 
 def test_a_template_that_shows_tools_but_refuses_calls_says_so() -> None:

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from guardrail import Decision, SafeCoDe
+from guardrail.backends.transformers import run
 from guardrail.errors import Escalation, MessageError, ModelError, PolicyError, SettingsError
-from guardrail.judging import judge as judge_module
 from guardrail.judging.judge import JudgeRequest
 from guardrail.policy import Policy, load_policy
 from guardrail.policy.sources import PolicyFile
@@ -21,7 +21,6 @@ from guardrail.record.answer import Answer
 from guardrail.request.conversation import Conversation, Picture, question
 from guardrail.request.delta import Delta
 from guardrail.request.settings import GenerationSettings
-from guardrail.steering.pipeline import Pipeline
 from tests.families import build, picture
 
 SIX = GenerationSettings(max_new_tokens=6, do_sample=False)
@@ -150,10 +149,10 @@ def test_without_a_picture_there_is_no_contrast() -> None:
 def test_memory_that_runs_out_in_the_noised_branch_is_handled_as_the_policy_says(
     monkeypatch: pytest.MonkeyPatch, handling: str, action: str
 ) -> None:
-    def no_memory(*arguments: Any) -> None:
+    def no_memory(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("no memory")
 
-    monkeypatch.setattr(Pipeline, "_noised_branch", no_memory)
+    monkeypatch.setattr(run, "noised_inputs", no_memory)
     engine = _engine(_says(0.99), contrast={"when": "always"}, failure={"noised_branch": handling})
     decision = engine.answer(_asked(), SIX).decision
     assert decision.action == action
@@ -215,7 +214,7 @@ def test_the_same_request_gets_the_same_answer_and_requests_have_ids_of_their_ow
 
 
 def test_the_self_judge_reads_every_category(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judge_module, "READABLE_MASS", 0.0)
+    monkeypatch.setattr("guardrail.backends.transformers.labels.READABLE_MASS", 0.0)
     decision = _engine().answer(_asked(), SIX).decision
     assert decision.verdict.source == "self"
     assert list(decision.verdict.categories) == [c.id for c in load_policy("baseline").categories]

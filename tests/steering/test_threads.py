@@ -117,7 +117,7 @@ def together(work: list[Callable[[], Any]]) -> list[Any]:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_twenty_threads_answer_as_one_does(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guardrail.judging.judge.READABLE_MASS", 0.0)
+    monkeypatch.setattr("guardrail.backends.transformers.labels.READABLE_MASS", 0.0)
     jobs = [
         Job(number, cancelled=number % 6 == 5 or number % 6 == 2, judged=number % 3 != 1)
         for number in range(THREADS)
@@ -134,7 +134,7 @@ def test_twenty_threads_answer_as_one_does(family: str, monkeypatch: pytest.Monk
 def test_one_tokenizer_serves_encoding_and_decoding_at_once() -> None:
     """Fast tokenizers cannot be changed while they are read: padding is such a change."""
     guarded = engine("llava", True)
-    encoder: PromptEncoder = guarded.encoder
+    encoder: PromptEncoder = guarded.backend.encoder
     short, long = question("Hi"), question("What is in this picture? " * 40)
     expected = encoder.encode([short, long])["input_ids"]
     ids = expected[1].tolist()

@@ -1,4 +1,4 @@
-"""Probabilities of words read off next-token logits: a verdict is never a string that is compared."""
+"""Probabilities of words, read off next-token logits; no answer is compared as a string."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator
 from importlib.metadata import entry_points
@@ -43,6 +44,20 @@ def check_family(config: Any) -> None:
         )
 
 
+def model_type(path_or_id: str | Path) -> str:
+    """Returns the model type of a local folder or a hub id.
+
+    Raises:
+        ModelError: It has no configuration that can be read.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return str(AutoConfig.from_pretrained(str(path_or_id)).model_type)
+    except Exception as error:
+        raise ModelError(f"cannot load the judge {str(path_or_id)!r}: {error}") from error
+
+
 def load_model(path_or_id: str | Path, **load_arguments: Any) -> tuple[Any, Any]:
     """Returns (model in eval mode, processor).
 
@@ -80,6 +95,22 @@ def load_model(path_or_id: str | Path, **load_arguments: Any) -> tuple[Any, Any]
     except Exception as error:
         raise ModelError(f"cannot load {str(path_or_id)!r}: {_first_line(error)}") from error
     return model.eval(), processor
+
+
+def generate_arguments() -> set[str]:
+    """Returns the names that `generate()` takes: its parameters and the generation config's."""
+    from transformers import GenerationConfig, GenerationMixin
+
+    own = set(inspect.signature(GenerationMixin.generate).parameters) - {"self", "inputs", "kwargs"}
+    return own | {name for name in vars(GenerationConfig()) if not name.startswith("_")}
+
+
+def quieten() -> None:
+    """Silences transformers' own notices and progress bars, in this process."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
 
 
 def register_architectures(folder: Path) -> None:

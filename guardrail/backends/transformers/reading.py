@@ -168,5 +168,3 @@ def _pad_right(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     for row, sequence in enumerate(sequences):
         tokens[row, : len(sequence)] = torch.tensor(sequence)
     return tokens, torch.tensor([len(sequence) - 1 for sequence in sequences])
-
-

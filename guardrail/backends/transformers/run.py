@@ -169,9 +169,7 @@ class TransformersRun:
     def take(self, tokens: Sequence[int]) -> list[FinishReason | None]:
         """Makes these the rows' next tokens; returns why rows have finished."""
         pad = _pad_id(self._prepared)
-        taken = [
-            pad if done else token for token, done in zip(tokens, self._finished, strict=True)
-        ]
+        taken = [pad if done else token for token, done in zip(tokens, self._finished, strict=True)]
         column = torch.tensor(taken, device=self._ids.device)[:, None]
         self._ids = torch.cat([self._ids, column], dim=1)
         stops = self._prepared.stopping_criteria(self._ids, None).tolist()

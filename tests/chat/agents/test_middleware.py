@@ -650,7 +650,7 @@ def asked(request: Any) -> str:
 
 
 def test_a_local_model_may_judge_for_a_remote_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guardrail.judging.judge.READABLE_MASS", 0.0)
+    monkeypatch.setattr("guardrail.backends.transformers.labels.READABLE_MASS", 0.0)
     model, processor = build("llava")
     local = SafeCoDe(model=model, processor=processor)
     remote = Remote(answers=[AIMessage("a guitar")])

@@ -8,8 +8,12 @@ from typing import Any
 
 import torch
 
-from guardrail.bench.vocabulary import make_tokenizer
+from guardrail.backends.transformers.backend import TransformersBackend
+from guardrail.backends.transformers.labels import Labels
+from guardrail.backends.transformers.shape_vocabulary import make_tokenizer
 from guardrail.errors import SettingsError
+
+_FIRST_LABEL, _LABELS = 300, 256
 
 _LLAVA_TEMPLATE = (
     "{% for message in messages %}{{ message['role'].upper() + ': ' }}"
@@ -43,6 +47,15 @@ class Shape:
     words: str
     picture_side: int
     dtype: torch.dtype = torch.float32
+
+
+class RandomBackend(TransformersBackend):
+    """Random weights never mean yes or no: other tokens stand for them."""
+
+    def labels(self) -> Labels:
+        """Returns some hundred arbitrary tokens each, which together hold enough to be read."""
+        middle = _FIRST_LABEL + _LABELS
+        return Labels(tuple(range(_FIRST_LABEL, middle)), tuple(range(middle, middle + _LABELS)))
 
 
 def build_shape(
