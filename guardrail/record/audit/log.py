@@ -16,7 +16,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
-import guardrail
 from guardrail.errors import AuditError
 from guardrail.record.audit import store
 from guardrail.record.audit.chain import GENESIS, Head, sealed_head, sealed_row
@@ -30,6 +29,7 @@ from guardrail.record.audit.record import (
     Thresholds,
 )
 from guardrail.record.decision import Decision
+from guardrail.record.version import __version__
 
 Compose = Callable[[sqlite3.Connection, int], AuditRecord]
 """Makes the record for a place in the log, within the transaction that writes it."""
@@ -212,9 +212,7 @@ class AuditLog:
                     raise AuditError(f"the audit log {str(self.path)!r} was removed")
                 store.create_tables(connection)
                 log, key = uuid.uuid4().hex, self.key
-                created = Created(
-                    log=log, key=key.id, algorithm=key.algorithm, library=guardrail.__version__
-                )
+                created = Created(log=log, key=key.id, algorithm=key.algorithm, library=__version__)
                 record = AuditRecord(seq=0, time=now(), kind="created", created=created)
                 row = sealed_row(log, 0, GENESIS, record.body(), key)
                 store.write_row(connection, row)

@@ -22,7 +22,6 @@ from opentelemetry import metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 
-import guardrail
 from guardrail.errors import AuditError, Escalation
 from guardrail.record.audit.digests import digests_of
 from guardrail.record.audit.keys import AuditKey, find_key, new_key
@@ -30,6 +29,7 @@ from guardrail.record.audit.record import RequestDigests
 from guardrail.record.decision import Decision
 from guardrail.record.telemetry import names
 from guardrail.record.telemetry.metrics import Metrics
+from guardrail.record.version import __version__
 from guardrail.request.conversation import Conversation
 from guardrail.request.delta import Usage
 from guardrail.request.settings import GenerationSettings
@@ -49,7 +49,7 @@ class Tracing:
     def __init__(
         self, *, tracer: trace.Tracer | None = None, meter: metrics.Meter | None = None
     ) -> None:
-        version = guardrail.__version__
+        version = __version__
         self._logged = False
         self._tracer = tracer or trace.get_tracer("guardrail", version, schema_url=names.SCHEMA_URL)
         meter = meter or metrics.get_meter("guardrail", version, schema_url=names.SCHEMA_URL)

@@ -11,13 +11,13 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-import guardrail
 from guardrail.errors import AuditError
 from guardrail.record.audit.page.charts import chart_of, percent
 from guardrail.record.audit.queries import ACTIONS, PAGE, Filter, LogReader
 from guardrail.record.audit.record import AuditRecord
 from guardrail.record.audit.times import moment_of
 from guardrail.record.audit.verification import Verification
+from guardrail.record.version import __version__
 
 STATIC = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
 _FIELDS = ("action", "category", "policy", "since", "until")
@@ -35,7 +35,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.globals.update(version=guardrail.__version__, actions=ACTIONS)
+    found.globals.update(version=__version__, actions=ACTIONS)
     found.filters.update(percent=percent, clock=_clock, number=_number)
     return found
 
