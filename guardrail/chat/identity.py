@@ -185,7 +185,7 @@ class ConfiguredChatModel(BatchingChatModel):
 
     def _takes_tools(self) -> bool:
         try:
-            self.engine.backend.call_format()
+            self.engine.call_format()
         except ModelError:
             return False
         return True
@@ -219,6 +219,11 @@ class ConfiguredChatModel(BatchingChatModel):
     def is_lc_serializable(cls) -> bool:
         """Whether a model is written as its constructor's arguments; see `to_json`."""
         return True
+
+    @classmethod
+    def get_lc_namespace(cls) -> list[str]:
+        """Where LangChain finds the class again: its public home, wherever its file lies."""
+        return ["guardrail"]
 
     def to_json(self) -> Any:
         """Returns the constructor's arguments, where they can rebuild this very model.

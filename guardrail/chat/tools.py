@@ -159,10 +159,8 @@ class ToolCallingChatModel(ConfiguredChatModel):
         """Raises for what would only fail once a request is there."""
         demand = Demand.taken_from(dict(call))
         if demand.tools:
-            self.engine.backend.call_format()
-        self.engine.backend.constraint(
-            Conversation((Turn("user", ("?",)),), demand.tools, demand.form)
-        )
+            self.engine.call_format()
+        self.engine.constraint(Conversation((Turn("user", ("?",)),), demand.tools, demand.form))
 
     def _conversation(self, messages: Sequence[BaseMessage], call: dict[str, Any]) -> Conversation:
         """Returns a request's conversation; takes what it demands out of the call's arguments."""

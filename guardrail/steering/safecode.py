@@ -10,7 +10,7 @@ from typing import Any
 
 from opentelemetry.context import Context
 
-from guardrail.backends import Backend, Run
+from guardrail.backends import Backend, Constraint, Run
 from guardrail.errors import ModelError
 from guardrail.judging.guard import Guard
 from guardrail.judging.judge import Judge
@@ -24,6 +24,7 @@ from guardrail.policy.terms import Mode
 from guardrail.record.answer import Answer
 from guardrail.record.observer import Observer
 from guardrail.record.telemetry.tracing import Tracing
+from guardrail.request.call_format import CallFormat
 from guardrail.request.conversation import Conversation, Picture, question
 from guardrail.request.delta import Delta
 from guardrail.request.sessions import SessionStore
@@ -275,6 +276,22 @@ class SafeCoDe(Guard):
             AttributeError: It does not.
         """
         return self.backend.processor  # type: ignore[attr-defined]
+
+    def call_format(self) -> CallFormat:
+        """Returns how this model writes tool calls.
+
+        Raises:
+            ModelError: It takes no tools, or writes calls in an unknown form.
+        """
+        return self.backend.call_format()
+
+    def constraint(self, conversation: Conversation) -> Constraint | None:
+        """Returns what the answer to a conversation is held to, or None where it is free.
+
+        Raises:
+            GuardrailError: The form demanded cannot be had of this model.
+        """
+        return self.backend.constraint(conversation)
 
     def refusal_index(self, phrases: tuple[str, ...]) -> RefusalIndex:
         """Returns the phrases compiled for this vocabulary; compiled once, then remembered."""

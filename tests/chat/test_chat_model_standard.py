@@ -116,7 +116,7 @@ class TestWithoutTools(Claims, ChatModelIntegrationTests):
     @property
     def chat_model_params(self) -> dict[str, Any]:
         # Random weights never end a string: a quotation mark is made likely.
-        [quote] = engine().encoder.encode_piece('"')
+        [quote] = engine().backend.encoder.encode_piece('"')
         bias = {"sequence_bias": [[[quote], 30.0]]}
         return {"model": NAME, "engine": engine(), "model_kwargs": bias, "max_tokens": 80}
 

@@ -22,10 +22,11 @@ from guardrail.policy.terms import Action, Label
 from guardrail.record.audit import store
 from guardrail.record.audit.chain import sealed_head, sealed_row
 from guardrail.record.audit.checking import verify_path
+from guardrail.record.audit.filters import Filter
 from guardrail.record.audit.keys import AuditKey, new_key
 from guardrail.record.audit.log import AuditLog
 from guardrail.record.audit.page.views import list_page
-from guardrail.record.audit.queries import Filter, LogReader
+from guardrail.record.audit.queries import LogReader
 from guardrail.record.audit.record import AuditRecord, RequestDigests, Thresholds
 from guardrail.record.decision import (
     Candidate,

@@ -6,60 +6,20 @@ is shown as it lies in the file: whether it was altered is for `verification` to
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 from guardrail.errors import AuditError
-from guardrail.policy.terms import Action
 from guardrail.record.audit import store
+from guardrail.record.audit.filters import Filter
 from guardrail.record.audit.record import AuditRecord, parse_body
+from guardrail.record.audit.stretches import Bucket, Stretches
 
-ACTIONS: tuple[Action, ...] = ("comply", "plain", "refuse", "block", "escalate")
 PAGE = 50
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Which decisions are asked for; None asks for all.
-
-    Attributes:
-        category: The category that decided; an empty text stands for none.
-        since: The earliest time, ISO 8601.
-        until: The time before which.
-        request: The beginning of a request's id.
-    """
-
-    action: str | None = None
-    category: str | None = None
-    policy: str | None = None
-    since: str | None = None
-    until: str | None = None
-    request: str | None = None
-
-    def sql(self) -> tuple[str, list[Any]]:
-        """Returns the conditions and their values."""
-        conditions, values = ["kind = 'decision'"], list[Any]()
-        if self.category == "":
-            conditions.append("category IS NULL")
-        equal = {"action": self.action, "category": self.category or None, "policy": self.policy}
-        for name, value in equal.items():
-            if value is not None:
-                conditions.append(f"{name} = ?")
-                values.append(value)
-        for name, compared, value in (("time", ">=", self.since), ("time", "<", self.until)):
-            if value is not None:
-                conditions.append(f"{name} {compared} ?")
-                values.append(value)
-        if self.request:
-            conditions.append("request >= ? AND request < ?")
-            values += [self.request, self.request + "\U0010ffff"]
-        return " AND ".join(conditions), values
 
 
 @dataclass(frozen=True)
@@ -78,20 +38,6 @@ class Summary:
     refused: bool | None
     finish: str | None
     total_ms: float | None
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """The decisions of one stretch of time, by action and by deciding category."""
-
-    start: str
-    actions: dict[str, int]
-    categories: dict[str, int]
-
-    @property
-    def total(self) -> int:
-        """How many decisions."""
-        return sum(self.actions.values())
 
 
 class LogReader:
@@ -244,24 +190,13 @@ class LogReader:
         )
         if first is None:
             return []
-        start, length = _stretches(_moment(first), _moment(last), most)
-        # Whole hours, minutes or seconds are counted by SQLite, and put together here.
-        digits = (
-            13 if length >= timedelta(hours=1) else 16 if length >= timedelta(minutes=1) else 19
-        )
+        stretches = Stretches.over(first, last, most=most)
         rows = self._all(
-            f"SELECT substr(time, 1, {digits}) AS at, action, coalesce(category, ''), count(*) "
+            f"SELECT substr(time, 1, {stretches.digits}), action, coalesce(category, ''), count(*) "
             f"FROM records WHERE {where} GROUP BY 1, 2, 3",
             values,
         )
-        places = int((_moment(last) - start) / length) + 1
-        found = [Bucket(_spelled(start + at * length), {}, {}) for at in range(places)]
-        for moment, action, category, count in rows:
-            begun = _moment(moment + "0000-01-01T00:00:00Z"[len(moment) :])
-            bucket = found[min(max(int((begun - start) / length), 0), places - 1)]
-            bucket.actions[action] = bucket.actions.get(action, 0) + count
-            bucket.categories[category] = bucket.categories.get(category, 0) + count
-        return found
+        return stretches.filled(rows)
 
     def stats(self, chosen: Filter) -> dict[str, Any]:
         """Returns counts, rates and times as plain JSON."""
@@ -345,34 +280,6 @@ def _summary(row: Sequence[Any]) -> Summary:
         finish=finish,
         total_ms=total,
     )
-
-
-_LENGTHS = [
-    timedelta(seconds=seconds)
-    for seconds in (1, 5, 15, 60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400)
-]
-
-
-def _stretches(first: datetime, last: datetime, most: int) -> tuple[datetime, timedelta]:
-    """Returns where the first stretch begins, on a round time, and how long each is."""
-    needed = (last - first) / max(most - 1, 1)
-    length = next((each for each in _LENGTHS if each >= needed), None)
-    if length is None:
-        length = timedelta(days=math.ceil(needed / timedelta(days=1)))
-    seconds = length.total_seconds()
-    begun = math.floor(first.timestamp() / seconds) * seconds
-    return datetime.fromtimestamp(begun, timezone.utc), length
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as error:
-        raise AuditError(f"{text!r} in the audit log is no time: verify it") from error
-
-
-def _spelled(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _quantile(ordered: Sequence[float], q: float) -> float | None:

@@ -52,7 +52,7 @@ def test_numbers_that_are_none_and_odd_characters_survive(tmp_path: Path) -> Non
 
 
 def _everything():  # type: ignore[no-untyped-def]
-    from guardrail.record.audit.queries import Filter
+    from guardrail.record.audit.filters import Filter
 
     return Filter()
 

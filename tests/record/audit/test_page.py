@@ -15,9 +15,10 @@ import pytest
 
 from guardrail.errors import AuditError
 from guardrail.record.audit import AuditLog
+from guardrail.record.audit.filters import Filter
 from guardrail.record.audit.page.report import write_report
 from guardrail.record.audit.page.server import AuditServer, make_server
-from guardrail.record.audit.queries import Filter, LogReader
+from guardrail.record.audit.queries import LogReader
 from guardrail.record.audit.record import CapturedTurn, Content, RequestDigests
 from guardrail.record.decision import Candidate, StepRecord
 from tests.record.audit.browser import CHROMIUM, Browser

@@ -21,9 +21,10 @@ from guardrail.errors import AuditError, Escalation, JudgeError
 from guardrail.policy.review import Review
 from guardrail.record.answer import Answer
 from guardrail.record.audit.checking import verify_path
+from guardrail.record.audit.filters import Filter
 from guardrail.record.audit.page.report import write_report
 from guardrail.record.audit.page.views import decision_page, list_page
-from guardrail.record.audit.queries import Filter, LogReader
+from guardrail.record.audit.queries import LogReader
 from guardrail.record.audit.record import AuditRecord
 from guardrail.record.audit.redaction import Redaction
 from guardrail.record.audit.replay import replay

@@ -18,6 +18,7 @@ from guardrail.policy.calibration import calibrate
 from guardrail.record.audit import AuditLog, store
 from guardrail.record.audit.bench import CATEGORIES
 from guardrail.record.audit.checking import verify_path
+from guardrail.record.audit.filters import Filter
 from guardrail.record.audit.interchange import (
     DatabaseSource,
     ExportSource,
@@ -25,7 +26,7 @@ from guardrail.record.audit.interchange import (
     export_parquet,
     import_log,
 )
-from guardrail.record.audit.queries import Filter, LogReader
+from guardrail.record.audit.queries import LogReader
 from guardrail.record.audit.record import Calibration
 from guardrail.record.audit.replay import recorded_verdict, replay
 from guardrail.record.audit.retention import prune

@@ -6,7 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from guardrail.record.audit.queries import ACTIONS, Bucket
+from guardrail.policy.terms import Action
+from guardrail.record.audit.stretches import Bucket
+
+ACTIONS: tuple[Action, ...] = ("comply", "plain", "refuse", "block", "escalate")
+"""In the order in which they are drawn."""
 
 MOST_SERIES = 6
 """Categories that get a colour of their own; the rest are counted together."""

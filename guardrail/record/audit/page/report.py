@@ -10,11 +10,12 @@ from markupsafe import Markup
 
 from guardrail.errors import AuditError
 from guardrail.record.audit.checking import verify_path
+from guardrail.record.audit.filters import Filter
 from guardrail.record.audit.keys import AuditKey
 from guardrail.record.audit.log import now
 from guardrail.record.audit.page.charts import chart_of
 from guardrail.record.audit.page.views import static_file, templates
-from guardrail.record.audit.queries import Filter, LogReader
+from guardrail.record.audit.queries import LogReader
 from guardrail.record.audit.verification import Verification
 
 

@@ -12,8 +12,9 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from guardrail.errors import AuditError
-from guardrail.record.audit.page.charts import chart_of, percent
-from guardrail.record.audit.queries import ACTIONS, PAGE, Filter, LogReader
+from guardrail.record.audit.filters import Filter
+from guardrail.record.audit.page.charts import ACTIONS, chart_of, percent
+from guardrail.record.audit.queries import PAGE, LogReader
 from guardrail.record.audit.record import AuditRecord
 from guardrail.record.audit.times import moment_of
 from guardrail.record.audit.verification import Verification
