@@ -233,7 +233,7 @@ def test_no_words_leave_a_trace_with_capture_off(
     for judge in judges:
         made = guarded(log, judge=judge, refusals=message)
         made.tracing = Tracing(tracer=provider.get_tracer("test"), meter=meter)
-        monkeypatch.setattr(made.backend.encoder, "encode", engine(FAMILY).encoder.encode)
+        monkeypatch.setattr(made.backend.encoder, "encode", engine(FAMILY).backend.encoder.encode)
         with suppress(Escalation):
             made.answer(canary_conversation(), SETTINGS)
     assert len(records(log)) >= len(judges)
