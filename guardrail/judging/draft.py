@@ -45,19 +45,36 @@ class Reply:
     Attributes:
         text: What the caller has of it: text beside calls, or the policy's words.
         whole: All that the model said, calls included.
-        token_ids: As generated.
+        token_ids: As generated; none of them where the policy's words took their place.
         calls: The tool calls, in order.
+        generated: How many tokens the model has generated.
+        replaced: Whether the policy's words took the place of what the model said.
     """
 
     text: str = ""
     whole: str = ""
     token_ids: tuple[int, ...] = ()
     calls: list[ToolCall | InvalidCall] = field(default_factory=list)
+    generated: int = 0
+    replaced: bool = False
 
     @classmethod
-    def in_words(cls, words: str) -> Reply:
-        """Returns the policy's words, in the place of an answer."""
-        return cls(text=words, whole=words)
+    def in_words(cls, words: str, *, instead_of: Reply | None = None) -> Reply:
+        """Returns the policy's words, in the place of an answer.
+
+        Args:
+            words: The policy's.
+            instead_of: What the model has said, if it has.
+        """
+        if instead_of is None:
+            return cls(text=words, whole=words)
+        return cls(text=words, whole=words, generated=instead_of.generated, replaced=True)
+
+    def refuses(self, policy: Policy) -> bool | None:
+        """Whether this is a refusal, by the policy's phrases; None where nothing was generated."""
+        if not self.generated:
+            return None
+        return self.replaced or is_refusal(self.whole, policy.phrases)
 
 
 class Draft:
@@ -247,7 +264,7 @@ class Draft:
 
     def _made(self) -> Answer:
         reply = self.reply
-        usage = Usage(self.input_tokens, len(reply.token_ids))
+        usage = Usage(self.input_tokens, reply.generated)
         return Answer(reply.text, reply.token_ids, self._decision(), usage, tuple(reply.calls))
 
     def _decision(self) -> Decision:
@@ -275,9 +292,10 @@ class Draft:
             contrast=self.contrast,
             steps=self.steps,
             outcome=Outcome(
-                refused=is_refusal(reply.whole, policy.phrases) if reply.token_ids else None,
+                refused=reply.refuses(policy),
+                replaced=reply.replaced,
                 finish_reason=self.finish or "stop",
-                output_tokens=len(reply.token_ids),
+                output_tokens=reply.generated,
             ),
             timings_ms={name: round(took, 3) for name, took in self._timings.items()},
             trace_id=self.trace.trace_id,

@@ -130,6 +130,8 @@ class Modulation(Section):
         suppress: Taken away where the action is `comply`, in logits.
         scale: `confidence` scales both with how far the verdict is past its threshold.
         top_k: For the paper's form: only tokens among the `top_k` most probable are touched.
+        ensure_refusal: Where the action is `refuse` and the answer begins as no refusal does, the
+            policy's words take its place.
     """
 
     form: Literal["phrase", "paper", "off"] = "phrase"
@@ -137,6 +139,7 @@ class Modulation(Section):
     suppress: Annotated[float, Strict(), Field(ge=0, le=100), Unsigned] = 8.0
     scale: Literal["confidence", "fixed"] = "confidence"
     top_k: Annotated[Count, Field(ge=1, le=10_000)] = 20
+    ensure_refusal: Flag = True
 
 
 class Vocabulary(Section):

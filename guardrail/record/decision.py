@@ -79,9 +79,12 @@ class StepRecord(_Record):
 
 
 class Outcome(_Record):
-    """What the model then said. `refused` is None when nothing was generated."""
+    """What was then said. `refused` is None when nothing was generated."""
 
     refused: bool | None = None
+    replaced: bool = Field(
+        False, description="the model did not begin to refuse: the policy's words are the answer"
+    )
     finish_reason: FinishReason = "stop"
     output_tokens: int = 0
 

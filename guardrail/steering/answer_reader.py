@@ -39,6 +39,7 @@ class AnswerReader:
     def _taken(self, deltas: list[Delta]) -> list[Delta]:
         reply = self._draft.reply
         reply.token_ids, reply.whole = self._text.token_ids, self._text.text
+        reply.generated = len(reply.token_ids)
         for delta in deltas:
             reply.text += delta.text
             if delta.call is not None:

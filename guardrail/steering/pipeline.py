@@ -31,6 +31,7 @@ from guardrail.steering.answer_reader import AnswerReader
 from guardrail.steering.guided import decode
 from guardrail.steering.modulation import refusal_mass
 from guardrail.steering.plan import Guidance, RowPlan, Step
+from guardrail.steering.refusal_gate import RefusalGate
 from guardrail.steering.refusals import RefusalIndex
 from guardrail.steering.row import Row
 from guardrail.steering.text_stream import TextStream
@@ -209,14 +210,14 @@ class Pipeline:
         )
         for row in rows:
             row.draft.open()
-            row.reader = self._reader(row.draft, settings)
+            row.begin(self._reader(row.draft, settings), self._gate(row.draft))
         with ExitStack() as phases:
             for draft in drafts:
                 phases.enter_context(draft.trace.phase("guardrail.decode"))
             phases.enter_context(timed(drafts, "decode"))
             for step in steps:
                 yield from self._emitted(rows, step)
-                if _cancelled(drafts, cancel):
+                if _cancelled(drafts, cancel) or all(row.closed for row in rows):
                     break
         yield from _settled(rows)
 
@@ -229,7 +230,7 @@ class Pipeline:
     def _emitted(self, rows: Sequence[Row], step: Step) -> Iterator[tuple[int, Delta]]:
         for place, row in enumerate(rows):
             token = step.token_ids[place]
-            if token is None:
+            if token is None or row.closed:
                 continue
             spell = self.backend.spell
             for delta in row.push(token, step.traces[place], step.finished[place], spell):
@@ -242,6 +243,11 @@ class Pipeline:
         if draft.conversation.tools:
             self.backend.call_format()
         return self.backend.constraint(draft.conversation)
+
+    def _gate(self, draft: Draft) -> RefusalGate | None:
+        policy = self.deciding.policy
+        ensured = draft.refuses and policy.modulation.ensure_refusal
+        return RefusalGate(policy.phrases) if ensured else None
 
     def _reader(self, draft: Draft, settings: GenerationSettings) -> AnswerReader:
         conversation, decoded = draft.conversation, self.backend.decode
