@@ -18,6 +18,7 @@ from guardrail.backends.transformers.adapter import find_adapter
 from guardrail.backends.transformers.branch import Branch, prepare
 from guardrail.backends.transformers.loading import load_model
 from guardrail.backends.transformers.prompt import PromptEncoder, to_device
+from guardrail.backends.transformers.suitability import OWN_RUN
 from guardrail.errors import JudgeError, ModelError
 from guardrail.judging.judge import NO, YES, Judge, JudgeRequest, Labels, read_labels
 from guardrail.policy.verdict import Verdict
@@ -122,7 +123,7 @@ class CaptionJudge(QuestionJudge):
             self._model, inputs, max_new_tokens=self._max_new_tokens, do_sample=False
         )
         tokens = self._model.generate(
-            **inputs, max_new_tokens=self._max_new_tokens, do_sample=False
+            **inputs, max_new_tokens=self._max_new_tokens, do_sample=False, **OWN_RUN
         )[0]
         start = 0 if prepared.embeds_prompt else prepared.ids.shape[1]
         return self._encoder.decode(tokens[start:].tolist())

@@ -89,6 +89,7 @@ class Pipeline(Judging):
         Raises:
             GuardrailError: The whole run cannot be served; nothing is generated.
         """
+        settings = settings.with_stops_of(self._engine.model.generation_config)
         rows = self._rows(conversations, settings, contexts=contexts, review=review)
         with self._recorded(rows):
             yield from self._run(rows, settings, cancel)

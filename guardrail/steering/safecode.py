@@ -12,8 +12,10 @@ from opentelemetry.context import Context
 
 from guardrail.backends.transformers.adapter import Adapter, find_adapter
 from guardrail.backends.transformers.grammar import Constraint, GrammarVocabulary
-from guardrail.backends.transformers.loading import check_family, load_model
+from guardrail.backends.transformers.loading import load_model
+from guardrail.backends.transformers.placement import input_device
 from guardrail.backends.transformers.prompt import PromptEncoder
+from guardrail.backends.transformers.suitability import check_model
 from guardrail.backends.transformers.token_bytes import token_bytes
 from guardrail.errors import ModelError
 from guardrail.judging.guard import Guard, checked_mode
@@ -57,7 +59,8 @@ class SafeCoDe(Guard):
         name: The model's name in records and spans; that of its folder or id by default.
 
     Raises:
-        ModelError: The family cannot be guided.
+        ModelError: The family cannot be guided, or the model not as it is: in train mode, with beam
+            search in its generation config, ….
         PolicyError: The policy is not usable.
 
     Example:
@@ -77,6 +80,7 @@ class SafeCoDe(Guard):
         sessions: SessionStore | None = None,
         name: str | None = None,
     ) -> None:
+        check_model(model)
         super().__init__(
             policy=policy,
             judge=judge,
@@ -85,7 +89,6 @@ class SafeCoDe(Guard):
             sessions=sessions,
             name=name or _name(model),
         )
-        check_family(model.config)
         self.model = model
         self.processor = processor
         self.adapter: Adapter = find_adapter(model.config.model_type)
@@ -271,7 +274,7 @@ class SafeCoDe(Guard):
         with self._lock:
             if phrases not in self._indexes:
                 self._indexes[phrases] = RefusalIndex(
-                    phrases, self._token_bytes(), device=self.model.device
+                    phrases, self._token_bytes(), device=input_device(self.model)
                 )
             return self._indexes[phrases]
 
