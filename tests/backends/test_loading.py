@@ -5,6 +5,8 @@ What needs a package that is not among the `test` extra's is skipped where it is
 
 import copy
 import functools
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -205,6 +207,39 @@ def test_hqq_layers_of_its_own_making() -> None:
     works(model.eval())
 
 
+@their_warnings
+def test_gptq(wide_folder: Path, tmp_path: Path) -> None:
+    """Packed weights of no meaning, as no package here quantises a LLaVA by GPTQ."""
+    pytest.importorskip("gptqmodel", exc_type=ImportError)
+    pytest.importorskip("optimum")
+    shutil.copytree(wide_folder, tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    config["quantization_config"] = {
+        "quant_method": "gptq",
+        "bits": 4,
+        "group_size": 32,
+        "desc_act": False,
+        "sym": True,
+        "checkpoint_format": "gptq",
+        "block_name_to_quantize": "model.language_model.layers",
+        "backend": "torch",
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    model = SafeCoDe.from_pretrained(tmp_path, policy=policy(), device_map="cpu").model
+    assert "TorchLinear" in kinds(model)
+    generator = torch.Generator().manual_seed(0)
+    for name, packed in model.named_buffers():
+        if name.endswith("qweight"):
+            packed.random_(-(2**31), 2**31 - 1, generator=generator)
+        elif name.endswith("scales"):
+            packed.uniform_(0, 0.02, generator=generator)
+        elif name.endswith("qzeros"):
+            packed.fill_(-0x77777778)  # eight zero points of 8
+        elif name.endswith("g_idx"):
+            packed.copy_(torch.arange(len(packed)) // 32)
+    works(model)
+
+
 def test_what_cannot_be_loaded_is_one_line(folder: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("FP8 loads here")
@@ -328,5 +363,6 @@ def _in_place(model: Any, backend: str) -> Any:
 @pytest.mark.parametrize("compiled", [_whole, _forward, _in_place])
 @their_warnings
 def test_compiled(compiled: Callable[[Any, str], Any], backend: str) -> None:
-    works(compiled(copy.deepcopy(build("llava")[0]), backend))
+    guarded = wrapped(compiled(copy.deepcopy(build("llava")[0]), backend))
+    answers_as_generate(guarded, GREEDY)
     torch.compiler.reset()
