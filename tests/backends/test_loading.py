@@ -202,7 +202,7 @@ def test_hqq_layers_of_its_own_making() -> None:
         for name, child in list(module.named_children()):
             if isinstance(child, torch.nn.Linear):
                 config = hqq.BaseQuantizeConfig(nbits=8, group_size=64)
-                layer = hqq.HQQLinear(child, config, torch.float32, "cpu", del_orig=False)
+                layer = hqq.HQQLinear(child, config, False, torch.float32, "cpu")
                 setattr(module, name, layer)
     works(model.eval())
 

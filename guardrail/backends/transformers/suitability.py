@@ -131,7 +131,7 @@ def _check_kind(model: Any) -> None:
         )
     if isinstance(model, Pipeline):
         raise ModelError(
-            f"model is a {kind}, expected the model itself: "
+            f"model is a pipeline ({kind}), expected the model itself: "
             "pass model=pipeline.model, processor=pipeline.processor"
         )
     if isinstance(model, (ProcessorMixin, PreTrainedTokenizerBase)):
