@@ -360,7 +360,9 @@ def _in_place(model: Any, backend: str) -> Any:
 
 
 @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("compiled", [_whole, _forward, _in_place])
+@pytest.mark.parametrize(
+    "compiled", [_whole, _forward, pytest.param(_in_place, marks=pytest.mark.slow)]
+)
 @their_warnings
 def test_compiled(compiled: Callable[[Any, str], Any], backend: str) -> None:
     guarded = wrapped(compiled(copy.deepcopy(build("llava")[0]), backend))
