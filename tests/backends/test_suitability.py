@@ -178,6 +178,14 @@ def test_stop_strings_of_the_generation_config_end_the_answer() -> None:
     assert guarded.answer(ask("llava"), own, mode="off").token_ids == plain.token_ids
 
 
+@pytest.mark.parametrize("generation", [SAME_TOKENS["more outputs"], {"stop_strings": ["zq"]}])
+def test_a_caption_is_read_whatever_generate_returns(generation: dict[str, Any]) -> None:
+    model, processor = fresh(**generation)
+    captioning = policy({"judge": {"kind": "caption"}})
+    guarded = SafeCoDe(model=model, processor=processor, policy=captioning)
+    assert guarded.answer(ask("llava"), GREEDY).decision.errors == []
+
+
 def test_a_generation_config_may_change_after_wrapping() -> None:
     model, processor = fresh()
     guarded = wrapped(model, processor)
