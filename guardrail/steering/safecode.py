@@ -56,7 +56,8 @@ class SafeCoDe(Guard):
         name: The model's name in records and spans; that of its folder or id by default.
 
     Raises:
-        ModelError: The family cannot be guided, or there is not one model.
+        ModelError: The family cannot be guided, or the model not as it is: in train mode, with beam
+            search in its generation config, …; or there is not one model.
         PolicyError: The policy is not usable.
 
     Example:
