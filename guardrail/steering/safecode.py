@@ -319,9 +319,8 @@ def _backend(model: Any, processor: Any, backend: Backend | None) -> Backend:
         if model is not None or processor is not None:
             raise ModelError("both a backend and a model are given, expected one of them")
         return backend
-    if model is None or processor is None:
-        missing = "model" if model is None else "processor"
-        raise ModelError(f"there is no {missing}: give `model=` and `processor=`, or `backend=`")
+    if model is None and processor is None:
+        raise ModelError("there is no model: give `model=` and `processor=`, or `backend=`")
     from guardrail.backends.transformers.backend import TransformersBackend
 
     return TransformersBackend(model, processor)

@@ -19,7 +19,7 @@ def generated(
     **more: Any,
 ) -> list[int]:
     """What `generate()` of the model itself says (of `reference`, if given), without the prompt."""
-    inputs = guarded.encoder.encode([conversation])
+    inputs = guarded.backend.encoder.encode([conversation])
     if settings.seed is not None:
         torch.manual_seed(settings.seed)
     model = guarded.model if reference is None else reference

@@ -24,7 +24,6 @@ from transformers import (
 
 from guardrail import SafeCoDe
 from guardrail.errors import ModelError
-from guardrail.judging import judge
 from tests.backends.loaded import answers_as_generate
 from tests.contract.guarded import GREEDY, SAMPLED, policy
 from tests.families import build, save
@@ -39,7 +38,7 @@ their_warnings = pytest.mark.filterwarnings("ignore")
 
 @pytest.fixture(autouse=True)
 def _random_models_are_readable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judge, "READABLE_MASS", 0.0)
+    monkeypatch.setattr("guardrail.backends.transformers.labels.READABLE_MASS", 0.0)
 
 
 @pytest.fixture(scope="module")

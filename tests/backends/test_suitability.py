@@ -22,7 +22,6 @@ from transformers import (
 from guardrail import ChatSafeCoDe, SafeCoDe
 from guardrail.backends.transformers.suitability import check_state
 from guardrail.errors import GuardrailError, ModelError, SettingsError
-from guardrail.judging import judge
 from guardrail.request.settings import GenerationSettings
 from tests.backends.loaded import answers_as_generate, generated
 from tests.contract.guarded import GREEDY, SAMPLED, ask, policy
@@ -71,7 +70,7 @@ SAME_TOKENS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(autouse=True)
 def _random_models_are_readable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judge, "READABLE_MASS", 0.0)
+    monkeypatch.setattr("guardrail.backends.transformers.labels.READABLE_MASS", 0.0)
 
 
 def fresh(family: str = "llava", **generation: Any) -> tuple[Any, Any]:
