@@ -64,7 +64,9 @@ def test_a_circle_and_an_upward_arrow_would_be_found() -> None:
 
 def test_only_backends_know_torch_and_transformers(graph: grimp.ImportGraph) -> None:
     knowing = {
-        room_of(module) for each in HEAVY for module in graph.find_modules_that_directly_import(each)
+        room_of(module)
+        for each in HEAVY
+        for module in graph.find_modules_that_directly_import(each)
     }
     assert knowing == RUNS_MODELS
 

@@ -125,6 +125,9 @@ class Backend(Protocol):
             GuardrailError: The model cannot be told what one of them holds.
         """
 
+    def resolved(self, settings: GenerationSettings) -> GenerationSettings:
+        """Returns settings with what the model's own configuration adds to them."""
+
     def groups(self, conversations: Sequence[Conversation]) -> list[list[int]]:
         """Returns which requests may run together, so that each is as it would be alone."""
 

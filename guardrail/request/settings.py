@@ -3,24 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from guardrail.errors import SettingsError
 
 DEFAULT_MAX_NEW_TOKENS = 256
 """Length of an answer where nobody sets one; transformers' own default of 20 cuts sentences off."""
 
-_UNSUPPORTED = {
+_UNGUIDABLE = {
     "num_beams": "beam search",
     "num_return_sequences": "several answers for one request",
+    "penalty_alpha": "contrastive search",
+    "dola_layers": "decoding by contrasting layers",
+    "constraints": "constrained beam search",
+    "force_words_ids": "constrained beam search",
     "assistant_model": "assisted decoding",
+    "assistant_early_exit": "assisted decoding",
+    "use_mtp": "assisted decoding",
     "prompt_lookup_num_tokens": "prompt look-up decoding",
+    "guidance_scale": "classifier-free guidance",
+    "watermarking_config": "a watermark that keeps state between tokens",
+    "token_healing": "other tokens at the end of the prompt",
+    "cache_implementation": "a cache of rounded keys and values",
     "custom_generate": "a custom decoding method",
     "streamer": "a streamer (use stream())",
     "past_key_values": "a cache of the caller's",
     "inputs_embeds": "a prompt given as embeddings",
 }
+_NEUTRAL = {"num_beams": 1, "num_return_sequences": 1, "guidance_scale": 1, "penalty_alpha": 0}
+"""Values beside None and False that ask for nothing."""
+
+
+class Unguidable(NamedTuple):
+    """A setting that guided decoding cannot follow.
+
+    Attributes:
+        name: Its Hugging Face name.
+        value: What it is set to.
+        what: What that asks for, in words.
+        neutral: The value with which it asks for nothing.
+    """
+
+    name: str
+    value: Any
+    what: str
+    neutral: Any
+
+
+def unguidable(settings: Mapping[str, Any]) -> Unguidable | None:
+    """Returns the first of `generate()`'s settings that cannot be guided, or None.
+
+    Args:
+        settings: By their Hugging Face names: arguments, or a generation config's fields.
+    """
+    for name, what in _UNGUIDABLE.items():
+        value = settings.get(name)
+        if _asks(name, value):
+            return Unguidable(name, value, what, _NEUTRAL.get(name))
+    given = settings.get("generation_config")
+    return unguidable(vars(given)) if given is not None else None
+
+
+def _asks(name: str, value: Any) -> bool:
+    if value is None or value is False or (name in _NEUTRAL and value == _NEUTRAL[name]):
+        return False
+    if name == "cache_implementation":
+        return bool(value == "quantized")
+    if name == "watermarking_config":
+        return "SynthID" in type(value).__name__
+    return True
 
 
 @dataclass(frozen=True)
@@ -56,10 +108,27 @@ class GenerationSettings:
         _check(self.seed, "seed", "an integer from 0 to 2**63 - 1", lambda s: 0 <= s < 2**63)
         if any(not text for text in self.stop):
             raise SettingsError("a stop string is empty, expected at least one character")
-        for name, what in _UNSUPPORTED.items():
-            value = self.extra.get(name)
-            if value is not None and not (name.startswith("num_") and value == 1):
-                raise SettingsError(f"{name}={value!r} asks for {what}, which cannot be guided")
+        found = unguidable(self.extra)
+        if found is not None:
+            raise SettingsError(
+                f"{found.name}={found.value!r} asks for {found.what}, which cannot be guided"
+            )
+
+    def with_stops_of(self, model_config: Any) -> GenerationSettings:
+        """Returns these settings with the stop strings that `generate()` would go by.
+
+        Args:
+            model_config: The model's own generation config, whose stop strings count where none
+                are given here.
+        """
+        given = self.extra.get("generation_config")
+        sources = (
+            self.extra.get("stop_strings"),
+            *(getattr(each, "stop_strings", None) for each in (given, model_config)),
+        )
+        words = self.stop or next(filter(None, sources), ())
+        extra = {name: value for name, value in self.extra.items() if name != "stop_strings"}
+        return replace(self, stop=(words,) if isinstance(words, str) else tuple(words), extra=extra)
 
     def generate_arguments(self) -> dict[str, Any]:
         """Returns these settings as keyword arguments of `generate()`; stop strings and the seed

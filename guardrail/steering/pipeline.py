@@ -86,6 +86,7 @@ class Pipeline:
         Raises:
             GuardrailError: The whole run cannot be served; nothing is generated.
         """
+        settings = self.backend.resolved(settings)
         drafts = self.deciding.drafts(conversations, settings, contexts=contexts, review=review)
         with self.deciding.recorded(drafts):
             rows = [Row(at, draft) for at, draft in enumerate(drafts)]

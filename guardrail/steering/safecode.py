@@ -56,7 +56,8 @@ class SafeCoDe(Guard):
         name: The model's name in records and spans; that of its folder or id by default.
 
     Raises:
-        ModelError: The family cannot be guided, or there is not one model.
+        ModelError: The family cannot be guided, or the model not as it is: in train mode, with beam
+            search in its generation config, …; or there is not one model.
         PolicyError: The policy is not usable.
 
     Example:
@@ -318,9 +319,8 @@ def _backend(model: Any, processor: Any, backend: Backend | None) -> Backend:
         if model is not None or processor is not None:
             raise ModelError("both a backend and a model are given, expected one of them")
         return backend
-    if model is None or processor is None:
-        missing = "model" if model is None else "processor"
-        raise ModelError(f"there is no {missing}: give `model=` and `processor=`, or `backend=`")
+    if model is None and processor is None:
+        raise ModelError("there is no model: give `model=` and `processor=`, or `backend=`")
     from guardrail.backends.transformers.backend import TransformersBackend
 
     return TransformersBackend(model, processor)

@@ -8,7 +8,7 @@ import pytest
 import transformers
 
 from guardrail import SafeCoDe
-from guardrail.backends.transformers.loading import check_family
+from guardrail.backends.transformers.suitability import check_family
 from guardrail.errors import ModelError
 from tests.families import FAMILIES, NOT_SERVED, build, save
 

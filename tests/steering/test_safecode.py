@@ -270,7 +270,7 @@ def test_a_running_engine_takes_a_changed_policy_file_and_keeps_the_old_one_if_i
 def test_models_that_cannot_be_guided_say_so() -> None:
     from transformers import BertConfig
 
-    from guardrail.backends.transformers.loading import check_family
+    from guardrail.backends.transformers.suitability import check_family
 
     with pytest.raises(ModelError, match="no multimodal LLM"):
         check_family(BertConfig())

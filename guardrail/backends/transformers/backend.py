@@ -16,10 +16,11 @@ from guardrail.backends.transformers.adapter import Adapter, find_adapter
 from guardrail.backends.transformers.branch import Branch, prepare
 from guardrail.backends.transformers.grammar import Constraint, GrammarVocabulary
 from guardrail.backends.transformers.labels import NO, YES, Labels, read_labels
-from guardrail.backends.transformers.loading import check_family, load_model
+from guardrail.backends.transformers.loading import load_model
 from guardrail.backends.transformers.prompt import PromptEncoder, to_device
 from guardrail.backends.transformers.reading import PromptReader
 from guardrail.backends.transformers.run import TransformersRun
+from guardrail.backends.transformers.suitability import OWN_RUN, check_model
 from guardrail.backends.transformers.token_bytes import token_bytes
 from guardrail.errors import ModelError
 from guardrail.request.answer_grammar import answer_grammar
@@ -39,11 +40,12 @@ class TransformersBackend:
         processor: Its processor.
 
     Raises:
-        ModelError: The family cannot be guided.
+        ModelError: The family cannot be guided, or the model not as it is: in train mode, with beam
+            search in its generation config, ….
     """
 
     def __init__(self, model: Any, processor: Any) -> None:
-        check_family(model.config)
+        check_model(model)
         self.model = model
         self.processor = processor
         self.adapter: Adapter = find_adapter(model.config.model_type)
@@ -75,6 +77,10 @@ class TransformersBackend:
     def groups(self, conversations: Sequence[Conversation]) -> list[list[int]]:
         """Returns which requests may share a batch."""
         return self.adapter.batch_groups(conversations)
+
+    def resolved(self, settings: GenerationSettings) -> GenerationSettings:
+        """Returns settings with what the model's own generation config adds to them."""
+        return settings.with_stops_of(self.model.generation_config)
 
     # Requests that are answered ----------------------------------------------------------------
 
@@ -218,6 +224,6 @@ class TransformersBackend:
         greedy = {"max_new_tokens": max_new_tokens, "do_sample": False}
         with self.computing:
             prepared = prepare(self.model, inputs, **greedy)
-            tokens = self.model.generate(**inputs, **greedy)[0]
+            tokens = self.model.generate(**inputs, **greedy, **OWN_RUN)[0]
         start = 0 if prepared.embeds_prompt else prepared.ids.shape[1]
         return self.decode(tokens[start:].tolist())

@@ -23,6 +23,7 @@ from guardrail.backends.transformers.cache import (
     select_cache_rows,
     select_rows,
 )
+from guardrail.backends.transformers.suitability import OWN_RUN, check_state
 
 _SEQUENCE_DIM = {
     "attention_mask": 1,
@@ -83,7 +84,11 @@ def prepare(model: Any, inputs: Mapping[str, Any], **settings: Any) -> Prepared:
         model: A Hugging Face model that can generate.
         inputs: Processor outputs, on the model's device.
         settings: Generation settings by their Hugging Face names.
+
+    Raises:
+        ModelError: The model is in a state in which it cannot be guided.
     """
+    check_state(model)
 
     def capture(  # the names are those by which `generate()` calls a decoding method
         model: Any,
@@ -105,7 +110,7 @@ def prepare(model: Any, inputs: Mapping[str, Any], **settings: Any) -> Prepared:
         settings["stopping_criteria"] = StoppingCriteriaList(
             [*criteria, StopStringCriteria(tokenizer=tokenizer, stop_strings=words)]
         )
-    prepared = model.generate(**inputs, **settings, custom_generate=capture)
+    prepared = model.generate(**inputs, **{**settings, **OWN_RUN}, custom_generate=capture)
     assert isinstance(prepared, Prepared)
     return prepared
 

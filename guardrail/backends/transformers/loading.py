@@ -9,39 +9,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from guardrail.backends.transformers.suitability import check_family
 from guardrail.errors import ModelError
-
-_OTHER_DECODERS = {
-    "diffusion_gemma": "it fills blocks by diffusion instead of decoding token by token",
-    "pi0": "it produces robot actions, not text",
-    "evolla": "it reads proteins, not pictures",
-    "blip": "it captions pictures and answers no requests",
-}
-
-
-def check_family(config: Any) -> None:
-    """Raises a `ModelError` if models of this configuration cannot be guided.
-
-    Args:
-        config: A Hugging Face model configuration.
-    """
-    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-
-    kind = getattr(config, "model_type", "") or type(config).__name__
-    if kind in _OTHER_DECODERS:
-        raise ModelError(f"model type {kind!r} cannot be guided: {_OTHER_DECODERS[kind]}")
-    inner = getattr(config, "text_config", None)
-    if getattr(config, "is_encoder_decoder", False) or getattr(inner, "is_encoder_decoder", False):
-        raise ModelError(
-            f"model type {kind!r} cannot be guided: it is an encoder-decoder, and guided decoding "
-            "needs a decoder-only model"
-        )
-    known = kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-    if not known and not _maps_to_image_text_to_text(config):
-        raise ModelError(
-            f"model type {kind!r} is no multimodal LLM: expected a type that "
-            "AutoModelForImageTextToText can load"
-        )
 
 
 def model_type(path_or_id: str | Path) -> str:
@@ -133,14 +102,6 @@ def _model_types(config: Any) -> Iterator[str]:
             yield config["model_type"]
         for value in config.values():
             yield from _model_types(value)
-
-
-def _maps_to_image_text_to_text(config: Any) -> bool:
-    from transformers import AutoModelForImageTextToText
-
-    remote = (getattr(config, "auto_map", None) or {}).keys()
-    mapped = type(config) in AutoModelForImageTextToText._model_mapping
-    return mapped or "AutoModelForImageTextToText" in remote
 
 
 def _first_line(error: Exception) -> str:

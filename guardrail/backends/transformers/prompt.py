@@ -15,6 +15,7 @@ from torch import Tensor
 
 from guardrail.backends.transformers.adapter import Adapter
 from guardrail.backends.transformers.control import ControlGuard
+from guardrail.backends.transformers.placement import input_device
 from guardrail.errors import MessageError, ModelError
 from guardrail.request.conversation import Conversation, Picture, Turn
 
@@ -43,7 +44,10 @@ class PromptEncoder:
     def __init__(self, processor: Any, adapter: Adapter | None = None) -> None:
         tokenizer = getattr(processor, "tokenizer", None)
         if tokenizer is None:
-            raise ModelError(f"{type(processor).__name__} has no tokenizer: give a full processor")
+            raise ModelError(
+                f"processor is a {type(processor).__name__}, which has no tokenizer of its own: "
+                "expected the model's full processor, from AutoProcessor"
+            )
         self.processor = processor
         self.tokenizer = tokenizer
         self._adapter = adapter or Adapter()
@@ -206,8 +210,9 @@ class PromptEncoder:
 
 def to_device(inputs: Mapping[str, Any], model: Any) -> dict[str, Any]:
     """Returns inputs on the model's device, floating-point ones in the model's dtype."""
+    device = input_device(model)
     return {
-        name: value.to(model.device, model.dtype if value.is_floating_point() else None)
+        name: value.to(device, model.dtype if value.is_floating_point() else None)
         if isinstance(value, Tensor)
         else value
         for name, value in inputs.items()
