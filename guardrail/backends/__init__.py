@@ -3,6 +3,24 @@
 Nothing here or above imports torch or transformers; the backends themselves do as they must.
 """
 
-from guardrail.backends.backend import Backend, Constraint, FinishReason, Phase, Reading, Run
+from guardrail.backends.backend import (
+    Backend,
+    Constraint,
+    FinishReason,
+    Interrupted,
+    Phase,
+    Reading,
+    Run,
+    Stop,
+)
 
-__all__ = ["Backend", "Constraint", "FinishReason", "Phase", "Reading", "Run"]
+__all__ = [
+    "Backend",
+    "Constraint",
+    "FinishReason",
+    "Interrupted",
+    "Phase",
+    "Reading",
+    "Run",
+    "Stop",
+]

@@ -29,6 +29,14 @@ Constraint = Any
 """What an answer is held to; opaque to all but the backend that made it."""
 
 
+Stop = Callable[[], bool]
+"""Asked while a model runs: whether it is to run no further."""
+
+
+class Interrupted(Exception):
+    """A run was stopped before it was done. Not an error: whoever stopped it knows why."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """Answers to yes-or-no questions, read as probabilities.
@@ -45,7 +53,8 @@ class Reading:
 class Run(Protocol):
     """Several requests on one model, from their prompts to their last tokens.
 
-    Rows are numbered as the requests were given, until `keep` drops some. Not thread-safe.
+    Rows are numbered as the requests were given, until `keep` drops some. Not thread-safe. Whatever
+    runs the model raises `Interrupted` once the run is to stop.
     """
 
     @property
@@ -57,7 +66,7 @@ class Run(Protocol):
         """Whether its pictures can be noised."""
 
     def read(self, questions: Sequence[str], phase: Phase) -> Reading:
-        """Puts yes-or-no questions after each request; raises nothing."""
+        """Puts yes-or-no questions after each request; raises nothing but `Interrupted`."""
 
     def prefill(self, phase: Phase) -> None:
         """Runs the prompts, unless reading has done so."""
@@ -118,11 +127,23 @@ class Backend(Protocol):
     def needs_picture(self) -> bool:
         """Whether the model cannot answer without a picture."""
 
-    def start(self, conversations: Sequence[Conversation], settings: GenerationSettings) -> Run:
+    def start(
+        self,
+        conversations: Sequence[Conversation],
+        settings: GenerationSettings,
+        *,
+        stop: Stop | None = None,
+    ) -> Run:
         """Encodes requests that run together.
 
+        Args:
+            conversations: The requests.
+            settings: The same for all.
+            stop: Asked while the model runs, so that a cancelled run computes no further.
+
         Raises:
-            GuardrailError: The model cannot be told what one of them holds.
+            GuardrailError: The model cannot be told what one of them holds, or its context does not
+                take so much; nothing has been run.
         """
 
     def resolved(self, settings: GenerationSettings) -> GenerationSettings:

@@ -18,12 +18,14 @@ from guardrail.errors import AuditError, GuardrailError
 from guardrail.judging.draft import Draft, Reply
 from guardrail.judging.judge import (
     Judge,
+    Judged,
     JudgeRequest,
     ask_judge,
     judge_failure,
     questions_of,
     readable,
 )
+from guardrail.judging.patience import Patience
 from guardrail.judging.self_judge import SOURCE, self_verdicts
 from guardrail.judging.timing import timed
 from guardrail.policy import Policy, Ruling, decide
@@ -53,11 +55,13 @@ class Chair:
         kind: As the record names it: `self`, `caption`, `model`, `chat`, `callable`.
         judge: Returns the judge, made on first use; raises a `GuardrailError` where it cannot be
             had. Not asked where the answering model reads its own prompt.
+        patience: What is remembered of its time-outs.
         own: Encodes requests for the answering model to judge them itself; None where none answers.
     """
 
     kind: str
     judge: Callable[[], Judge]
+    patience: Patience[Judged]
     own: Callable[[Sequence[Conversation]], Run] | None = None
 
     @property
@@ -231,7 +235,13 @@ class Deciding:
             request = JudgeRequest(told(draft.conversation), questions_of(self.policy))
         except Exception as error:  # a call's arguments may hold anything
             return Verdict.unavailable(judge_failure(error, source=kind), source=kind)
-        return ask_judge(judge, request, timeout_s=self.policy.judge.timeout_s, source=kind)
+        return ask_judge(
+            judge,
+            request,
+            timeout_s=self.policy.judge.timeout_s,
+            source=kind,
+            patience=self.chair.patience,
+        )
 
     def _calibrated(self, verdict: Verdict) -> Verdict:
         calibration = self.policy.judge.calibration

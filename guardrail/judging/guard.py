@@ -15,8 +15,9 @@ from guardrail.backends import Run
 from guardrail.errors import JudgeError, SettingsError
 from guardrail.judging.chat_judge import ChatJudge
 from guardrail.judging.deciding import Chair, Deciding
-from guardrail.judging.judge import Judge
+from guardrail.judging.judge import Judge, Judged
 from guardrail.judging.judges import load_judge
+from guardrail.judging.patience import Patience
 from guardrail.policy import Policy
 from guardrail.policy.context import Metadata
 from guardrail.policy.review import Review
@@ -72,6 +73,7 @@ class Guard:
         self.model_name = name
         self.judge = ChatJudge(judge) if hasattr(judge, "with_structured_output") else judge
         self._judges: dict[JudgeSettings, Judge] = {}
+        self._patiences: dict[JudgeSettings | None, Patience[Judged]] = {}
         self.tracing = tracing or Tracing()
         self.observer = observer
         self.sessions: SessionStore = SessionMemory() if sessions is None else sessions
@@ -165,12 +167,20 @@ class Guard:
         return Deciding(
             policy=policy,
             mode=checked_mode(mode) or policy.mode,
-            chair=Chair(kind, partial(self.judge_for, policy), self._own_reading()),
+            chair=Chair(
+                kind, partial(self.judge_for, policy), self._patience(policy), self._own_reading()
+            ),
             sessions=self.sessions,
             tracing=self.tracing,
             model_name=self.model_name,
             observer=self.observer_for(policy),
         )
+
+    def _patience(self, policy: Policy) -> Patience[Judged]:
+        """Returns what is remembered of a judge's time-outs: one for each judge."""
+        key = policy.judge if self.judge is None else None
+        with self._lock:
+            return self._patiences.setdefault(key, Patience())
 
     def _own_reading(self) -> Callable[[Sequence[Conversation]], Run] | None:
         """Returns how the answering model is made to judge; None where none answers."""

@@ -6,14 +6,12 @@ Nothing here compares a judge's answer as a string, and nothing that goes wrong 
 
 from __future__ import annotations
 
-import contextvars
 import logging
-import queue
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from guardrail.errors import JudgeError
+from guardrail.judging.patience import Patience
 from guardrail.policy import Policy
 from guardrail.policy.verdict import Verdict
 from guardrail.request.conversation import Conversation
@@ -38,7 +36,17 @@ Judge = Callable[[JudgeRequest], "Verdict | Mapping[str, float] | float"]
 """Any callable may judge: it returns a verdict, probabilities by category, or one for all."""
 
 
-def ask_judge(judge: Judge, request: JudgeRequest, *, timeout_s: float, source: str) -> Verdict:
+Judged = Verdict | Mapping[str, float] | float
+
+
+def ask_judge(
+    judge: Judge,
+    request: JudgeRequest,
+    *,
+    timeout_s: float,
+    source: str,
+    patience: Patience[Judged] | None = None,
+) -> Verdict:
     """Returns what `judge` says, or an unavailable verdict if it raises, stalls or babbles.
 
     Args:
@@ -46,25 +54,13 @@ def ask_judge(judge: Judge, request: JudgeRequest, *, timeout_s: float, source: 
         request: The request and the questions.
         timeout_s: Seconds to wait.
         source: Who judges, for the record.
+        patience: What is remembered of this judge's time-outs; nothing by default.
     """
-    answers: queue.Queue[Verdict | Mapping[str, float] | float | BaseException] = queue.Queue(1)
-
-    def run() -> None:
-        try:
-            answers.put(judge(request))
-        except BaseException as error:  # reported to the waiting thread, whatever it is
-            answers.put(error)
-
-    context = contextvars.copy_context()  # a judge's own spans belong under this request's
-    threading.Thread(
-        target=context.run, args=(run,), name=f"guardrail-judge-{source}", daemon=True
-    ).start()
+    waiting: Patience[Judged] = patience if patience is not None else Patience()
     try:
-        answer = answers.get(timeout=timeout_s)
-    except queue.Empty:
-        return Verdict.unavailable(f"the judge took longer than {timeout_s:g} s", source=source)
-    if isinstance(answer, BaseException):
-        return Verdict.unavailable(judge_failure(answer, source=source), source=source)
+        answer = waiting.ask(lambda: judge(request), timeout_s=timeout_s, name=source)
+    except Exception as error:
+        return Verdict.unavailable(judge_failure(error, source=source), source=source)
     return _asked_only(_as_verdict(answer, request.questions, source), request.questions)
 
 

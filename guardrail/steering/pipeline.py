@@ -15,7 +15,7 @@ from functools import partial
 
 from opentelemetry.context import Context
 
-from guardrail.backends import Backend, Constraint, Run
+from guardrail.backends import Backend, Constraint, Interrupted, Run
 from guardrail.errors import GuardrailError
 from guardrail.judging.deciding import Deciding
 from guardrail.judging.draft import Draft
@@ -90,7 +90,12 @@ class Pipeline:
         drafts = self.deciding.drafts(conversations, settings, contexts=contexts, review=review)
         with self.deciding.recorded(drafts):
             rows = [Row(at, draft) for at, draft in enumerate(drafts)]
-            yield from self._run(rows, settings, cancel)
+            try:
+                yield from self._run(rows, settings, cancel)
+            except Interrupted:
+                for draft in drafts:
+                    draft.stop("cancelled")
+                yield from _settled(rows)
 
     def _run(
         self, rows: list[Row], settings: GenerationSettings, cancel: threading.Event | None
@@ -100,7 +105,11 @@ class Pipeline:
             yield from _settled(rows)
             return
         constraints = [self._constraint(draft) for draft in drafts]
-        run = self.backend.start([draft.conversation for draft in drafts], settings)
+        run = self.backend.start(
+            [draft.conversation for draft in drafts],
+            settings,
+            stop=cancel.is_set if cancel is not None else None,
+        )
         for draft, count in zip(drafts, run.input_tokens, strict=True):
             draft.input_tokens = count
         if self.deciding.mode != "off":

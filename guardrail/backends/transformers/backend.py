@@ -12,8 +12,14 @@ from typing import Any
 
 from torch import Tensor
 
+from guardrail.backends.backend import Stop
 from guardrail.backends.transformers.adapter import Adapter, find_adapter
 from guardrail.backends.transformers.branch import Branch, prepare
+from guardrail.backends.transformers.context_limit import (
+    check_length,
+    context_length,
+    prompt_lengths,
+)
 from guardrail.backends.transformers.grammar import Constraint, GrammarVocabulary
 from guardrail.backends.transformers.labels import NO, YES, Labels, read_labels
 from guardrail.backends.transformers.loading import load_model
@@ -54,6 +60,7 @@ class TransformersBackend:
         # threads that compute at once only slow each other (and an event loop) down.
         self.computing = threading.RLock()
         self._lock = threading.Lock()
+        self._context = context_length(model.config)
         self._spelled: list[bytes | None] | None = None
         self._call_format: CallFormat | ModelError | None = None
         self._grammars: GrammarVocabulary | None = None
@@ -85,18 +92,30 @@ class TransformersBackend:
     # Requests that are answered ----------------------------------------------------------------
 
     def start(
-        self, conversations: Sequence[Conversation], settings: GenerationSettings
+        self,
+        conversations: Sequence[Conversation],
+        settings: GenerationSettings,
+        *,
+        stop: Stop | None = None,
     ) -> TransformersRun:
         """Encodes requests that run together.
 
+        Args:
+            conversations: The requests.
+            settings: The same for all.
+            stop: Asked before every layer of a long pass.
+
         Raises:
-            MessageError: The model cannot be told what one of them holds.
+            MessageError: The model cannot be told what one of them holds, or its context does not
+                take so much.
         """
         return TransformersRun(
             self.model,
             conversations,
-            to_device(self.encoder.encode(conversations), self.model),
+            self._encoded(conversations),
             self._arguments(settings),
+            stop=stop,
+            context=self._context,
             reader=PromptReader(self.encoder, self.labels, self.p_yes),
             image_processor=getattr(self.processor, "image_processor", None),
             computing=self.computing,
@@ -135,6 +154,13 @@ class TransformersBackend:
             if self._grammars is None:
                 self._grammars = GrammarVocabulary(spelled, self.encoder.encode_piece)
         return self._grammars.constraint(grammar)
+
+    def _encoded(self, conversations: Sequence[Conversation]) -> dict[str, Any]:
+        """Returns inputs on the model's device, none of them longer than its context."""
+        inputs = self.encoder.encode(conversations)
+        for length in prompt_lengths(inputs):
+            check_length(length, self._context)
+        return to_device(inputs, self.model)
 
     def _arguments(self, settings: GenerationSettings) -> dict[str, Any]:
         arguments = settings.generate_arguments()
@@ -212,7 +238,7 @@ class TransformersBackend:
             return branch.logits
 
     def _prefilled(self, conversations: Sequence[Conversation], *, new_tokens: int = 1) -> Branch:
-        inputs = to_device(self.encoder.encode(conversations), self.model)
+        inputs = self._encoded(conversations)
         with self.computing:
             return Branch.prefill(
                 prepare(self.model, inputs, max_new_tokens=new_tokens, do_sample=False)
@@ -220,7 +246,7 @@ class TransformersBackend:
 
     def say(self, conversation: Conversation, *, max_new_tokens: int) -> str:
         """Returns a short greedy answer, unguarded."""
-        inputs = to_device(self.encoder.encode([conversation]), self.model)
+        inputs = self._encoded([conversation])
         greedy = {"max_new_tokens": max_new_tokens, "do_sample": False}
         with self.computing:
             prepared = prepare(self.model, inputs, **greedy)

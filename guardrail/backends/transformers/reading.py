@@ -17,6 +17,7 @@ from guardrail.backends.transformers.branch import Branch, Prepared
 from guardrail.backends.transformers.labels import Labels, read_labels
 from guardrail.backends.transformers.prompt import JudgeSuffixes, PromptEncoder
 from guardrail.backends.transformers.tree import run_tree
+from guardrail.errors import JudgeError
 from guardrail.request.conversation import Conversation
 
 _JUDGE_ROWS = 16
@@ -43,6 +44,7 @@ class PromptReader:
         prepared: Prepared,
         questions: Sequence[str],
         phase: Phase,
+        context: int | None = None,
     ) -> tuple[Reading, Branch | None]:
         """Returns what is read, and the prompt's branch if it was run on the way.
 
@@ -51,12 +53,19 @@ class PromptReader:
             prepared: Their common prompt; where reading raises, its cache may be spent.
             questions: Of every request.
             phase: Entered around running the prompt and around reading.
+            context: Tokens that the model's context takes; a question that goes beyond it is not
+                put. None sets no limit.
+
+        Raises:
+            JudgeError: A question would go beyond the context.
         """
         suffixes = self._shared_suffixes(conversations, prepared, questions)
         if suffixes is None:
             with phase("judge"):
                 return self._read_apart(conversations, questions), None
         drop = len(suffixes[0].tail)
+        longest = max(len(tokens) for each in suffixes for tokens in each.questions)
+        _check_room(prepared.ids.shape[1] - drop + longest, context)
         whole: Branch | None = None
         prefix: Branch | None = None
         with phase("prefill"):
@@ -115,6 +124,14 @@ class PromptReader:
             except Exception as error:
                 rows.append(error)
         return Reading(rows, time.perf_counter() - started)
+
+
+def _check_room(tokens: int, context: int | None) -> None:
+    if context is not None and tokens > context:
+        raise JudgeError(
+            f"the prompt and the judge's question have {tokens:,} tokens, more than the "
+            f"{context:,} that this model's context takes"
+        )
 
 
 def _read_as_tree(

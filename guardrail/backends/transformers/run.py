@@ -13,10 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from guardrail.backends.backend import FinishReason, Phase, Reading
+from guardrail.backends.backend import FinishReason, Interrupted, Phase, Reading, Stop
 from guardrail.backends.transformers.branch import Branch, Prepared, prepare
 from guardrail.backends.transformers.choosing import Chooser
+from guardrail.backends.transformers.context_limit import prompt_lengths
 from guardrail.backends.transformers.grammar import Constraint, RowConstraints, floored
+from guardrail.backends.transformers.interruption import interruptible
 from guardrail.backends.transformers.noise import PICTURE_INPUTS, noised_inputs
 from guardrail.backends.transformers.reading import PromptReader
 from guardrail.request.conversation import Conversation
@@ -31,6 +33,8 @@ class TransformersRun:
         inputs: They encoded, on the model's device.
         arguments: Of `generate()`: the caller's settings.
         reader: Puts questions to the model.
+        stop: Asked before every layer of a prompt.
+        context: Tokens that the model's context takes; None where that is not known.
         image_processor: Tells the model's pixel units.
         computing: Held around every forward pass, and never across a yield.
     """
@@ -43,12 +47,15 @@ class TransformersRun:
         arguments: Mapping[str, Any],
         *,
         reader: PromptReader,
+        stop: Stop | None,
+        context: int | None,
         image_processor: Any,
         computing: AbstractContextManager[Any],
     ) -> None:
         self._model, self._inputs, self._arguments = model, inputs, dict(arguments)
         self._conversations = tuple(conversations)
         self._reader, self._image_processor, self._computing = reader, image_processor, computing
+        self._stop, self._context = stop, context
         self._live = list(range(len(self._conversations)))
         self._real: Branch | None = None
         self._noised: Branch | None = None
@@ -62,11 +69,7 @@ class TransformersRun:
     @property
     def input_tokens(self) -> Sequence[int]:
         """Prompt tokens of each request, padding not counted."""
-        mask: Tensor | None = self._inputs.get("attention_mask")
-        if mask is None:
-            ids: Tensor = self._inputs["input_ids"]
-            return [ids.shape[1]] * len(ids)
-        return [int(row.sum()) for row in mask]
+        return prompt_lengths(self._inputs)
 
     @property
     def shows_pictures(self) -> bool:
@@ -81,9 +84,12 @@ class TransformersRun:
         """
         with self._computing:
             try:
-                reading, self._real = self._reader.read(
-                    self._conversations, self._prepared, questions, phase
-                )
+                with interruptible(self._model, self._stop):
+                    reading, self._real = self._reader.read(
+                        self._conversations, self._prepared, questions, phase, self._context
+                    )
+            except Interrupted:
+                raise
             except Exception as error:
                 self._spent = True  # the failed reading may have used the prompt's cache
                 return Reading([error] * len(self._conversations), 0.0)
@@ -93,7 +99,7 @@ class TransformersRun:
         """Runs the prompts, unless reading has done so."""
         if self._real is not None:
             return
-        with self._computing, phase("prefill"):
+        with self._computing, interruptible(self._model, self._stop), phase("prefill"):
             if self._spent:
                 self._prepared = self._prepare(self._inputs)
             self._real = Branch.prefill(self._prepared)
@@ -115,7 +121,7 @@ class TransformersRun:
             MemoryError: There is no room for them.
         """
         try:
-            with self._computing:
+            with self._computing, interruptible(self._model, self._stop):
                 noised = noised_inputs(
                     self._inputs,
                     noise_std=noise_std,
@@ -147,6 +153,7 @@ class TransformersRun:
         self._chooser = Chooser(self._prepared, rows, seed)
         self._held = RowConstraints(constraints, _eos_ids(self._prepared))
         self._finished: list[FinishReason | None] = [None] * rows
+        self._lengths = [self.input_tokens[at] for at in self._live]
         self._allowed: Tensor | None = None
         self._allow()
         if self._noised is not None:
@@ -179,6 +186,8 @@ class TransformersRun:
                     self._finished[row] = "stop"
                 elif stops[row]:
                     self._finished[row] = self._reason(token)
+                elif self._is_full(row):
+                    self._finished[row] = "length"
         return list(self._finished)
 
     def advance(self, *, noised: bool) -> None:
@@ -210,6 +219,13 @@ class TransformersRun:
     def _allow(self) -> None:
         going = [reason is None for reason in self._finished]
         self._allowed = self._held.allowed(going, self.logits()[0])
+
+    def _is_full(self, row: int) -> bool:
+        """Whether a row has come to the end of the model's context."""
+        if self._context is None:
+            return False
+        made = self._ids.shape[1] - self._prepared.ids.shape[1]
+        return self._lengths[row] + made >= self._context
 
     def _reason(self, token: int) -> FinishReason:
         if token in _eos_ids(self._prepared).tolist():
