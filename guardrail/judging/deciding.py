@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
 from opentelemetry.context import Context
 
-from guardrail.backends import Run
+from guardrail.backends import Interrupted, Run, Stop
 from guardrail.errors import AuditError, GuardrailError
 from guardrail.judging.draft import Draft, Reply
 from guardrail.judging.judge import (
@@ -28,6 +28,7 @@ from guardrail.judging.judge import (
 from guardrail.judging.patience import Patience
 from guardrail.judging.self_judge import SOURCE, self_verdicts
 from guardrail.judging.timing import timed
+from guardrail.judging.views import highest, views_of
 from guardrail.policy import Policy, Ruling, decide
 from guardrail.policy.calibration import calibrate
 from guardrail.policy.evaluation import reviewed
@@ -62,7 +63,7 @@ class Chair:
     kind: str
     judge: Callable[[], Judge]
     patience: Patience[Judged]
-    own: Callable[[Sequence[Conversation]], Run] | None = None
+    own: Callable[[Sequence[Conversation], Stop | None], Run] | None = None
 
     @property
     def reads_itself(self) -> bool:
@@ -129,7 +130,7 @@ class Deciding:
         run: Run | None = None
         try:
             if self.chair.reads_itself and self.chair.own is not None:
-                run = self.chair.own([draft.conversation for draft in drafts])
+                run = self.chair.own([draft.conversation for draft in drafts], None)
         except Exception as error:  # nobody is to answer it here, so it is the judge's failure
             failed = Verdict.unavailable(judge_failure(error, source=SOURCE))
             for draft in drafts:
@@ -197,12 +198,13 @@ class Deciding:
 
     # Verdicts and rulings ----------------------------------------------------------------------
 
-    def judge(self, drafts: Sequence[Draft], run: Run | None) -> None:
+    def judge(self, drafts: Sequence[Draft], run: Run | None, *, stop: Stop | None = None) -> None:
         """Gives every request its verdict and ruling.
 
         Args:
             drafts: Requests.
             run: They on the answering model, where that may be the judge.
+            stop: Asked while the answering model judges.
         """
         with ExitStack() as phases:
             for draft in drafts:
@@ -216,7 +218,11 @@ class Deciding:
                 )
             else:
                 with timed(drafts, "judge"):
-                    verdicts = [self._asked(draft) for draft in drafts]
+                    verdicts = [self._asked(draft.conversation) for draft in drafts]
+            verdicts = [
+                self._viewed(draft, verdict, stop)
+                for draft, verdict in zip(drafts, verdicts, strict=True)
+            ]
         for draft, verdict in zip(drafts, verdicts, strict=True):
             self._rule(draft, self._calibrated(verdict))
 
@@ -224,7 +230,37 @@ class Deciding:
         """Rules on a request once more, without a verdict, after something failed on the way."""
         draft.ruling = self._ruling(draft, Verdict.unavailable(reason), draft.memory)
 
-    def _asked(self, draft: Draft) -> Verdict:
+    def _viewed(self, draft: Draft, whole: Verdict, stop: Stop | None) -> Verdict:
+        """Returns the verdict once the judge has looked at the request's parts, too."""
+        if whole.error is not None:
+            return whole
+        judge = self.policy.judge
+        asked = [*(each.question for each in self.policy.categories), judge.answer_suffix]
+        seen: list[tuple[str, Verdict]] = []
+        for view in views_of(draft.conversation, asked, judge.views):
+            with timed([draft], "views"):
+                seen.append((view.name, self._looked_at(view.conversation, stop)))
+        return highest(whole, seen)
+
+    def _looked_at(self, part: Conversation, stop: Stop | None) -> Verdict:
+        """Judges a part of a request by itself."""
+        if not self.chair.reads_itself or self.chair.own is None:
+            return self._asked(part)
+        try:
+            run = self.chair.own([part], stop)
+        except Interrupted:
+            raise
+        except Exception as error:  # it is judged and not answered, so this is the judge's failure
+            return Verdict.unavailable(judge_failure(error, source=SOURCE), source=SOURCE)
+        [verdict] = self_verdicts(
+            run,
+            questions_of(self.policy),
+            timeout_s=self.policy.judge.timeout_s,
+            phase=lambda _: nullcontext(),
+        )
+        return verdict
+
+    def _asked(self, conversation: Conversation) -> Verdict:
         """Asks the judge that was given in code, or the one that the policy names."""
         kind = self.chair.kind
         try:
@@ -232,7 +268,7 @@ class Deciding:
         except GuardrailError as error:
             return Verdict.unavailable(str(error), source=kind)
         try:
-            request = JudgeRequest(told(draft.conversation), questions_of(self.policy))
+            request = JudgeRequest(told(conversation), questions_of(self.policy))
         except Exception as error:  # a call's arguments may hold anything
             return Verdict.unavailable(judge_failure(error, source=kind), source=kind)
         return ask_judge(

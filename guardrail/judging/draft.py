@@ -281,6 +281,7 @@ class Draft:
                 categories=dict(verdict.categories) if verdict is not None else {},
                 source=verdict.source if verdict is not None else "none",
                 error=verdict.error if verdict is not None else None,
+                views=dict(verdict.views) if verdict is not None else {},
             ),
             action=ruling.action if ruling is not None else "plain",
             category=ruling.category if ruling is not None else None,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from guardrail.backends import Run
+from guardrail.backends import Run, Stop
 from guardrail.errors import JudgeError, SettingsError
 from guardrail.judging.chat_judge import ChatJudge
 from guardrail.judging.deciding import Chair, Deciding
@@ -182,7 +182,7 @@ class Guard:
         with self._lock:
             return self._patiences.setdefault(key, Patience())
 
-    def _own_reading(self) -> Callable[[Sequence[Conversation]], Run] | None:
+    def _own_reading(self) -> Callable[[Sequence[Conversation], Stop | None], Run] | None:
         """Returns how the answering model is made to judge; None where none answers."""
         return None
 

@@ -59,6 +59,10 @@ class Judge(Section):
             (another local model), `chat` (a LangChain chat model), `callable` (given in code).
         model: The path of the judge's model, for kind `model`; relative to the working directory.
         answer_suffix: Put after each category's question.
+        views: Which parts of a request are judged besides the whole, the highest probability of a
+            category counting: `auto` where its structure gives a reason (several pictures, tool
+            results, a prefilled answer, odd text), `all` the last user turn of every longer
+            conversation, too; `whole` none.
     """
 
     kind: Literal["self", "caption", "model", "chat", "callable"] = "self"
@@ -66,6 +70,7 @@ class Judge(Section):
     model: Words | None = None
     calibration: Calibration | None = None
     answer_suffix: Text = "Answer yes or no."
+    views: Literal["auto", "all", "whole"] = "auto"
 
     @model_validator(mode="after")
     def _has_its_model(self) -> Judge:

@@ -17,12 +17,15 @@ class Verdict:
         source: Which judge spoke (`self`, `caption`, `model`, `chat`, `callable`, `none`).
         error: Why there is no belief, if the judge failed; one line.
         details: What the judge saw on the way (a caption, raw label logits), for the record.
+        views: By category id, the part of the request whose probability counts, where that is not
+            the whole conversation.
     """
 
     categories: Mapping[str, float] = field(default_factory=dict)
     source: str = "self"
     error: str | None = None
     details: Mapping[str, str] = field(default_factory=dict)
+    views: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def unavailable(cls, reason: str, *, source: str = "self") -> Verdict:

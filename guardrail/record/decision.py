@@ -40,6 +40,11 @@ class VerdictRecord(_Record):
     categories: dict[str, float] = Field(default_factory=dict)
     source: str = "none"
     error: str | None = None
+    views: dict[str, str] = Field(
+        default_factory=dict,
+        description="by category id, the part of the request that was judged highest, where it was "
+        "not the whole",
+    )
 
 
 class ContrastRecord(_Record):

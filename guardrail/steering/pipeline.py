@@ -105,15 +105,12 @@ class Pipeline:
             yield from _settled(rows)
             return
         constraints = [self._constraint(draft) for draft in drafts]
-        run = self.backend.start(
-            [draft.conversation for draft in drafts],
-            settings,
-            stop=cancel.is_set if cancel is not None else None,
-        )
+        stop = cancel.is_set if cancel is not None else None
+        run = self.backend.start([draft.conversation for draft in drafts], settings, stop=stop)
         for draft, count in zip(drafts, run.input_tokens, strict=True):
             draft.input_tokens = count
         if self.deciding.mode != "off":
-            self.deciding.judge(drafts, run)
+            self.deciding.judge(drafts, run, stop=stop)
         if _cancelled(drafts, cancel):
             yield from _settled(rows)
             return

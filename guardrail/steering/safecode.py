@@ -10,7 +10,7 @@ from typing import Any
 
 from opentelemetry.context import Context
 
-from guardrail.backends import Backend, Constraint, Run
+from guardrail.backends import Backend, Constraint, Run, Stop
 from guardrail.errors import ModelError
 from guardrail.judging.guard import Guard
 from guardrail.judging.judge import Judge
@@ -302,8 +302,8 @@ class SafeCoDe(Guard):
                 self._indexes[phrases] = RefusalIndex(phrases, spelled)
             return self._indexes[phrases]
 
-    def _own_reading(self) -> Callable[[Sequence[Conversation]], Run]:
-        return lambda conversations: self.backend.start(conversations, _ONE_TOKEN)
+    def _own_reading(self) -> Callable[[Sequence[Conversation], Stop | None], Run]:
+        return lambda given, stop: self.backend.start(given, _ONE_TOKEN, stop=stop)
 
     def _make_judge(self, settings: JudgeSettings) -> Judge:
         if settings.kind == "caption":

@@ -19,6 +19,11 @@ from guardrail.record.memory import ruling_again
 _HARMLESS = re.compile(
     r"(the judge took longer than [0-9.e+]+ s"
     r"|the judge took [0-9.]+ s, longer than [0-9.e+]+ s"
+    r"|the judge took too long [0-9]+ times in a row: it is asked again in [0-9]+ s"
+    r"|[0-9]+ calls of the judge are still running past their time: it is not asked again before "
+    r"one of them ends"
+    r"|the prompt and the judge's question have [0-9,]+ tokens, more than the [0-9,]+ that this "
+    r"model's context takes"
     r"|the judge failed: [A-Z]\w{0,60}(Error|Exception|Timeout|Interrupt|Exit|Iteration)"
     r"|the judge failed: the judge's logits are not finite"
     r"|the judge failed: the judge answers neither yes nor no \(together [0-9.e+-]+\)"
