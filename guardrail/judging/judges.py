@@ -267,5 +267,9 @@ def _next_logits(
     model: Any, encoder: PromptEncoder, conversations: list[Conversation]
 ) -> torch.Tensor:
     """Returns next-token logits, (conversations, vocabulary) float32."""
-    inputs = to_device(encoder.encode(conversations), model)
-    return Branch.prefill(prepare(model, inputs, max_new_tokens=1, do_sample=False)).logits
+    logits: dict[int, torch.Tensor] = {}
+    for group in encoder.batch_groups(conversations):
+        inputs = to_device(encoder.encode([conversations[at] for at in group]), model)
+        branch = Branch.prefill(prepare(model, inputs, max_new_tokens=1, do_sample=False))
+        logits.update(zip(group, branch.logits, strict=True))
+    return torch.stack([logits[at] for at in range(len(conversations))])
