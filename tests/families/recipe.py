@@ -1,8 +1,9 @@
 """What a tiny checkpoint is made of, and the parts that several families share."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any, Literal
 
 from transformers import PreTrainedConfig, PreTrainedTokenizerFast, ProcessorMixin
 
@@ -24,6 +25,14 @@ class Recipe:
         decoder_only: False for encoder-decoder families, which the library does not serve.
         padded_batches: Whether a row of a left-padded batch gives the logits it gives alone.
         mixed_batches: Whether that holds too where rows have different numbers of pictures.
+        prefix: What of a prompt can be run before the rest: `shared` by the answer and its judge;
+            run in parts, but the judge needs a prompt of its own (`apart`); or the `whole` prompt
+            at once, where it attends both ways, or pictures read the text.
+        rewinds: Whether the family's caches can go back: no recurrence, no full sliding window, no
+            cross-attention.
+        tools: Whether its chat template shows tools.
+        asks: What its processor must be asked for, beside text and pictures.
+        needs: Packages beyond the `test` extra without which its processor cannot be made.
         seed: Another draw of the weights, where the first one loops between two tokens.
     """
 
@@ -34,7 +43,17 @@ class Recipe:
     decoder_only: bool = True
     padded_batches: bool = True
     mixed_batches: bool = True
+    prefix: Literal["shared", "apart", "whole"] = "shared"
+    rewinds: bool = True
+    tools: bool = False
+    asks: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
     seed: int = 0
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The packages it needs that are not installed."""
+        return tuple(name for name in self.needs if find_spec(name) is None)
 
 
 def decoder(tokenizer: PreTrainedTokenizerFast, model_type: str, **options: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from guardrail.backends.transformers.adapter import Adapter, find_adapter
@@ -184,7 +185,12 @@ class TransformersBackend:
         Raises:
             JudgeError: It would be neither.
         """
-        return read_labels(self._prefilled(conversations).logits, self.labels())
+        logits: dict[int, Tensor] = {}
+        for group in self.groups(conversations):
+            branch = self._prefilled([conversations[at] for at in group])
+            logits.update(zip(group, branch.logits, strict=True))
+        ordered = torch.stack([logits[at] for at in range(len(conversations))])
+        return read_labels(ordered, self.labels())
 
     def p_word(self, conversation: Conversation, word: str, other: str) -> float:
         """Returns P(word) of the answer's first word, of these two.

@@ -134,6 +134,6 @@ def _rebuild_layer(layers: tuple[Any, ...], combine: Callable[[list[Tensor], int
 
 def _combine(name: str, values: list[Any], combine: Callable[[list[Tensor], int], Tensor]) -> Any:
     first = values[0]
-    if not isinstance(first, Tensor) or first.dim() == 0 or first.numel() == 0:
-        return first
+    if not isinstance(first, Tensor) or first.shape in ((), (0,)):  # none yet
+        return first  # others may be empty in their last dimension, and have rows all the same
     return combine(values, _BATCH_DIM.get(name, 0))
