@@ -18,6 +18,7 @@ _UNSUPPORTED = {
     "prompt_lookup_num_tokens": "prompt look-up decoding",
     "custom_generate": "a custom decoding method",
     "streamer": "a streamer (use stream())",
+    "cache": "a cache of the caller's",
     "past_key_values": "a cache of the caller's",
     "inputs_embeds": "a prompt given as embeddings",
 }
