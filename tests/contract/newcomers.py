@@ -10,6 +10,7 @@ from unittest import mock
 
 import transformers as hf
 from transformers import PreTrainedConfig, PreTrainedTokenizerFast, ProcessorMixin
+from transformers.models.got_ocr2.processing_got_ocr2 import GotOcr2ProcessorKwargs
 from transformers.models.smolvlm import processing_smolvlm
 
 from tests.families import RECIPES, templates
@@ -63,9 +64,10 @@ def _vipllava() -> Made:
         vision_config=vision("clip_vision_model", image_size=16, patch_size=8),
         text_config=decoder(text, "llama"),
         image_token_index=text.convert_tokens_to_ids("<image>"),
-        vision_feature_layer=[-1, -2],
         image_seq_length=4,
     )
+    # Older and newer transformers name it differently; where both are one, this sets it twice.
+    config.vision_feature_layers = config.vision_feature_layer = [-1, -2]
     return config, processor
 
 
@@ -310,4 +312,6 @@ NEWCOMERS: dict[str, Recipe] = {
     "janus": Recipe(make=_janus),
     "chameleon": Recipe(make=_chameleon),
 }
+if "num_image_tokens" not in GotOcr2ProcessorKwargs.__annotations__:
+    del NEWCOMERS["got_ocr2"]  # its processor writes 256 image tokens, whatever the model's size
 RECIPES.update(NEWCOMERS)

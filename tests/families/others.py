@@ -1,13 +1,13 @@
 """Families nobody named: the generic path should serve them, or say plainly that it cannot."""
 
+from importlib import import_module
+
 from transformers import (
     Blip2Config,
     Blip2Processor,
     BlipImageProcessorPil,
     CLIPImageProcessorPil,
     Gemma4Config,
-    Gemma4ImageProcessorPil,
-    Gemma4Processor,
     Glm4vConfig,
     Glm4vImageProcessorPil,
     Glm4vProcessor,
@@ -87,6 +87,14 @@ def _glm4v() -> tuple[PreTrainedConfig, ProcessorMixin]:
     return config, processor
 
 
+def _gemma4_needs_torchvision() -> bool:
+    try:
+        import_module("transformers.models.gemma4.processing_gemma4")
+    except ImportError:  # as in transformers 5.20
+        return True
+    return False
+
+
 def _gemma4() -> tuple[PreTrainedConfig, ProcessorMixin]:
     named = {
         "boi_token": "<|image>",
@@ -104,6 +112,8 @@ def _gemma4() -> tuple[PreTrainedConfig, ProcessorMixin]:
         named=named,
         template=templates.GEMMA4,
     )
+    from transformers import Gemma4ImageProcessorPil, Gemma4Processor
+
     processor = Gemma4Processor(
         feature_extractor=None,
         image_processor=Gemma4ImageProcessorPil(
@@ -225,3 +235,5 @@ RECIPES = {
         decoder_only=False,
     ),
 }
+if _gemma4_needs_torchvision():
+    del RECIPES["gemma4"]

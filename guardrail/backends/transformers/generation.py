@@ -111,15 +111,15 @@ def carried_outputs(model: Any, outputs: Any, inputs: Mapping[str, Any]) -> Carr
         ModelError: There is no cache among the outputs.
     """
     watched = _Watched(outputs.items())
-    model._update_model_kwargs_for_generation(
-        watched, dict(inputs), is_encoder_decoder=False, num_new_tokens=1
-    )
     names = [name for name, value in watched.items() if isinstance(value, Cache)]
     if not names:
         raise ModelError(
             f"{described(model)} returned no cache, and guided decoding goes on from one: leave "
             "use_cache on, or use a model that keeps a transformers Cache"
         )
+    model._update_model_kwargs_for_generation(
+        watched, dict(inputs), is_encoder_decoder=False, num_new_tokens=1
+    )
     # Some models return a second cache, of an encoder's: the decoder's is the one they read first.
     name = next((name for name in watched.read if name in names), names[0])
     others = {other: watched[other] for other in list(watched.read) if other != name}
