@@ -31,7 +31,7 @@ from guardrail.backends.transformers.generation import (
 )
 from guardrail.backends.transformers.rows import join_rows, select_rows
 
-_SEQUENCE_DIM = {
+SEQUENCE_DIM = {
     "attention_mask": 1,
     "position_ids": -1,
     "token_type_ids": -1,
@@ -256,7 +256,7 @@ def _aligned(
     depends on how the prompt was run.
     """
     aligned = dict(first), dict(second)
-    for name, dim in _SEQUENCE_DIM.items():
+    for name, dim in SEQUENCE_DIM.items():
         one, two = first.get(name), second.get(name)
         if isinstance(one, Tensor) and isinstance(two, Tensor):
             length = min(one.shape[dim], two.shape[dim])
@@ -266,7 +266,7 @@ def _aligned(
 
 
 def _cut(name: str, value: Any, length: int) -> Any:
-    dim = _SEQUENCE_DIM.get(name)
+    dim = SEQUENCE_DIM.get(name)
     if dim is None or not isinstance(value, Tensor):
         return value
     return value.narrow(dim, 0, min(length, value.shape[dim]))
