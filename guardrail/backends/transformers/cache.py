@@ -68,7 +68,8 @@ def forget_last(cache: Any, count: int) -> Any | None:
     shorter = copy.copy(cache)
     shorter.layers = [copy.copy(layer) for layer in cache.layers]
     for layer in shorter.layers:
-        layer.crop(-count)
+        if layer.is_initialized:  # a layer that looks at pictures stays empty without any
+            layer.crop(-count)
     return shorter
 
 
