@@ -2,8 +2,8 @@
 
     python -m tests.contract.versions 5.20.2 5.24.0
 
-makes a virtual environment in a temporary folder, installs the versions into it one after another,
-runs the contract suite of this working tree on each, and writes the version's line of the page anew.
+makes a virtual environment in a temporary folder, installs the versions into it one by one, runs
+the contract suite of this working tree on each, and writes the version's line of the page anew.
 Other versions' lines stay. Without a version, the environment that is active is measured as it is.
 """
 
