@@ -10,7 +10,6 @@ from unittest import mock
 
 import pytest
 import torch
-from torch import nn
 from transformers import DynamicCache
 from transformers import __version__ as installed
 from transformers.cache_utils import Cache
@@ -124,12 +123,11 @@ def drop_cache(outputs: Any) -> Any:
     return mock.Mock(logits=outputs.logits, items=kept.items)
 
 
-def stale_cache(outputs: Any) -> Any:
-    """Returns a copy of the cache: right, as long as it is the one that is carried on."""
+def reversed_cache(outputs: Any) -> Any:
+    """Hands back, after each step, a cache whose first layer runs backwards."""
     name = cache_name(outputs)
     if name is not None and outputs[name].get_seq_length() > 0:
         outputs[name] = copy.deepcopy(outputs[name])
-        outputs[name].layers[0].values.roll(1, 0)
         outputs[name].layers[0].values = outputs[name].layers[0].values.flip(2)
     return outputs
 
@@ -140,7 +138,7 @@ SABOTAGES = {
     "swallows positions": Sabotage(change=swallow_positions),
     "renames the cache": Sabotage(answer=rename_cache),
     "drops the cache": Sabotage(answer=drop_cache),
-    "mixes the cache up": Sabotage(answer=stale_cache),
+    "turns the cache round": Sabotage(answer=reversed_cache),
 }
 
 
@@ -154,8 +152,7 @@ def test_broken_model_is_refused(how: str, family: str, count: int) -> None:
     message = str(caught.value)
     assert installed in message
     assert repr(model.config.model_type) in message
-    assert re.match(r"model type .* cannot be guided, since .*: install .*", message)
-    assert "\n" not in message
+    assert re.match(r"model type [^\n]*: (install|leave) [^\n]*$", message)
 
 
 def test_message_says_by_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,4 +211,3 @@ def test_difference_is_nothing_for_a_sound_model_and_much_for_a_broken_one() -> 
     given = inputs("llava")
     assert step_difference(engine("llava").model, given) < 1e-5
     assert step_difference(SABOTAGES["forgets the cache"].of("llava"), given) > 0.3
-    assert isinstance(engine("llava").model, nn.Module)
