@@ -21,6 +21,7 @@ from guardrail.backends.transformers.loading import load_model
 from guardrail.backends.transformers.prompt import PromptEncoder, to_device
 from guardrail.backends.transformers.reading import PromptReader
 from guardrail.backends.transformers.run import TransformersRun
+from guardrail.backends.transformers.self_check import SelfCheck
 from guardrail.backends.transformers.suitability import OWN_RUN, check_model
 from guardrail.backends.transformers.token_bytes import token_bytes
 from guardrail.errors import ModelError
@@ -55,6 +56,7 @@ class TransformersBackend:
         # threads that compute at once only slow each other (and an event loop) down.
         self.computing = threading.RLock()
         self._lock = threading.Lock()
+        self._self_check = SelfCheck(model)
         self._spelled: list[bytes | None] | None = None
         self._call_format: CallFormat | ModelError | None = None
         self._grammars: GrammarVocabulary | None = None
@@ -96,7 +98,7 @@ class TransformersBackend:
         return TransformersRun(
             self.model,
             conversations,
-            to_device(self.encoder.encode(conversations), self.model),
+            self._encoded(conversations),
             self._arguments(settings),
             reader=PromptReader(self.encoder, self.labels, self.p_yes),
             image_processor=getattr(self.processor, "image_processor", None),
@@ -136,6 +138,13 @@ class TransformersBackend:
             if self._grammars is None:
                 self._grammars = GrammarVocabulary(spelled, self.encoder.encode_piece)
         return self._grammars.constraint(grammar)
+
+    def _encoded(self, conversations: Sequence[Conversation]) -> dict[str, Any]:
+        """Returns inputs on the model's device, of a kind that the model is known to run right."""
+        inputs = to_device(self.encoder.encode(conversations), self.model)
+        with self.computing:
+            self._self_check(inputs)
+        return inputs
 
     def _arguments(self, settings: GenerationSettings) -> dict[str, Any]:
         arguments = settings.generate_arguments()
@@ -218,7 +227,7 @@ class TransformersBackend:
             return branch.logits
 
     def _prefilled(self, conversations: Sequence[Conversation], *, new_tokens: int = 1) -> Branch:
-        inputs = to_device(self.encoder.encode(conversations), self.model)
+        inputs = self._encoded(conversations)
         with self.computing:
             return Branch.prefill(
                 prepare(self.model, inputs, max_new_tokens=new_tokens, do_sample=False)
@@ -226,7 +235,7 @@ class TransformersBackend:
 
     def say(self, conversation: Conversation, *, max_new_tokens: int) -> str:
         """Returns a short greedy answer, unguarded."""
-        inputs = to_device(self.encoder.encode([conversation]), self.model)
+        inputs = self._encoded([conversation])
         greedy = {"max_new_tokens": max_new_tokens, "do_sample": False}
         with self.computing:
             prepared = prepare(self.model, inputs, **greedy)
