@@ -38,8 +38,8 @@ python -m tests.contract.versions {versions}
 
 in an environment of their own; none is written by hand. Warnings are errors in the suite, so that a
 version may fail by a deprecation within transformers alone. The oldest version admitted is the one
-that `pyproject.toml` names. One that is not listed is for `self_check.py` in
-`guardrail/backends/transformers` to judge: it compares steps on a model's cache with a full forward.
+that `pyproject.toml` names. One that is not listed is for `self_check.py`, in
+`guardrail/backends/transformers`, to judge: it compares cached steps with a full forward.
 
 """
 HEAD = "| transformers | torch | passed | skipped | failed | first failure | date |"
