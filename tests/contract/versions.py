@@ -36,9 +36,10 @@ every family that has a recipe (older versions lack a few). Lines are written by
 python -m tests.contract.versions {versions}
 ```
 
-in an environment of their own; none is written by hand. A version that is not
-listed is checked by the library itself, at a model's first request, and refused if steps on its
-cache differ from a full forward (`guardrail/backends/transformers/self_check.py`).
+in an environment of their own; none is written by hand. Warnings are errors in the suite, so that a
+version may fail by a deprecation within transformers alone. The oldest version admitted is the one
+that `pyproject.toml` names. One that is not listed is for `self_check.py`, in
+`guardrail/backends/transformers`, to judge: it compares cached steps with a full forward.
 
 """
 HEAD = "| transformers | torch | passed | skipped | failed | first failure | date |"
