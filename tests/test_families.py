@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from transformers import AutoProcessor
 
 from tests.families import (
@@ -185,6 +186,11 @@ def test_mllama_has_a_cross_attention_layer() -> None:
     assert model.config.text_config.cross_attention_layers == [1]
 
 
+ITS_VERSION = f"transformers {transformers.__version__} maps" in table.PAGE.read_text("utf-8")
+"""Whether the page was written with the transformers that is installed."""
+
+
+@pytest.mark.skipif(not ITS_VERSION, reason="the page was written with another transformers")
 def test_page_of_families_is_what_the_recipes_say() -> None:
     assert table.PAGE.read_text(encoding="utf-8") == table.page(), (
         "docs/families.md is out of date: run `python -m tests.families.table`"
@@ -199,6 +205,7 @@ def test_every_type_of_transformers_has_a_row(kind: str) -> None:
     assert row.split("|")[2].strip() == table.verdict(kind)
 
 
+@pytest.mark.skipif(not ITS_VERSION, reason="the page was written with another transformers")
 def test_catalogues_hold_no_types_that_transformers_does_not_have() -> None:
     assert {*DECLINED, *NOT_BUILDABLE} <= {*table.TYPES}
     assert {name for name in RECIPES if name not in table.TYPES} == {"llava-lfm2", "blip-2-t5"}

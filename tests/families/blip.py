@@ -213,6 +213,7 @@ RECIPES = {
         padded_batches=False,
     ),
     "blip-2-t5": Recipe(
+        model_type="blip-2",
         make=_blip_2_t5,
         prompt=lambda words, pictures: f"Question: {words} Answer:",
         most_pictures=1,

@@ -1,5 +1,7 @@
 """The families there are recipes for."""
 
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
 from . import (
     baidu,
     blip,
@@ -34,7 +36,7 @@ from . import (
 )
 from .recipe import Recipe
 
-RECIPES: dict[str, Recipe] = {
+_EVERY: dict[str, Recipe] = {
     **llava.RECIPES,
     **vipllava.RECIPES,
     **qwen.RECIPES,
@@ -66,6 +68,13 @@ RECIPES: dict[str, Recipe] = {
     **ovis.RECIPES,
     **smolvlm.RECIPES,
 }
+_KNOWN = {*MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES}
+
+RECIPES: dict[str, Recipe] = {
+    name: recipe for name, recipe in _EVERY.items() if (recipe.model_type or name) in _KNOWN
+}
+"""Those of them that the installed transformers has: versions differ by a few."""
+
 FAMILIES: tuple[str, ...] = tuple(name for name in RECIPES if RECIPES[name].decoder_only)
 """Families with a decoder, which the library serves."""
 

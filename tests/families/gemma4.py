@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerFast
 
 from . import templates
 from .parts import Made
-from .recipe import HEADS, HIDDEN, LAYERS, Recipe, decoder
+from .recipe import HEADS, HIDDEN, LAYERS, Recipe, decoder, needed_by
 from .text import tokenizer
 
 
@@ -117,6 +117,6 @@ def _gemma4_unified() -> Made:
 
 
 RECIPES = {
-    "gemma4": Recipe(make=_gemma4, rewinds=False),
+    "gemma4": Recipe(make=_gemma4, rewinds=False, needs=needed_by("Gemma4Processor")),
     "gemma4_unified": Recipe(make=_gemma4_unified, rewinds=False, needs=("torchvision",)),
 }

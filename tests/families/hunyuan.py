@@ -4,7 +4,7 @@ import transformers as hf
 
 from . import templates
 from .parts import Made
-from .recipe import HIDDEN, Recipe, decoder, vision
+from .recipe import HIDDEN, Recipe, decoder, needed_by, vision
 from .text import tokenizer
 
 
@@ -68,5 +68,7 @@ def _hunyuan() -> Made:
 
 
 RECIPES = {
-    "hunyuan_vl": Recipe(make=_hunyuan, padded_batches=False),
+    "hunyuan_vl": Recipe(
+        make=_hunyuan, padded_batches=False, needs=needed_by("HunYuanVLImageProcessorPil")
+    ),
 }

@@ -113,7 +113,7 @@ def _lfm3_vl() -> Made:
 
 
 RECIPES = {
-    "llava-lfm2": Recipe(make=_llava_lfm2, rewinds=False),
+    "llava-lfm2": Recipe(make=_llava_lfm2, model_type="llava", rewinds=False),
     "lfm2_vl": Recipe(make=_lfm2_vl, rewinds=False, needs=("torchvision",)),
     "lfm3_vl": Recipe(make=_lfm3_vl, rewinds=False),
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Literal
 
+import transformers
 from transformers import PreTrainedConfig, PreTrainedTokenizerFast, ProcessorMixin
 
 HIDDEN = 32
@@ -32,6 +33,7 @@ class Recipe:
             cross-attention.
         tools: Whether its chat template shows tools.
         asks: What its processor must be asked for, beside text and pictures.
+        model_type: The family's type, where the recipe goes by another name.
         needs: Packages beyond the `test` extra without which its processor cannot be made.
         seed: Another draw of the weights, where the first one loops between two tokens.
     """
@@ -47,6 +49,7 @@ class Recipe:
     rewinds: bool = True
     tools: bool = False
     asks: Mapping[str, Any] = field(default_factory=dict)
+    model_type: str | None = None
     needs: tuple[str, ...] = ()
     seed: int = 0
 
@@ -54,6 +57,20 @@ class Recipe:
     def missing(self) -> tuple[str, ...]:
         """The packages it needs that are not installed."""
         return tuple(name for name in self.needs if find_spec(name) is None)
+
+
+def needed_by(name: str) -> tuple[str, ...]:
+    """The packages without which this transformers gives no class of that `name`.
+
+    For processors that older versions had with torchvision only.
+    """
+    try:
+        backends = getattr(transformers, name)._backends
+    except ImportError:  # the processor's module itself needs it
+        return ("torchvision",)
+    except AttributeError:
+        return ()
+    return tuple(each for each in backends if each in ("torchvision", "timm"))
 
 
 def decoder(tokenizer: PreTrainedTokenizerFast, model_type: str, **options: Any) -> dict[str, Any]:

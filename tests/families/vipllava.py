@@ -21,9 +21,10 @@ def _vipllava() -> Made:
         vision_config=vision("clip_vision_model", image_size=16, patch_size=8),
         text_config=decoder(text, "llama"),
         image_token_index=text.convert_tokens_to_ids("<image>"),
-        vision_feature_layer=[-1, -2],
         image_seq_length=4,
     )
+    # Older and newer transformers name it differently; where both are one, this sets it twice.
+    config.vision_feature_layers = config.vision_feature_layer = [-1, -2]
     return config, processor
 
 
