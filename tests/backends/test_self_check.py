@@ -29,7 +29,7 @@ DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 
 
 def inputs(family: str, *, count: int = 1) -> dict[str, Any]:
-    return engine(family).encoder.encode([ask(family, LONGER, count=count)])
+    return engine(family).backend.encoder.encode([ask(family, LONGER, count=count)])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -47,7 +47,7 @@ def test_family_passes_with_a_padded_batch(family: str) -> None:
     made = engine(family)
     if made.adapter.batches == "alone":
         pytest.skip("rows of this family run one by one")
-    check_cached_steps(made.model, made.encoder.encode([ask(family), ask(family, LONGER)]))
+    check_cached_steps(made.model, made.backend.encoder.encode([ask(family), ask(family, LONGER)]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["float16", "bfloat16"])
