@@ -45,7 +45,7 @@ def test_family_passes_without_a_picture(family: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_family_passes_with_a_padded_batch(family: str) -> None:
     made = engine(family)
-    if made.adapter.batches == "alone":
+    if made.backend.adapter.batches == "alone":
         pytest.skip("rows of this family run one by one")
     check_cached_steps(made.model, made.backend.encoder.encode([ask(family), ask(family, LONGER)]))
 
