@@ -28,6 +28,7 @@ _UNGUIDABLE = {
     "cache_implementation": "a cache of rounded keys and values",
     "custom_generate": "a custom decoding method",
     "streamer": "a streamer (use stream())",
+    "cache": "a cache of the caller's",
     "past_key_values": "a cache of the caller's",
     "inputs_embeds": "a prompt given as embeddings",
 }

@@ -81,6 +81,38 @@ def test_repeated_frames_get_the_same_noise() -> None:
     assert torch.equal(noised[6:], second_alone)
 
 
+def test_repeated_frames_in_front_of_the_channels_get_the_same_noise_too() -> None:
+    pixels = _pixels(10, 1, 3, 4, 4).expand(-1, 2, -1, -1, -1).reshape(10, -1)
+    noised = add_noise(pixels, {}, std=(0.1, 0.2, 0.3), temporal_patch=(2, 4))
+    frames = (noised - pixels).view(10, 2, 3, 4, 4)
+    torch.testing.assert_close(frames[:, 0], frames[:, 1])
+    scales = frames.std(dim=(0, 1, 3, 4))
+    torch.testing.assert_close(scales, torch.tensor([0.1, 0.2, 0.3]), rtol=0.2, atol=0)
+
+
+@pytest.mark.parametrize("name", ["image_grid_thw", "image_grid_hw", "target_sizes"])
+@pytest.mark.parametrize("shape", [(12,), (3, 2, 2), (2, 2, 3)], ids=["flat", "first", "last"])
+def test_noise_of_a_picture_in_patches_does_not_depend_on_its_neighbours(
+    name: str, shape: tuple[int, ...]
+) -> None:
+    grid = torch.tensor([[2, 3], [2, 2]])
+    pixels = _pixels(10, *shape)
+    noised = add_noise(pixels, {name: grid}, std=(0.1,) * 3)
+    alone = add_noise(pixels[6:], {name: grid[1:]}, std=(0.1,) * 3)
+    assert torch.equal(noised[6:], alone)
+    # Patches that look alike are noised each on its own.
+    flat = add_noise(torch.full_like(pixels, 0.5), {name: grid}, std=(0.1,) * 3)
+    assert not torch.equal(flat[0], flat[1])
+
+
+def test_noise_of_pictures_side_by_side_does_not_depend_on_the_neighbours() -> None:
+    sizes = torch.tensor([[2, 3], [1, 2]])
+    pixels = _pixels(1, 3, 4, 4 * 8)
+    noised = add_noise(pixels, {"target_sizes": sizes}, std=(0.1,) * 3)
+    alone = add_noise(pixels[..., 24:], {"target_sizes": sizes[1:]}, std=(0.1,) * 3)
+    assert torch.equal(noised[..., 24:], alone)
+
+
 def test_inputs_are_not_changed_and_other_inputs_are_passed_on() -> None:
     pixels, ids = _pixels(1, 3, 4, 4), torch.arange(3)
     before = pixels.clone()

@@ -20,13 +20,10 @@ SAMPLED = GenerationSettings(max_new_tokens=6, temperature=0.9, top_p=0.9, seed=
 SEVERAL_PICTURES = tuple(name for name in FAMILIES if RECIPES[name].most_pictures > 1)
 TEXT_ONLY = tuple(name for name in FAMILIES if RECIPES[name].text_only)
 TEMPLATED = tuple(name for name in FAMILIES if RECIPES[name].prompt is None)
-WHOLE = ("paligemma", "blip-2", "instructblip")
-"""Families whose prompt cannot be run in parts: it attends both ways, or pictures read the text."""
-APART = (*WHOLE, "git")
-"""Families in which the judge needs a prompt of its own; the others share the answer's prefix.
-
-GIT's prompt ends with the user's own words, so that nothing tells where the question begins.
-"""
+WHOLE = tuple(name for name in FAMILIES if RECIPES[name].prefix == "whole")
+"""Families whose prompt cannot be run in parts."""
+APART = tuple(name for name in FAMILIES if RECIPES[name].prefix != "shared")
+"""Families in which the judge needs a prompt of its own; the others share the answer's prefix."""
 
 _PHRASES = ("I'm sorry", "I can't help with that", "I cannot", "Sorry", "No")
 

@@ -10,7 +10,7 @@ from guardrail.backends.transformers.branch import Branch, prepare
 from guardrail.backends.transformers.noise import noised_inputs
 from tests.contract.full_forward import full_logits
 from tests.contract.guarded import LONGER, WHOLE, ask, engine
-from tests.families import FAMILIES
+from tests.families import FAMILIES, RECIPES
 
 TOKENS = torch.tensor([70, 81, 75, 300, 40])
 SHARING = [family for family in FAMILIES if family not in WHOLE]
@@ -98,30 +98,12 @@ def test_rows_of_a_padded_batch_step_like_full_forwards(family: str) -> None:
         close(family, branch.logits[row], full_logits(made.model, inputs, TOKENS[:2])[-1])
 
 
-REWINDING = {
-    "llava",
-    "llava_next",
-    "llava_onevision",
-    "internvl",
-    "qwen2_vl",
-    "qwen2_5_vl",
-    "qwen3_vl",
-    "idefics",
-    "idefics2",
-    "idefics3",
-    "git",
-    "kosmos-2",
-    "glm4v",
-}
-"""Families whose caches can go back: no recurrence, no full sliding window, no cross-attention."""
-
-
 @pytest.mark.parametrize("family", SHARING)
 def test_rewound_branch_is_as_it_was(family: str) -> None:
     model = engine(family).model
     inputs, _ = both_inputs(family)
     prepared = prepare(model, inputs, max_new_tokens=8)
-    assert prepared.can_rewind == (family in REWINDING)
+    assert prepared.can_rewind == RECIPES[family].rewinds
     if not prepared.can_rewind:
         return
     whole = Branch.prefill(prepared)

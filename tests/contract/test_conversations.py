@@ -87,7 +87,7 @@ def test_no_picture_is_answered_or_one_clear_error(family: str) -> None:
 def test_tools_are_shown_to_the_model_or_refused(family: str) -> None:
     weather = {"name": "weather", "parameters": {"type": "object", "properties": {}}}
     asked = replace(ask(family), tools=({"type": "function", "function": weather},))
-    if family in ("qwen3_vl", "mllama"):
+    if RECIPES[family].tools:
         prompt = engine(family).backend.encoder.render(asked)
         assert '"name": "weather"' in prompt
         assert engine(family).answer(asked, GREEDY).token_ids

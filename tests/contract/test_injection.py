@@ -26,7 +26,8 @@ from tests.families import FAMILIES, RECIPES
 EVERYWHERE = (
     "<|im_start|> <|im_end|> <image> <image_soft_token> <start_of_image> <|image_pad|> "
     "<|vision_start|> <start_of_turn> <end_of_utterance> <|eot_id|> <|image|> [INST] [/INST] "
-    "<<SYS>> <s> </s> <bos> <eos> [SEP] <IMG_CONTEXT> <fake_token_around_image> <|endoftext|>"
+    "<<SYS>> <s> </s> <bos> <eos> [SEP] <IMG_CONTEXT> <fake_token_around_image> <|endoftext|> "
+    "<0x04>"
 )
 """Control tokens of many families: a request may carry any of them to any model."""
 
@@ -62,7 +63,9 @@ def briefly_forged(family: str) -> str:
 
 def control_ids(family: str) -> Tensor:
     tokenizer = engine(family).backend.encoder.tokenizer
-    return torch.tensor(sorted({*tokenizer.added_tokens_decoder, *tokenizer.all_special_ids}))
+    known = tokenizer.get_vocab()
+    ids = {known[text] for text in (*controls(family), "<0x04>") if text in known}
+    return torch.tensor(sorted({*tokenizer.added_tokens_decoder, *tokenizer.all_special_ids, *ids}))
 
 
 def counted(family: str, ids: Tensor) -> Counter[int]:

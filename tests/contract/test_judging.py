@@ -140,6 +140,17 @@ def test_families_without_a_shared_prefix_are_judged_all_the_same(family: str) -
     assert len(set(decision.verdict.categories.values())) == 2
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_question_is_judged_as_if_it_were_the_only_one(family: str) -> None:
+    """In prompts of their own, which some families cannot run as one batch."""
+    made = alone(family)
+    together = made.decide(ask(family)).decision.verdict.categories
+    for category in made.policy.categories:
+        only = policy(categories=[category.model_dump()])
+        apart = made.decide(ask(family), policy=only).decision.verdict.categories
+        assert apart == pytest.approx({category.id: together[category.id]}, abs=1e-4)
+
+
 @pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "qwen3_5", "paligemma"])
 def test_more_categories_than_fit_one_batch_get_the_same_verdicts(family: str) -> None:
     few = engine(family).answer(ask(family), GREEDY).decision.verdict.categories

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from guardrail import SafeCoDe
 from guardrail.backends.transformers.suitability import check_family
 from guardrail.errors import ModelError
 from tests.families import FAMILIES, NOT_SERVED, build, save
+from tests.families.declined import DECLINED
 
 T5 = {"model_type": "t5", "d_model": 32, "d_ff": 64, "num_layers": 1, "num_heads": 2}
 UNSERVED = {
@@ -44,6 +46,31 @@ def test_unserved_family_is_turned_away_before_anything_is_loaded(
         SafeCoDe.from_pretrained(tmp_path)
     assert config["model_type"] in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+MADE_OF: dict[str, dict[str, Any]] = {
+    "vision-encoder-decoder": {
+        "encoder": {"model_type": "vit"},
+        "decoder": {"model_type": "gpt2"},
+    }
+}
+"""What a configuration of these types has to say beyond its type."""
+
+
+@pytest.mark.parametrize("kind", DECLINED)
+def test_declined_type_is_turned_away_with_its_reason(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AutoModelForImageTextToText", "AutoProcessor"):
+        monkeypatch.setattr(getattr(transformers, name), "from_pretrained", refuse_to_load)
+    config = {"model_type": kind, **MADE_OF.get(kind, {})}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ModelError, match="cannot be guided") as caught:
+        SafeCoDe.from_pretrained(tmp_path)
+    assert DECLINED[kind].split(":")[0] in str(caught.value)
+    model = SimpleNamespace(config=transformers.AutoConfig.from_pretrained(tmp_path))
+    with pytest.raises(ModelError, match="cannot be guided"):
+        SafeCoDe(model=model, processor=None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("family", NOT_SERVED)

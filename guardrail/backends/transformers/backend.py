@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from guardrail.backends.backend import Stop
@@ -21,11 +22,13 @@ from guardrail.backends.transformers.context_limit import (
     prompt_lengths,
 )
 from guardrail.backends.transformers.grammar import Constraint, GrammarVocabulary
+from guardrail.backends.transformers.interruption import interruptible
 from guardrail.backends.transformers.labels import NO, YES, Labels, read_labels
 from guardrail.backends.transformers.loading import load_model
 from guardrail.backends.transformers.prompt import PromptEncoder, to_device
 from guardrail.backends.transformers.reading import PromptReader
 from guardrail.backends.transformers.run import TransformersRun
+from guardrail.backends.transformers.self_check import SelfCheck
 from guardrail.backends.transformers.suitability import OWN_RUN, check_model
 from guardrail.backends.transformers.token_bytes import token_bytes
 from guardrail.errors import ModelError
@@ -61,6 +64,7 @@ class TransformersBackend:
         self.computing = threading.RLock()
         self._lock = threading.Lock()
         self._context = context_length(model.config)
+        self._self_check = SelfCheck(model)
         self._spelled: list[bytes | None] | None = None
         self._call_format: CallFormat | ModelError | None = None
         self._grammars: GrammarVocabulary | None = None
@@ -112,7 +116,7 @@ class TransformersBackend:
         return TransformersRun(
             self.model,
             conversations,
-            self._encoded(conversations),
+            self._encoded(conversations, stop=stop),
             self._arguments(settings),
             stop=stop,
             context=self._context,
@@ -155,12 +159,19 @@ class TransformersBackend:
                 self._grammars = GrammarVocabulary(spelled, self.encoder.encode_piece)
         return self._grammars.constraint(grammar)
 
-    def _encoded(self, conversations: Sequence[Conversation]) -> dict[str, Any]:
-        """Returns inputs on the model's device, none of them longer than its context."""
+    def _encoded(
+        self, conversations: Sequence[Conversation], *, stop: Stop | None = None
+    ) -> dict[str, Any]:
+        """Returns inputs on the model's device: no longer than its context, and of a kind that the
+        model is known to run right.
+        """
         inputs = self.encoder.encode(conversations)
         for length in prompt_lengths(inputs):
             check_length(length, self._context)
-        return to_device(inputs, self.model)
+        inputs = to_device(inputs, self.model)
+        with self.computing, interruptible(self.model, stop):
+            self._self_check(inputs)
+        return inputs
 
     def _arguments(self, settings: GenerationSettings) -> dict[str, Any]:
         arguments = settings.generate_arguments()
@@ -210,7 +221,12 @@ class TransformersBackend:
         Raises:
             JudgeError: It would be neither.
         """
-        return read_labels(self._prefilled(conversations).logits, self.labels())
+        logits: dict[int, Tensor] = {}
+        for group in self.groups(conversations):
+            branch = self._prefilled([conversations[at] for at in group])
+            logits.update(zip(group, branch.logits, strict=True))
+        ordered = torch.stack([logits[at] for at in range(len(conversations))])
+        return read_labels(ordered, self.labels())
 
     def p_word(self, conversation: Conversation, word: str, other: str) -> float:
         """Returns P(word) of the answer's first word, of these two.

@@ -19,13 +19,20 @@ from guardrail.backends.transformers.cache import (
     can_forget,
     forget_last,
     join_cache_rows,
-    join_rows,
     select_cache_rows,
-    select_rows,
 )
+from guardrail.backends.transformers.generation import (
+    Carried,
+    cache_of,
+    carried_outputs,
+    prompt_arguments,
+    step_arguments,
+    without_cache,
+)
+from guardrail.backends.transformers.rows import join_rows, select_rows
 from guardrail.backends.transformers.suitability import OWN_RUN, check_state
 
-_SEQUENCE_DIM = {
+SEQUENCE_DIM = {
     "attention_mask": 1,
     "position_ids": -1,
     "token_type_ids": -1,
@@ -36,9 +43,6 @@ _SEQUENCE_DIM = {
     "image_embeds_position_mask": 1,
 }
 """Prepared inputs that run along the tokens, and the dimension in which they do."""
-
-_CARRIED_OUTPUTS = ("image_hidden_states", "rnn_state", "cross_attention_states")
-"""Outputs that some models want back at the next step, beside the cache."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Prepared:
         """Whether a branch of this prompt can go back to an earlier token of it."""
         if "cross_attention_mask" in self.inputs:
             return False
-        return can_forget(self.inputs.get("past_key_values"), self.ids.shape[1])
+        return can_forget(cache_of(self.inputs), self.ids.shape[1])
 
 
 @torch.no_grad()
@@ -124,13 +128,15 @@ class Branch:
     Attributes:
         ids: Tokens so far, (batch, length) int64.
         logits: Next-token logits, (batch, vocabulary) float32.
+        inputs: Masks, positions and whatever else goes into every forward pass, but no cache.
+        carried: What the last forward pass left for the next one, the cache among it.
     """
 
     model: Any
     ids: Tensor
     logits: Tensor
     inputs: dict[str, Any]
-    outputs: _Carried
+    carried: Carried
 
     @classmethod
     @torch.no_grad()
@@ -145,9 +151,7 @@ class Branch:
         if length is not None:
             ids = ids[:, :length]
             inputs = {name: _cut(name, value, length) for name, value in inputs.items()}
-        arguments = prepared.model.prepare_inputs_for_generation(
-            ids, is_first_iteration=True, **inputs
-        )
+        arguments = prompt_arguments(prepared.model, ids, inputs)
         outputs = prepared.model(**arguments, return_dict=True)
         return cls._after(prepared.model, ids, inputs, outputs)
 
@@ -165,18 +169,13 @@ class Branch:
                 where they end (what follows the padding is then meaningless).
             last: (batch,) index into `tokens` of each row's last real token; the last one if None.
         """
-        count = tokens.shape[1]
-        inputs = self.model._update_model_kwargs_for_generation(
-            self.outputs, dict(self.inputs), is_encoder_decoder=False, num_new_tokens=count
-        )
+        inputs = dict(self.inputs)
         ids = torch.cat([self.ids, tokens.to(self.ids.device)], dim=1)
         positions = None
         if last is not None and "logits_to_keep" in inputs:
             positions, last = torch.unique(last, return_inverse=True)
             inputs["logits_to_keep"] = positions
-        arguments = self.model.prepare_inputs_for_generation(
-            ids, next_sequence_length=count, is_first_iteration=False, **inputs
-        )
+        arguments, inputs = step_arguments(self.model, ids, tokens.shape[1], self.carried, inputs)
         outputs = self.model(**arguments, return_dict=True)
         if positions is not None:
             inputs["logits_to_keep"] = 1
@@ -191,44 +190,45 @@ class Branch:
         Args:
             count: At least 1, and fewer than there are tokens; none of them may show a picture.
         """
-        cache = forget_last(self.outputs["past_key_values"], count)
+        cache = forget_last(self.carried.cache, count)
         if cache is None:
             return None
         length = self.ids.shape[1] - count
         inputs = {name: _cut(name, value, length) for name, value in self.inputs.items()}
-        inputs["past_key_values"] = cache
-        outputs = _Carried({**self.outputs, "past_key_values": cache})
-        return replace(self, ids=self.ids[:, :length], inputs=inputs, outputs=outputs)
+        carried = replace(self.carried, cache=cache)
+        return replace(self, ids=self.ids[:, :length], inputs=inputs, carried=carried)
 
     def fork(self, rows: Sequence[int]) -> Branch:
         """Returns an independent branch of the given rows; a row may be given several times."""
         index = torch.tensor(list(rows), device=self.ids.device)
-        inputs = select_rows(self.inputs, index, batch=self.batch)
-        outputs = _Carried(select_rows(self.outputs, index, batch=self.batch))
-        outputs["past_key_values"] = select_cache_rows(self.outputs["past_key_values"], index)
-        inputs["past_key_values"] = outputs["past_key_values"]
+        carried = replace(
+            self.carried,
+            cache=select_cache_rows(self.carried.cache, index),
+            others=select_rows(self.carried.others, index, batch=self.batch, grouped=True),
+        )
         return replace(
             self,
             ids=self.ids[index] if len(self.ids) else self.ids,
             logits=self.logits[index.to(self.logits.device)],
-            inputs=inputs,
-            outputs=outputs,
+            inputs=select_rows(self.inputs, index, batch=self.batch),
+            carried=carried,
         )
 
     def stack(self, other: Branch) -> Branch:
         """Returns one branch with this one's rows, then `other`'s; the same tokens were run."""
-        inputs = join_rows(*_aligned(self.inputs, other.inputs), batch=self.batch)
-        outputs = _Carried(join_rows(self.outputs, other.outputs, batch=self.batch))
-        outputs["past_key_values"] = join_cache_rows(
-            self.outputs["past_key_values"], other.outputs["past_key_values"]
+        carried = replace(
+            self.carried,
+            cache=join_cache_rows(self.carried.cache, other.carried.cache),
+            others=join_rows(
+                self.carried.others, other.carried.others, batch=self.batch, grouped=True
+            ),
         )
-        inputs["past_key_values"] = outputs["past_key_values"]
         return replace(
             self,
             ids=torch.cat([self.ids, other.ids]),
             logits=torch.cat([self.logits, other.logits]),
-            inputs=inputs,
-            outputs=outputs,
+            inputs=join_rows(*_aligned(self.inputs, other.inputs), batch=self.batch),
+            carried=carried,
         )
 
     @classmethod
@@ -247,25 +247,9 @@ class Branch:
         else:
             rows = torch.arange(logits.shape[0], device=logits.device)
             logits = logits[rows, last.to(logits.device)]
-        carried = _Carried(
-            {
-                name: outputs[name]
-                for name in ("past_key_values", *_CARRIED_OUTPUTS)
-                if name in outputs
-            }
-        )
-        inputs["past_key_values"] = carried["past_key_values"]
-        return cls(model, ids, logits.to(device=ids.device, dtype=torch.float32), inputs, carried)
-
-
-class _Carried(dict[str, Any]):
-    """Outputs kept for the next step; transformers reads them as items and as attributes."""
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None
+        carried = carried_outputs(model, outputs, inputs)
+        logits = logits.to(device=ids.device, dtype=torch.float32)
+        return cls(model, ids, logits, without_cache(inputs), carried)
 
 
 def _aligned(
@@ -277,7 +261,7 @@ def _aligned(
     depends on how the prompt was run.
     """
     aligned = dict(first), dict(second)
-    for name, dim in _SEQUENCE_DIM.items():
+    for name, dim in SEQUENCE_DIM.items():
         one, two = first.get(name), second.get(name)
         if isinstance(one, Tensor) and isinstance(two, Tensor):
             length = min(one.shape[dim], two.shape[dim])
@@ -287,7 +271,7 @@ def _aligned(
 
 
 def _cut(name: str, value: Any, length: int) -> Any:
-    dim = _SEQUENCE_DIM.get(name)
+    dim = SEQUENCE_DIM.get(name)
     if dim is None or not isinstance(value, Tensor):
         return value
     return value.narrow(dim, 0, min(length, value.shape[dim]))

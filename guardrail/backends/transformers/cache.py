@@ -7,7 +7,7 @@ attention, cross-attention), and never changes the cache it is given.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from guardrail.errors import ModelError
 
-_BATCH_DIM = {"indexer_position_ids": 1, "position_ids": -2}
+BATCH_DIM = {"indexer_position_ids": 1, "position_ids": -2}
 """Where the batch is, for the tensors that do not have it first."""
 
 
@@ -68,36 +68,9 @@ def forget_last(cache: Any, count: int) -> Any | None:
     shorter = copy.copy(cache)
     shorter.layers = [copy.copy(layer) for layer in cache.layers]
     for layer in shorter.layers:
-        layer.crop(-count)
+        if layer.is_initialized:  # a layer that looks at pictures stays empty without any
+            layer.crop(-count)
     return shorter
-
-
-def select_rows(values: Mapping[str, Any], rows: Tensor, *, batch: int) -> dict[str, Any]:
-    """Returns `values` with the given rows of every tensor that has `batch` of them."""
-    return {
-        name: value.index_select(dim, rows.to(value.device))
-        if (dim := _batch_dim(name, value, batch)) is not None
-        else value
-        for name, value in values.items()
-    }
-
-
-def join_rows(first: Mapping[str, Any], second: Mapping[str, Any], *, batch: int) -> dict[str, Any]:
-    """Returns what both have, the rows of `second` appended where a tensor has `batch` rows."""
-    return {
-        name: torch.cat([value, second[name]], dim)
-        if (dim := _batch_dim(name, value, batch)) is not None
-        else value
-        for name, value in first.items()
-        if name in second
-    }
-
-
-def _batch_dim(name: str, value: Any, batch: int) -> int | None:
-    dim = _BATCH_DIM.get(name, 0)
-    if not isinstance(value, Tensor) or value.dim() < max(1, abs(dim)):
-        return None
-    return dim if value.shape[dim] == batch else None
 
 
 def _rebuild(cache: Any, combine: Callable[[list[Tensor], int], Tensor], *others: Any) -> Any:
@@ -134,6 +107,6 @@ def _rebuild_layer(layers: tuple[Any, ...], combine: Callable[[list[Tensor], int
 
 def _combine(name: str, values: list[Any], combine: Callable[[list[Tensor], int], Tensor]) -> Any:
     first = values[0]
-    if not isinstance(first, Tensor) or first.dim() == 0 or first.numel() == 0:
-        return first
-    return combine(values, _BATCH_DIM.get(name, 0))
+    if not isinstance(first, Tensor) or first.shape in ((), (0,)):  # none yet
+        return first  # others may be empty in their last dimension, and have rows all the same
+    return combine(values, BATCH_DIM.get(name, 0))

@@ -139,9 +139,24 @@ def _control_strings(processor: Any, *tokenizers: Any) -> tuple[str, ...]:
     found = {value for name, value in vars(processor).items() if name.endswith("_token") and value}
     for tokenizer in tokenizers:
         found |= {token.content for token in tokenizer.added_tokens_decoder.values()}
-        found |= set(tokenizer.all_special_tokens)
+        found |= set(tokenizer.all_special_tokens) | _spelled_bytes(tokenizer)
     strings = {text for text in map(str, found) if len(text) > 1 and not text.isspace()}
     return tuple(sorted(strings, key=lambda text: (-len(text), text)))
+
+
+def _spelled_bytes(tokenizer: Any) -> set[str]:
+    """Byte pieces (`<0x04>`) that a tokenizer also reads where a text spells them out.
+
+    Some families give such a byte a meaning: Fuyu begins its answers with one.
+    """
+    names = [f"<0x{value:02X}>" for value in range(256)]
+    if tokenizer.convert_tokens_to_ids(names[4]) in (None, tokenizer.unk_token_id):
+        return set()
+    return {
+        name
+        for name in names
+        if tokenizer.convert_tokens_to_ids(name) in tokenizer.encode(name, add_special_tokens=False)
+    }
 
 
 def _mark_ids(tokenizer: Any, mark: str, control: Sequence[str]) -> tuple[int, ...]:

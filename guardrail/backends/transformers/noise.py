@@ -24,6 +24,9 @@ PICTURE_INPUTS = (
 )
 """Names under which processors hand pictures to models; videos and masks are not among them."""
 
+_GRIDS = ("image_grid_thw", "image_grid_hw", "target_sizes")
+"""Names under which they say how many patches each picture has, along each axis."""
+
 
 def noised_inputs(
     inputs: Mapping[str, Any], *, noise_std: float, image_processor: Any, seed: int = 0
@@ -92,16 +95,19 @@ def add_noise(
     """Returns a noised copy of `pixels`; nothing is changed in place.
 
     Args:
-        pixels: (..., channels, height, width), or flattened patches (patches, features) or
-            (pictures, patches, features), floating point, any device.
+        pixels: (..., channels, height, width); flattened patches, (patches, features) or
+            (pictures, patches, features); patches that kept their shape, (patches, channels,
+            height, width) or with channels last; or all pictures' patches side by side,
+            (1, channels, height, patches * width). Floating point, any device.
         inputs: The other processor outputs, read for padding (`pixel_attention_mask`,
-            `image_sizes`) and for where a picture ends (`image_grid_thw`).
+            `image_sizes`) and for where a picture ends (one of `_GRIDS`).
         std: Standard deviation per channel, in the units of `pixels`.
         temporal_patch: (frames, patch size) where features flatten (channel, frame, height,
-            width); frames that repeat a picture get the same noise.
+            width) or (frame, channel, height, width); frames that repeat a picture get the same
+            noise.
         seed: Mixed into every picture's own seed.
     """
-    noised = pixels.clone()
+    noised = pixels.clone(memory_format=torch.contiguous_format)
     for part in _pictures(noised, inputs):
         noise = _noise_like(part, seed=seed, std=std, temporal_patch=temporal_patch)
         part.add_(noise)  # a view of `noised`
@@ -110,10 +116,13 @@ def add_noise(
 
 def _pictures(pixels: Tensor, inputs: Mapping[str, Any]) -> Iterator[Tensor]:
     """Yields a view of each picture's (or tile's) own pixels; all-zero tiles are padding."""
-    grid = inputs.get("image_grid_thw")
-    if pixels.dim() == 2:  # (patches of all pictures, features)
-        lengths = grid.prod(-1).tolist() if isinstance(grid, Tensor) else [len(pixels)]
-        yield from torch.split(pixels, lengths)
+    lengths = _patches_of_each(inputs)
+    if pixels.dim() == 2 or sum(lengths) == len(pixels):  # (patches of all pictures, ...)
+        yield from torch.split(pixels, lengths or [len(pixels)])
+        return
+    if pixels.dim() == 4 and sum(lengths) * pixels.shape[2] == pixels.shape[3]:  # side by side
+        widths = [count * pixels.shape[2] for count in lengths]
+        yield from torch.split(pixels[0], widths, dim=-1)
         return
     if pixels.dim() == 3:  # (pictures, patches, features), padding at the end
         for part, shown in zip(pixels, _patches_shown(pixels, inputs), strict=True):
@@ -140,6 +149,15 @@ def _pictures(pixels: Tensor, inputs: Mapping[str, Any]) -> Iterator[Tensor]:
         yield tile[:, :rows, :columns]
 
 
+def _patches_of_each(inputs: Mapping[str, Any]) -> list[int]:
+    """Returns how many patches each picture (or slice of one) has, where the processor says so."""
+    for name in _GRIDS:
+        grid = inputs.get(name)  # (pictures, 2 or 3)
+        if isinstance(grid, Tensor) and grid.dim() == 2:
+            return [int(count) for count in grid.prod(-1)]
+    return []
+
+
 def _patches_shown(pixels: Tensor, inputs: Mapping[str, Any]) -> list[int]:
     """Returns how many patches of each picture show something."""
     mask = inputs.get("pixel_attention_mask")  # (pictures, patches), 1 where there is picture
@@ -159,10 +177,11 @@ def _noise_like(
     temporal_patch: tuple[int, int] | None,
 ) -> Tensor:
     generator = torch.Generator().manual_seed(_content_seed(part, seed))
-    if part.dim() == 3:  # (channels, height, width)
+    if part.dim() >= 3:  # (..., channels, height, width), or channels last
         noise = torch.randn(part.shape, generator=generator)
-        scale = torch.tensor(std if len(std) == part.shape[0] else (_mean(std),)).view(-1, 1, 1)
-        return (noise * scale).to(part)
+        if part.shape[-3] == len(std):
+            return (noise * torch.tensor(std).view(-1, 1, 1)).to(part)
+        return (noise * torch.tensor(std if part.shape[-1] == len(std) else _mean(std))).to(part)
     patches, features = part.shape
     channels = len(std)
     if temporal_patch and features == channels * temporal_patch[0] * temporal_patch[1] ** 2:
@@ -170,9 +189,18 @@ def _noise_like(
         # One frame's noise serves all frames: they repeat the same picture.
         noise = torch.randn(patches, channels, 1, size, size, generator=generator)
         noise = noise * torch.tensor(std).view(1, -1, 1, 1, 1)
-        return noise.expand(-1, -1, frames, -1, -1).reshape(patches, features).to(part)
+        noise = noise.expand(-1, -1, frames, -1, -1)
+        if not _repeats(part, (channels, frames), 2) and _repeats(part, (frames, channels), 1):
+            noise = noise.transpose(1, 2)
+        return noise.reshape(patches, features).to(part)
     # The order of features is not known here: all channels get the mean of their scales.
     return (torch.randn(part.shape, generator=generator) * _mean(std)).to(part)
+
+
+def _repeats(part: Tensor, shape: tuple[int, int], dim: int) -> bool:
+    """Whether patches laid out in `shape` are the same all along `dim`."""
+    laid_out = part.view(len(part), *shape, -1)
+    return bool((laid_out == laid_out.narrow(dim, 0, 1)).all())
 
 
 def _content_seed(part: Tensor, seed: int) -> int:

@@ -188,7 +188,12 @@ class PromptEncoder:
                 raise MessageError(
                     f"{type(self.processor).__name__} cannot encode this request: {error}"
                 ) from error
-        return {name: value for name, value in encoded.items() if name != "labels"}
+        return {
+            # Pictures that come in half precision are noised in full, and cast by `to_device`.
+            name: value.float() if _is_half(value) else value
+            for name, value in encoded.items()
+            if name != "labels"
+        }
 
     def encode_piece(self, text: str) -> tuple[int, ...]:
         """Tokens of a stretch from the middle of a prompt."""
@@ -206,6 +211,10 @@ class PromptEncoder:
             parts=tuple(self._control.guard_parts(turn.parts)),
             tool_calls=tuple(self._control.guard_all(call) for call in turn.tool_calls),
         )
+
+
+def _is_half(value: object) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.itemsize < 4
 
 
 def to_device(inputs: Mapping[str, Any], model: Any) -> dict[str, Any]:

@@ -35,6 +35,12 @@ _OTHER_DECODERS = {
     "pi0": "it produces robot actions, not text",
     "evolla": "it reads proteins, not pictures",
     "blip": "it captions pictures and answers no requests",
+    "instructblipvideo": "it reads videos, not pictures",
+    "kosmos-2.5": "it scales each picture by that picture's own contrast, so that noise has no set "
+    "strength",
+    "mistral4": "it reads text only",
+    "shieldgemma2": "it judges pictures by its processor's policies and takes no requests: "
+    "name it as a policy's judge",
 }
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicLayer
 
 from guardrail.backends.transformers.branch import Branch
+from guardrail.backends.transformers.generation import step_arguments
 
 _PLACED_BY_MASK = frozenset({"sdpa", "eager"})
 """Attention implementations that take any mask."""
@@ -45,15 +46,8 @@ def run_tree(
         return None
     flat = [*stem, *(token for each in continuations for token in each)]
     tokens = torch.tensor([flat] * branch.batch, device=branch.ids.device)
-    inputs = branch.model._update_model_kwargs_for_generation(
-        branch.outputs, dict(branch.inputs), is_encoder_decoder=False, num_new_tokens=len(flat)
-    )
-    arguments = branch.model.prepare_inputs_for_generation(
-        torch.cat([branch.ids, tokens], dim=1),
-        next_sequence_length=len(flat),
-        is_first_iteration=False,
-        **inputs,
-    )
+    ids = torch.cat([branch.ids, tokens], dim=1)
+    arguments, inputs = step_arguments(branch.model, ids, len(flat), branch.carried, branch.inputs)
     mask, positions = arguments.get("attention_mask"), arguments.get("position_ids")
     length = branch.ids.shape[1]
     if mask is None:  # nothing is padded
@@ -88,7 +82,7 @@ def run_tree(
 
 def _is_plain(branch: Branch) -> bool:
     """Whether the decoder builds its mask by transformers' own rules and attends to everything."""
-    layers = getattr(branch.outputs["past_key_values"], "layers", None) or ()
+    layers = getattr(branch.carried.cache, "layers", None) or ()
     if not layers or any(type(layer) is not DynamicLayer for layer in layers):
         return False
     decoder: Any = branch.model.get_decoder()
