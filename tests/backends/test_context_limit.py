@@ -21,7 +21,7 @@ from tests.families import FAMILIES, build, picture
 FOUR = GenerationSettings(max_new_tokens=4, do_sample=False)
 SHOWN = Picture(picture(1), "digest")
 LONG = question("word " * 1200, [SHOWN])
-BOTH = r"the prompt has \d,\d{3} tokens, more than the 1,024 that this model's context takes"
+BOTH = r"the prompt has \d,\d{3} tokens, more than the 2,048 that this model's context takes"
 
 
 def engine(**options: Any) -> SafeCoDe:
@@ -101,7 +101,7 @@ def of_length(made: SafeCoDe, tokens: int) -> Conversation:
 
 def test_a_question_that_goes_beyond_the_context_is_not_put() -> None:
     made = engine()
-    decision = made.answer(of_length(made, 1020), FOUR).decision
+    decision = made.answer(of_length(made, 2044), FOUR).decision
     assert decision.verdict.label == "unavailable"
     assert "the judge's question" in str(decision.verdict.error)
     assert decision.action == "block"
@@ -109,17 +109,18 @@ def test_a_question_that_goes_beyond_the_context_is_not_put() -> None:
 
 def test_an_answer_ends_where_the_context_does() -> None:
     made = engine(judge=lambda request: 0.5)
-    asked = of_length(made, 1015)
+    asked = of_length(made, 2039)
     [tokens] = made.backend.start([asked], FOUR).input_tokens
     settings = GenerationSettings(max_new_tokens=99, do_sample=False, extra={"min_new_tokens": 99})
     answer = made.answer(asked, settings)
-    assert len(answer.token_ids) == 1024 - tokens
+    assert len(answer.token_ids) == 2048 - tokens
     assert answer.decision.outcome.finish_reason == "length"
 
 
 def test_a_pass_is_left_at_the_next_layer() -> None:
     model, processor = build("llava")
     backend = TransformersBackend(model, processor)
+    backend.start([question("Hi", [SHOWN])], FOUR)  # once per model, it is checked first
     layers: list[int] = []
     handles = [
         layer.register_forward_pre_hook(lambda *_, at=at: layers.append(at))
@@ -151,6 +152,7 @@ def test_what_is_never_stopped_has_no_hooks() -> None:
 @pytest.mark.parametrize("mode", ["enforce", "shadow", "off"])
 def test_a_request_that_is_cancelled_while_its_prompt_runs_computes_no_further(mode: Any) -> None:
     made, cancel = engine(), threading.Event()
+    made.backend.start([question("Hi", [SHOWN])], FOUR)
     seen: list[int] = []
 
     def slow(*_: object) -> None:

@@ -358,7 +358,7 @@ def test_a_call_of_an_unknown_tool_is_invalid(chat: ChatSafeCoDe) -> None:
 
 @pytest.mark.parametrize("choice", ["auto", "any"])
 def test_a_call_made_all_the_same_is_held_back_where_the_policy_refuses(choice: str) -> None:
-    gentle = made(rules=policy({"modulation": {"form": "off"}}))
+    gentle = made(rules=policy({"modulation": {"form": "off", "ensure_refusal": False}}))
     bound = gentle.bind_tools([LOOK], tool_choice=choice)
     answer = bound.invoke("danger", logits_processor=[Saying(gentle, CALL)])
     assert decision(answer)["action"] == "refuse"
@@ -367,6 +367,19 @@ def test_a_call_made_all_the_same_is_held_back_where_the_policy_refuses(choice: 
     assert HELD_BACK in decision(answer)["errors"]
     shadow = bound.invoke("danger", mode="shadow", logits_processor=[Saying(gentle, CALL)])
     the_call(shadow)
+
+
+@pytest.mark.parametrize("choice", ["auto", "any"])
+def test_a_call_in_the_place_of_a_refusal_is_replaced_by_the_policys_words(choice: str) -> None:
+    gentle = made(rules=policy({"modulation": {"form": "off", "ensure_refusal": True}}))
+    bound = gentle.bind_tools([LOOK], tool_choice=choice)
+    for answer in (
+        bound.invoke("danger", logits_processor=[Saying(gentle, CALL)]),
+        collected(bound.stream("danger", logits_processor=[Saying(gentle, CALL)])),
+    ):
+        assert decision(answer)["outcome"]["replaced"]
+        assert "I can't help with that here" in answer.content
+        assert (answer.tool_calls, answer.invalid_tool_calls) == ([], [])
 
 
 def test_a_blocked_request_gives_the_policys_words_and_no_call() -> None:
@@ -429,7 +442,7 @@ def test_the_schema_is_told_by_json_schema_only(chat: ChatSafeCoDe) -> None:
     told.with_structured_output(Weather, method="json_schema").invoke("Hello")
     told.with_structured_output(Weather, method="json_mode").invoke("Hello")
     assert '"degrees"' in seen[0]
-    assert seen[1] == "Hello"
+    assert seen[-1] == "Hello"
 
 
 @pytest.mark.parametrize("method", METHODS)

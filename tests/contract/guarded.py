@@ -40,7 +40,7 @@ def policy(changes: Mapping[str, Mapping[str, Any]] | None = None, **top: Any) -
             {"id": "fire", "question": "Could this set the house on fire, or the garden?"},
         ],
         "contrast": {"when": "always", "guided_steps": 3},
-        "modulation": {"boost": 4.0, "suppress": 4.0},
+        "modulation": {"boost": 4.0, "suppress": 4.0, "ensure_refusal": False},
         "refusals": {"en": {"phrases": list(_PHRASES)}},
         **top,
     }

@@ -84,7 +84,7 @@ def decoder(tokenizer: PreTrainedTokenizerFast, model_type: str, **options: Any)
         "num_attention_heads": HEADS,
         "num_key_value_heads": HEADS // 2,
         "head_dim": HIDDEN // HEADS,
-        "max_position_embeddings": 1024,
+        "max_position_embeddings": 2048,
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,

@@ -37,6 +37,9 @@ def _engine(judge: Any = None, **changes: Any) -> SafeCoDe:
 
 def _policy(**changes: Mapping[str, Any]) -> Policy:
     base = load_policy("baseline")
+    # What steering does is looked at here; that a refusal is ensured, in test_refusal_gate.
+    changes = {"modulation": {}, **changes}
+    changes["modulation"] = {"ensure_refusal": False, **changes["modulation"]}
     sections = {
         name: {**getattr(base, name).model_dump(), **change} for name, change in changes.items()
     }

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from guardrail.backends.backend import Interrupted
 from guardrail.backends.transformers.branch import SEQUENCE_DIM, Branch, Prepared, prepare
 from guardrail.backends.transformers.generation import (
     REMEDY,
@@ -101,7 +102,7 @@ def check_cached_steps(model: Any, inputs: Mapping[str, Any]) -> None:
 
     Raises:
         ModelError: The logits differ, or a step could not be run at all.
-        torch.OutOfMemoryError: As it came; it says nothing of the model.
+        torch.OutOfMemoryError: As it came; it says nothing of the model. So does `Interrupted`.
     """
     limit = _limit(model)
     least = float("inf")
@@ -109,7 +110,7 @@ def check_cached_steps(model: Any, inputs: Mapping[str, Any]) -> None:
     for probe in range(_PROBES):
         try:
             least = min(least, step_difference(model, inputs, probe=probe))
-        except (torch.OutOfMemoryError, ModelError):
+        except (torch.OutOfMemoryError, ModelError, Interrupted):
             raise
         except Exception as error:
             failure = failure or error
