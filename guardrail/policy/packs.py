@@ -78,6 +78,12 @@ def find_source(
         if in_pack:
             why = f"a policy in a pack cannot name the path {quoted(str(reference))}"
             raise _error(f"{why}: accepted is the name of a policy", at)
+        if at is not None and not str(reference).endswith(SUFFIXES):
+            # Whoever writes a policy may name any file of this machine: no other kind is opened.
+            raise at.error(
+                f"{quoted(str(reference))} is no path of a policy: accepted is the name of a "
+                "policy, or a path ending in .yaml"
+            )
         return _file_source(Path(reference), folder, at)
     return _pack_source(reference, at)
 

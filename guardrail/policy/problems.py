@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from guardrail.errors import PolicyError
+from guardrail.policy.blanks import blank_note
 from guardrail.policy.faults import FAULT
 from guardrail.policy.nodes import Mark, Node
 from guardrail.policy.shapes import Loc, Shape
@@ -70,7 +71,8 @@ def _problem(
     where = f"{dotted}: " if dotted else ""
     # What is missing comes last: often it is there, misspelt.
     order = (kind == "missing", mark.line or 0, mark.column or 0)
-    return order, mark.error(where + message)
+    note = "" if kind == "extra_forbidden" else blank_note(document.at(loc).value)
+    return order, mark.error(where + message + note)
 
 
 def _fault(loc: Loc, context: Mapping[str, Any], document: Node) -> tuple[Loc, str]:
