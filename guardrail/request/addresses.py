@@ -16,7 +16,7 @@ import numpy as np
 
 from guardrail.errors import PictureError
 from guardrail.request.decoding import looks_like_picture
-from guardrail.request.picture_limits import PictureLimits
+from guardrail.request.picture_limits import Deadline, PictureLimits
 
 SHOWN_PATH = 200
 """Characters of a path that an error shows."""
@@ -72,7 +72,7 @@ def file_path(source: str) -> Path:
     return Path(url2pathname(rest))
 
 
-def data_uri(source: str, limits: PictureLimits) -> tuple[bytes, str]:
+def data_uri(source: str, limits: PictureLimits, deadline: Deadline) -> tuple[bytes, str]:
     """Returns what a `data:` URI holds, and how an error names it.
 
     Raises:
@@ -87,12 +87,14 @@ def data_uri(source: str, limits: PictureLimits) -> tuple[bytes, str]:
     shown = repr(kind) if re.fullmatch(r"[\w.+-]{1,40}/[\w.+-]{1,40}", kind) else "no media type"
     description = f"the data: URI ({shown})"
     if unquote(header).rsplit(";", 1)[-1].strip().lower() == "base64":
-        return base64_bytes(source[comma + 1 :], description, limits), description
+        return base64_bytes(source[comma + 1 :], description, limits, deadline), description
     limits.check_bytes((len(source) - comma) // 3, description)
-    return percent_decoded(_encoded(source[comma + 1 :]), limits, description), description
+    raw = percent_decoded(_encoded(source[comma + 1 :]), description, deadline)
+    limits.check_bytes(len(raw), description)
+    return raw, description
 
 
-def base64_bytes(text: str, description: str, limits: PictureLimits) -> bytes:
+def base64_bytes(text: str, description: str, limits: PictureLimits, deadline: Deadline) -> bytes:
     """Decodes base64: standard or URL-safe, with or without padding, in lines, percent-encoded.
 
     Raises:
@@ -104,7 +106,7 @@ def base64_bytes(text: str, description: str, limits: PictureLimits) -> bytes:
         limits.check_bytes(limits.max_bytes + 1, description)
     raw = _encoded(text)
     if escapes:
-        raw = percent_decoded(raw, None, description)
+        raw = percent_decoded(raw, description, deadline)
     compact = raw.translate(_STANDARD, _WHITE).rstrip(b"=")
     try:
         return binascii.a2b_base64(compact + b"=" * (-len(compact) % 4), strict_mode=True)
@@ -112,7 +114,7 @@ def base64_bytes(text: str, description: str, limits: PictureLimits) -> bytes:
         raise PictureError(f"{description} is not valid base64: encode the picture again") from None
 
 
-def percent_decoded(raw: bytes, limits: PictureLimits | None, description: str) -> bytes:
+def percent_decoded(raw: bytes, description: str, deadline: Deadline) -> bytes:
     """Returns `raw` with its percent signs decoded, piece by piece.
 
     The standard library makes a list entry of every sign: 200 MB of them take 14 GB.
@@ -132,8 +134,7 @@ def percent_decoded(raw: bytes, limits: PictureLimits | None, description: str) 
         written[signs] = values.astype(np.uint8)
         kept[signs + 1] = kept[signs + 2] = False
         decoded += written[kept].tobytes()
-        if limits is not None:
-            limits.check_bytes(len(decoded), description)
+        deadline.check(description)
         at = end
     return bytes(decoded)
 

@@ -39,7 +39,7 @@ class PictureLimits:
     max_pixels: int = 50_000_000
     max_aspect: float = 200.0
     max_memory: int = 384 * MIB
-    max_seconds: float = 1.5
+    max_seconds: float = 1.2
     max_scans: int = 64
     formats: frozenset[str] = DEFAULT_FORMATS
     local_files: bool = True
@@ -100,13 +100,15 @@ class Deadline:
         self._seconds = limits.max_seconds
         self._end = time.monotonic() + limits.max_seconds
 
-    def check(self) -> None:
+    def check(self, description: str = "") -> None:
         """Gives up when it is late.
 
+        Args:
+            description: The subject of the sentence, where nobody else adds it.
+
         Raises:
-            PictureError: It is; the sentence lacks its subject.
+            PictureError: It is.
         """
         if time.monotonic() > self._end:
-            raise PictureError(
-                f"takes longer than {self._seconds:g} s to decode: save it again, scaled down"
-            )
+            late = f"takes longer than {self._seconds:g} s to decode: save it again, scaled down"
+            raise PictureError(f"{description} {late}".lstrip())

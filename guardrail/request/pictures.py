@@ -93,7 +93,7 @@ def picture_from_base64(
 
 
 def _from_base64(data: str, description: str, limits: PictureLimits, deadline: Deadline) -> Picture:
-    encoded = addresses.base64_bytes(data, description, limits)
+    encoded = addresses.base64_bytes(data, description, limits, deadline)
     return _from_bytes(encoded, description, limits, deadline)
 
 
@@ -102,10 +102,10 @@ def _from_text(source: str, limits: PictureLimits, deadline: Deadline) -> Pictur
     if not text:
         raise PictureError("the picture's path is empty: give a path, a data: URI or bytes")
     if text[:5].lower() == "data:":
-        return _from_bytes(*addresses.data_uri(text, limits), limits, deadline)
+        return _from_bytes(*addresses.data_uri(text, limits, deadline), limits, deadline)
     if addresses.is_half_uri(text):
         half = f"data:{text.removeprefix('data;')}"
-        return _from_bytes(*addresses.data_uri(half, limits), limits, deadline)
+        return _from_bytes(*addresses.data_uri(half, limits, deadline), limits, deadline)
     scheme = match[1].lower() if (match := _SCHEME.match(text)) else ""
     if scheme in ("http", "https"):
         return _from_url(text, limits, deadline)

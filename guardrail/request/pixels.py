@@ -74,6 +74,22 @@ def eight_bits(values: NDArray[Any], largest: int, *, declared: bool) -> NDArray
         PictureError: They are outside [0, `largest`], or nobody knows what they mean.
     """
     low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    check_range(low, high, largest, declared=declared)
+    return _scaled(values, largest)
+
+
+def check_range(low: int, high: int, largest: int, *, declared: bool) -> None:
+    """Refuses integers of which nobody knows what is white.
+
+    Args:
+        low: The smallest.
+        high: The largest.
+        largest: What is white.
+        declared: Whether that is said somewhere, or only what the type can hold.
+
+    Raises:
+        PictureError: They are outside [0, `largest`], or use a small part of what is not declared.
+    """
     if low < 0 or high > largest:
         raise PictureError(f"has integer pixels outside [0, {largest}]: save it as 8- or 16-bit")
     if not declared and 0 < high < 2**AMBIGUOUS_BITS:
@@ -81,6 +97,9 @@ def eight_bits(values: NDArray[Any], largest: int, *, declared: bool) -> NDArray
             f"has integer pixels of up to {high}, of {largest}: whether that is dark or of fewer "
             "bits, nothing tells; scale the pixels to 8 bits"
         )
+
+
+def _scaled(values: NDArray[Any], largest: int) -> NDArray[np.uint8]:
     scaled = np.empty(values.shape, np.uint8)
     for row in range(0, len(values), BAND_ROWS):
         band = values[row : row + BAND_ROWS].astype(np.uint32)
@@ -130,16 +149,21 @@ def _check_upper_bits(image: Image.Image, bits: int) -> None:
 
 def _from_deep(image: Image.Image, bits: int) -> Image.Image:
     """Scales one-channel 16-bit, 32-bit or float pixels to 8 bits; PIL alone would clip them."""
-    values = np.asarray(image)  # (height, width)
-    if image.mode == "F":
-        grey = unit_floats(values)
-    else:
-        declared = 8 < bits < 16
-        grey = eight_bits(values, 2**bits - 1 if declared else 65535, declared=declared)
+    declared = 8 < bits < 16
+    largest = 2**bits - 1 if declared else 65535
+    if image.mode != "F":
+        low, high = image.getextrema()
+        check_range(int(low), int(high), largest, declared=declared)  # type: ignore[arg-type]
     clear = image.info.get("transparency")
-    if isinstance(clear, int):
-        grey = np.where(values == clear, np.uint8(255), grey)
-    return Image.fromarray(grey).convert("RGB")
+    rgb = Image.new("RGB", image.size)
+    for top in range(0, image.height, BAND_ROWS):
+        box = (0, top, image.width, min(top + BAND_ROWS, image.height))
+        values = np.asarray(image.crop(box))  # (rows, width)
+        grey = unit_floats(values) if image.mode == "F" else _scaled(values, largest)
+        if isinstance(clear, int):
+            grey = np.where(values == clear, np.uint8(255), grey)
+        rgb.paste(Image.fromarray(grey).convert("RGB"), box)
+    return rgb
 
 
 def unit_floats(values: NDArray[Any]) -> NDArray[np.uint8]:
