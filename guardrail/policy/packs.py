@@ -27,6 +27,8 @@ BUILTIN = "guardrail.policies"
 SUFFIXES = (".yaml", ".yml", ".json")
 CASES_SUFFIX = ".cases.yaml"
 PATH_LENGTH = 300
+NAME_LENGTH = 200
+"""Characters of a policy's name: no file system takes longer ones."""
 _NAME = re.compile(r"[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)*\Z")
 
 
@@ -144,7 +146,7 @@ def _missing(message: str, path: Path, at: Mark | None) -> PolicyError:
 
 def _pack_source(reference: str, at: Mark | None) -> Source:
     package, _, name = reference.rpartition(":")
-    if not _NAME.match(name):
+    if len(name) > NAME_LENGTH or not _NAME.match(name):
         raise _error(
             f"{quoted(reference)} is no name of a policy, and no path (a path ends in .yaml)",
             at,

@@ -26,6 +26,7 @@ from guardrail.request.conversation import Picture
 from guardrail.request.decoding import decoded
 from guardrail.request.picture_limits import DEFAULT_FORMATS, Deadline, PictureLimits
 from guardrail.request.pixels import rgb_pixels
+from guardrail.request.tiff import silence_libtiff
 
 __all__ = ["DEFAULT_FORMATS", "PictureLimits", "load_picture", "picture_from_base64"]
 
@@ -176,6 +177,8 @@ def _from_image(source: Image.Image, limits: PictureLimits) -> Picture:
             raise PictureError(
                 "is animated or has several pages: give one frame or page as a picture of its own"
             )
+        if source.format == "TIFF":
+            silence_libtiff()
         try:
             source.load()
         except Exception as error:  # a decoder fed with hostile bytes raises anything

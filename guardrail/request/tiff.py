@@ -44,7 +44,7 @@ def tiff_essence(data: bytes, limits: PictureLimits) -> Essence:
         PictureError: It is damaged, too large, has several pages, or is compressed in a way that is
             not accepted; the sentence lacks its subject.
     """
-    _silence()
+    silence_libtiff()
     order: _Order = "little" if data[:2] == b"II" else "big"
     big = int.from_bytes(data[2:4], order) == 43
     wide, head, count_size, entry_size = (8, 16, 8, 20) if big else (4, 8, 2, 12)
@@ -123,7 +123,7 @@ def _checked(
 
 
 @cache
-def _silence() -> None:
+def silence_libtiff() -> None:
     """Keeps libtiff from writing to the standard error of whoever loads a picture.
 
     Pillow offers no way to; what is wrong, its own exceptions say. Where its library is linked so

@@ -16,7 +16,20 @@ MOST_MB = 512
 MOST_S = 6.0
 
 
-@pytest.mark.parametrize("name", sorted(BOMBS))
+QUICK = {
+    "jpeg_of_hundreds_of_scans",
+    "ppm_of_a_30_mb_comment",
+    "png_of_a_million_chunks",
+    "gif_of_millions_of_blocks",
+    "tiff_of_a_vast_tile",
+    "tiff_broken_and_loud",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in sorted(BOMBS)],
+)
 def test_a_bomb_is_read_or_refused_within_time_and_room(name: str, tmp_path: Path) -> None:
     made = BOMBS[name]()
     path = tmp_path / (name + (".txt" if isinstance(made, str) else ".bin"))

@@ -720,6 +720,12 @@ EXTENDS = [
         ("'q.yaml' cannot be used as a policy (line 2, column 1)",),
     ),
     _whole(
+        "a name longer than any file's",
+        f"version: 1\nname: a\nextends: {'x' * 5000}\n",
+        "3:10",
+        "no name of a policy",
+    ),
+    _whole(
         "a file of the system",
         "version: 1\nname: a\nextends: ../../../../../../../../etc/passwd\n",
         "3:10",
