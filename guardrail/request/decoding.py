@@ -15,7 +15,7 @@ from guardrail.errors import PictureError
 from guardrail.request.essence import Essence, orientation_in
 from guardrail.request.gif import gif_essence
 from guardrail.request.jpeg import jpeg_essence
-from guardrail.request.netpbm import is_netpbm, netpbm_image
+from guardrail.request.netpbm import check_header, is_netpbm, netpbm_image
 from guardrail.request.picture_limits import DEFAULT_FORMATS, Deadline, PictureLimits
 from guardrail.request.pixels import rgb_pixels
 from guardrail.request.png import png_essence
@@ -58,6 +58,8 @@ def decoded(encoded: bytes, limits: PictureLimits, deadline: Deadline) -> Image.
         if name == "PPM" and is_netpbm(encoded):
             image = netpbm_image(encoded, limits, deadline)
             return image if image.mode == "RGB" else image.convert("RGB")
+        if name == "PPM":
+            check_header(encoded)
         essence = _essence(name, encoded, limits)
         deadline.check()
         with _quiet(name):
@@ -71,7 +73,7 @@ def decoded(encoded: bytes, limits: PictureLimits, deadline: Deadline) -> Image.
                     "give one frame or page as a picture of its own"
                 )
             _load(image)
-        return _rgb(image, name, essence)
+        return _rgb(image, name, essence, deadline)
     except PictureError:
         raise
     except Exception as error:  # a reader fed with hostile bytes raises anything
@@ -187,12 +189,19 @@ def _load(image: Image.Image) -> None:
         raise PictureError("is truncated or damaged: save or download it again") from error
 
 
-def _rgb(image: Image.Image, name: str, essence: Essence) -> Image.Image:
+def _rgb(image: Image.Image, name: str, essence: Essence, deadline: Deadline) -> Image.Image:
     orientation, held = essence.orientation, image.info.get("exif")
     if name not in _ESSENCES and isinstance(held, bytes):
         orientation = orientation_in(held)
     try:
-        return rgb_pixels(image, orientation=orientation, bits=essence.bits, owned=True)
+        deadline.check()
+        return rgb_pixels(
+            image,
+            orientation=orientation,
+            bits=essence.bits,
+            owned=True,
+            check=deadline.check,
+        )
     except PictureError:
         raise
     except Exception as error:

@@ -39,7 +39,7 @@ class PictureLimits:
     max_pixels: int = 50_000_000
     max_aspect: float = 200.0
     max_memory: int = 384 * MIB
-    max_seconds: float = 1.2
+    max_seconds: float = 1.5
     max_scans: int = 64
     formats: frozenset[str] = DEFAULT_FORMATS
     local_files: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,12 @@ _UPRIGHT = {
 
 
 def rgb_pixels(
-    image: Image.Image, *, orientation: int | None = None, bits: int = 8, owned: bool = False
+    image: Image.Image,
+    *,
+    orientation: int | None = None,
+    bits: int = 8,
+    owned: bool = False,
+    check: Callable[[], None] = lambda: None,
 ) -> Image.Image:
     """Returns an RGB image: orientation applied, transparency over white, 8 bits a channel.
 
@@ -39,6 +45,7 @@ def rgb_pixels(
         orientation: As in EXIF; what the image itself says if None.
         bits: Depth of a channel in the file, where the decoder may have kept the upper 8.
         owned: Whether the image may be returned, or changed; else it is left as it is.
+        check: Called now and then; what it raises ends the conversion.
 
     Raises:
         PictureError: The range of its pixels is unknown: integers of 16 bits or more that use a
@@ -46,16 +53,17 @@ def rgb_pixels(
     """
     turned = _UPRIGHT.get(_orientation(image) if orientation is None else orientation)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        rgb = _from_deep(image, bits)
+        rgb = _from_deep(image, bits, check)
     else:
         if bits > 8:
             _check_upper_bits(image, bits)
         if image.has_transparency_data:
-            rgb = _on_white(image)
+            rgb = _on_white(image, check)
         elif image.mode == "RGB":
             rgb = image if owned else image.copy()
         else:
             rgb = image.convert("RGB")
+    check()
     if turned is not None:
         rgb = rgb.transpose(turned)
     rgb.info.clear()  # comments, EXIF and profiles are not pixels: nothing downstream may read them
@@ -102,10 +110,12 @@ def check_range(low: int, high: int, largest: int, *, declared: bool) -> None:
 def _scaled(values: NDArray[Any], largest: int) -> NDArray[np.uint8]:
     scaled = np.empty(values.shape, np.uint8)
     for row in range(0, len(values), BAND_ROWS):
-        band = values[row : row + BAND_ROWS].astype(np.uint32)
-        scaled[row : row + BAND_ROWS] = (
-            band >> 8 if largest == 65535 else (band * 255 + largest // 2) // largest
-        )
+        band = values[row : row + BAND_ROWS]
+        if largest == 65535:
+            scaled[row : row + BAND_ROWS] = band >> 8
+        else:
+            wide = band.astype(np.uint32)
+            scaled[row : row + BAND_ROWS] = (wide * 255 + largest // 2) // largest
     return scaled
 
 
@@ -121,9 +131,10 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def _on_white(image: Image.Image, check: Callable[[], None]) -> Image.Image:
     rgb = Image.new("RGB", image.size, "white")
     for top in range(0, image.height, BAND_ROWS):
+        check()
         box = (0, top, image.width, min(top + BAND_ROWS, image.height))
         band = image.crop(box)
         if "transparency" in image.info:
@@ -147,7 +158,7 @@ def _check_upper_bits(image: Image.Image, bits: int) -> None:
         )
 
 
-def _from_deep(image: Image.Image, bits: int) -> Image.Image:
+def _from_deep(image: Image.Image, bits: int, check: Callable[[], None]) -> Image.Image:
     """Scales one-channel 16-bit, 32-bit or float pixels to 8 bits; PIL alone would clip them."""
     declared = 8 < bits < 16
     largest = 2**bits - 1 if declared else 65535
@@ -157,12 +168,13 @@ def _from_deep(image: Image.Image, bits: int) -> Image.Image:
     clear = image.info.get("transparency")
     rgb = Image.new("RGB", image.size)
     for top in range(0, image.height, BAND_ROWS):
+        check()
         box = (0, top, image.width, min(top + BAND_ROWS, image.height))
         values = np.asarray(image.crop(box))  # (rows, width)
         grey = unit_floats(values) if image.mode == "F" else _scaled(values, largest)
         if isinstance(clear, int):
             grey = np.where(values == clear, np.uint8(255), grey)
-        rgb.paste(Image.fromarray(grey).convert("RGB"), box)
+        rgb.paste(Image.fromarray(grey), box)
     return rgb
 
 
