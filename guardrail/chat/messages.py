@@ -29,8 +29,9 @@ from guardrail.errors import MessageError, PictureError
 from guardrail.policy.memory import Recollection
 from guardrail.record.decision import Decision
 from guardrail.record.memory import recollection
-from guardrail.request.conversation import Conversation, Part, Picture, Role, Turn
-from guardrail.request.pictures import PictureLimits, load_picture, picture_from_base64
+from guardrail.request.conversation import Conversation, Part, Role, Turn
+from guardrail.request.picture_blocks import block_picture, is_named
+from guardrail.request.pictures import PictureLimits
 
 _CHAT_ROLES: Mapping[str, Role] = {
     "system": "system",
@@ -44,6 +45,8 @@ _CHAT_ROLES: Mapping[str, Role] = {
 _PICTURE_HEADS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 _REASONING_BLOCKS = ("reasoning", "thinking", "redacted_thinking")
+_PICTURE_BLOCKS = ("image", "image_url", "input_image", "file")
+_SHELTER = "picture as it is"
 _CALL_BLOCKS = ("tool_call", "tool_call_chunk", "tool_use")
 
 
@@ -110,11 +113,31 @@ def to_conversation(
 def has_pictures_by_address(messages: Sequence[BaseMessage]) -> bool:
     """Whether any picture is named by a path or an address, rather than held in its message."""
     return any(
-        (address := _address(block)) is not None and address[:5].lower() != "data:"
+        is_named(block)
         for message in messages
         for block in (message.content if isinstance(message.content, list) else ())
-        if isinstance(block, dict)
+        if isinstance(block, dict) and block.get("type") in _PICTURE_BLOCKS
     )
+
+
+def with_media_types(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Returns the messages with a media type in every picture of base64 that has none.
+
+    LangChain's tracing insists on one, before a model sees anything; the loader looks at the bytes.
+    """
+    return [
+        message.model_copy(update={"content": [_labelled(block) for block in message.content]})
+        if isinstance(message.content, list)
+        else message
+        for message in messages
+    ]
+
+
+def _labelled(block: Any) -> Any:
+    held = isinstance(block, dict) and block.get("type") == "image"
+    if not held or not isinstance(block.get("base64") or block.get("data"), str):
+        return block
+    return block if block.get("mime_type") else {**block, "mime_type": "image/*"}
 
 
 def _carried(messages: Sequence[BaseMessage]) -> Iterator[Recollection]:
@@ -181,22 +204,37 @@ def _role(message: BaseMessage, index: int) -> Role:
 
 def _blocks(message: BaseMessage, index: int) -> Iterator[tuple[_Place, dict[str, Any]]]:
     """Yields the normalised blocks; provider-specific ones are unwrapped to their own type."""
-    for number, block in enumerate(message.content_blocks):
+    for number, block in enumerate(_with_pictures_as_they_are(message).content_blocks):
         inner: dict[str, Any] = dict(block)
         if inner.get("type") == "non_standard" and isinstance(inner.get("value"), dict):
             inner = {"type": "without a type", **inner["value"]}
+        if inner.get("type") == _SHELTER:
+            inner = dict(inner["block"])
         yield _Place(index, number, message.type), inner
+
+
+def _with_pictures_as_they_are(message: BaseMessage) -> BaseMessage:
+    """LangChain's translators take pictures as text only, and drop or choke on any other form."""
+    if not isinstance(message.content, list):
+        return message
+    content = [
+        {"type": "non_standard", "value": {"type": _SHELTER, "block": block}}
+        if isinstance(block, dict) and block.get("type") in _PICTURE_BLOCKS[:3]
+        else block
+        for block in message.content
+    ]
+    return message.model_copy(update={"content": content})
 
 
 def _part(block: dict[str, Any], place: _Place, limits: PictureLimits | None) -> Part:
     kind = block["type"]
     if kind in ("text", "text-plain", "input_text"):
         return _text(block, place)
-    if kind in ("image", "image_url", "input_image") or (kind == "file" and _is_picture(block)):
+    if kind in _PICTURE_BLOCKS[:3] or (kind == "file" and _is_picture(block)):
         try:
-            return _picture(block, place, limits)
-        except PictureError as error:
-            raise PictureError(f"{place}: {error}") from error
+            return block_picture(block, limits=limits)
+        except (MessageError, PictureError) as error:
+            raise type(error)(f"{place}: {error}") from error
     media = f" ({block['mime_type']})" if block.get("mime_type") else ""
     raise MessageError(
         f"{place}: content of type {kind!r}{media} cannot be passed on to the model: "
@@ -212,29 +250,6 @@ def _text(block: dict[str, Any], place: _Place) -> str:
             f"{place}: a {block['type']!r} block holds {held}: give its text in 'text'"
         )
     return text
-
-
-def _picture(block: dict[str, Any], place: _Place, limits: PictureLimits | None) -> Picture:
-    data, url = block.get("base64"), _address(block)
-    if isinstance(data, str):
-        return picture_from_base64(data, description="its base64 data", limits=limits)
-    if isinstance(data, bytes):
-        return load_picture(data, limits=limits)
-    if url is not None:
-        return load_picture(url, limits=limits)
-    held = "an id of an uploaded file" if {"file_id", "id"} & block.keys() else "no picture"
-    raise MessageError(
-        f"{place}: a {block['type']!r} block holds {held}, which a local model cannot take: "
-        "give the picture as 'base64' or 'url' (a data: URI or a path)"
-    )
-
-
-def _address(block: Mapping[str, Any]) -> str | None:
-    """Where a block says that its picture is: in standard, OpenAI's or Anthropic's words."""
-    found = block.get("url") or block.get("image_url") or block.get("source")
-    if isinstance(found, Mapping):
-        found = found.get("url")
-    return found if isinstance(found, str) else None
 
 
 def _is_picture(block: dict[str, Any]) -> bool:

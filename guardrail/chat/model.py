@@ -18,6 +18,7 @@ from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.prompt_values import ChatPromptValue, PromptValue
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from opentelemetry import context as otel_context
@@ -25,7 +26,7 @@ from opentelemetry import context as otel_context
 from guardrail.chat.answer import AnswerChunks, answer_message
 from guardrail.chat.grouping import Request, in_executor
 from guardrail.chat.identity import EMBEDDED
-from guardrail.chat.messages import has_pictures_by_address
+from guardrail.chat.messages import has_pictures_by_address, with_media_types
 from guardrail.chat.sessions import SessionChatModel, review_of
 from guardrail.chat.streaming import stream_in_thread, time_limit
 from guardrail.chat.tools import ToolCallingChatModel
@@ -162,6 +163,10 @@ class ChatSafeCoDe(SessionChatModel, ToolCallingChatModel):
         async with aclosing(answer) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
+        messages = super()._convert_input(model_input).to_messages()
+        return ChatPromptValue(messages=with_media_types(messages))
 
     def _stream(
         self,

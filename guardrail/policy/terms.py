@@ -23,3 +23,10 @@ FIELD_OF_LABEL: Final[dict[Label, str]] = {
     "unavailable": "on_error",
 }
 RULE_FIELDS: Final = ("unsafe_at", "safe_below", *FIELD_OF_LABEL.values())
+WORDS: Final = frozenset(
+    (
+        *(*ACTIONS, *LABELS, "enforce", "shadow", "off", "default", "paper", "phrase", "always"),
+        *("at-stake", "never", "confidence", "fixed", "fail", "continue", "on_error", "max"),
+    )
+)
+"""What fields take of a closed choice: no such word gives away whose file it stands in."""

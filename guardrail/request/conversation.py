@@ -10,6 +10,7 @@ from PIL import Image
 
 from guardrail.errors import MessageError
 from guardrail.request.answer_form import AnswerForm
+from guardrail.request.unicode import lone_surrogate_in
 
 if TYPE_CHECKING:
     from guardrail.policy.memory import Recollection
@@ -48,6 +49,11 @@ class Turn:
     tool_calls: tuple[Mapping[str, Any], ...] = ()
     call_ids: tuple[str, ...] = field(default=(), compare=False)
 
+    def __post_init__(self) -> None:
+        texts = [part for part in self.parts if isinstance(part, str)]
+        _check_unicode(f"the text of the {self.role} turn", texts)
+        _check_unicode(f"a tool call of the {self.role} turn", (self.tool_calls, self.call_ids))
+
     @property
     def text(self) -> str:
         """The turn's text parts, joined by newlines."""
@@ -81,7 +87,10 @@ class Conversation:
     def __post_init__(self) -> None:
         if not any(turn.parts or turn.tool_calls for turn in self.turns):
             raise MessageError("the conversation is empty: give at least one message with content")
+        _check_unicode("the session's id", self.session)
+        _check_unicode("the answer's form", (self.form.tool, self.form.schema))
         for at, tool in enumerate(self.tools):
+            _check_unicode(f"tool {at}", tool)
             function = tool.get("function")
             if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
                 raise MessageError(
@@ -111,6 +120,12 @@ class Conversation:
             parts.append(question)
         asked = replace(last, parts=tuple(parts))
         return replace(self, turns=(*self.turns[:-1], asked), form=AnswerForm())
+
+
+def _check_unicode(what: str, value: Any) -> None:
+    """Refuses what no tokenizer can encode, while it can still be said where it is."""
+    if found := lone_surrogate_in(value):
+        raise MessageError(f"{what} is not valid Unicode: {found}")
 
 
 def question(

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from guardrail.errors import SettingsError
+from guardrail.request.setting_numbers import checked_number
+from guardrail.request.unicode import lone_surrogate_in
 
 DEFAULT_MAX_NEW_TOKENS = 256
 """Length of an answer where nobody sets one; transformers' own default of 20 cuts sentences off."""
@@ -102,17 +104,19 @@ class GenerationSettings:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check(self.max_new_tokens, "max_new_tokens", "an integer of 1 or more", lambda n: n >= 1)
-        _check(self.temperature, "temperature", "a number of 0 or more", lambda t: t >= 0)
-        _check(self.top_p, "top_p", "a number in (0, 1]", lambda p: 0 < p <= 1)
-        _check(self.top_k, "top_k", "an integer of 1 or more", lambda k: k >= 1)
-        _check(self.seed, "seed", "an integer from 0 to 2**63 - 1", lambda s: 0 <= s < 2**63)
+        for name in ("max_new_tokens", "temperature", "top_p", "top_k", "seed"):
+            object.__setattr__(self, name, checked_number(name, getattr(self, name)))
+        checked = {name: checked_number(name, value) for name, value in self.extra.items()}
+        if any(checked[name] is not value for name, value in self.extra.items()):
+            object.__setattr__(self, "extra", checked)
         if any(not text for text in self.stop):
             raise SettingsError("a stop string is empty, expected at least one character")
-        found = unguidable(self.extra)
-        if found is not None:
+        if found := lone_surrogate_in(self.stop):
+            raise SettingsError(f"a stop string is not valid Unicode: {found}")
+        asked = unguidable(self.extra)
+        if asked is not None:
             raise SettingsError(
-                f"{found.name}={found.value!r} asks for {found.what}, which cannot be guided"
+                f"{asked.name}={asked.value!r} asks for {asked.what}, which cannot be guided"
             )
 
     def with_stops_of(self, model_config: Any) -> GenerationSettings:
@@ -150,10 +154,3 @@ class GenerationSettings:
             # Greedy: the model's own sampling settings would only cause warnings.
             arguments.update(temperature=None, top_p=None, top_k=None)
         return arguments
-
-
-def _check(value: Any, name: str, expected: str, holds: Any) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not holds(value):
-        raise SettingsError(f"{name} is {value!r}, expected {expected}")

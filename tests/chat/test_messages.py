@@ -20,7 +20,7 @@ from langchain_core.messages import (
 )
 from PIL import Image
 
-from guardrail.chat.messages import to_conversation
+from guardrail.chat.messages import to_conversation, with_media_types
 from guardrail.errors import MessageError, PictureError
 from guardrail.request.conversation import Picture
 from guardrail.request.pictures import PictureLimits
@@ -302,3 +302,34 @@ def test_an_earlier_answers_reasoning_is_left_out() -> None:
     assert turn.parts == ("Hello.",)
     with pytest.raises(MessageError, match="thinking"):
         to_conversation([HumanMessage([{"type": "thinking", "thinking": "hm"}])])
+
+
+def test_pictures_reach_the_loader_in_whichever_form_they_come(tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    path = tmp_path / "a.png"
+    path.write_bytes(PNG)
+    text = base64.b64encode(PNG).decode()
+    blocks: list[dict[str, Any]] = [
+        {"type": "image", "image": Image.open(path)},
+        {"type": "image", "image": np.zeros((8, 8, 3), np.uint8)},
+        {"type": "image", "path": str(path)},
+        {"type": "image", "url": path},
+        {"type": "image", "base64": text},
+        {"type": "image", "source_type": "base64", "data": text, "mime_type": "image/png"},
+        {"type": "image_url", "image_url": {"url": f" data:image/png;base64,{text}"}},
+        {"type": "image_url", "image_url": text},
+        {"type": "input_image", "image_url": f"data:image/png;base64,{text}"},
+    ]
+    for block in blocks:
+        assert len(to_conversation([human("hello", block)]).pictures) == 1, block["type"]
+    with pytest.raises(PictureError, match=r"^message 0 \(human\), block 1: its 'url' is empty"):
+        to_conversation([human("hello", {"type": "image_url", "image_url": {"url": ""}})])
+
+
+def test_pictures_without_a_media_type_get_past_langchains_tracing() -> None:
+    block = {"type": "image", "base64": "AAAA"}
+    (message,) = with_media_types([human("hello", block)])
+    assert message.content[1] == {**block, "mime_type": "image/*"}
+    assert "mime_type" not in block

@@ -115,8 +115,7 @@ def test_orientation_agrees_with_pillow(orientation: int, kind: str) -> None:
 
 def test_damaged_exif_does_not_cost_the_picture() -> None:
     data = encoded(noise(), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
-    with pytest.warns(UserWarning, match="Corrupt EXIF"):  # Pillow's own, and no more than that
-        assert load_picture(data).image.size == (24, 16)
+    assert load_picture(data).image.size == (24, 16)
 
 
 def test_alpha_is_composited_on_white() -> None:
@@ -289,7 +288,8 @@ def test_file_system_faults(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     assert "empty" in fault(tmp_path / "empty.png")
     assert "cannot be read" in fault("x\0y.png")
-    assert "cannot be read" in fault("x" * 5000)
+    assert "cannot be read" in fault("x." * 2500)
+    assert "not a picture" in fault("x" * 5000)
     assert "empty" in fault("  ")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.png")
