@@ -196,6 +196,16 @@ class Guard:
                 self._observers[watched] = AuditObserver(self._logs[path], policy)
             return self._observers[watched]
 
+    def reopen_audit_logs(self) -> bool:
+        """Has every audit log that was renamed begun anew; a signal may call it.
+
+        Returns:
+            As `AuditLog.reopen`, for all of them.
+        """
+        # INVARIANT: no lock: the thread that a signal interrupts may hold it.
+        done = [log.reopen() for log in tuple(self._logs.values())]
+        return all(done)
+
 
 def checked_mode(mode: Mode | None) -> Mode | None:
     """Returns `mode`.

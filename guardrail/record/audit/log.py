@@ -72,6 +72,7 @@ class AuditLog:
         self._seen: Head | None = None
         self._place: Place | None = None
         self._reopening = False
+        self._fault: AuditError | None = None
 
     @property
     def _opened(self) -> sqlite3.Connection | None:
@@ -238,12 +239,17 @@ class AuditLog:
     def _ready(self) -> OpenedLog:
         """Returns the open log, checked to be as it was left."""
         self._leave_parents()
+        if self._fault is not None:
+            raise AuditError(f"{self._fault}: verify it, and restart") from self._fault
         if self._file is None:
             self._file = self._open()
+        opened = self._file
         try:
-            self._file.require_untouched()
-        except (AuditError, sqlite3.Error):
-            self._let_go(self._file)
+            opened.require_untouched()
+        except (AuditError, sqlite3.Error) as error:
+            if isinstance(error, AuditError) and opened.complete:
+                self._fault = error  # INVARIANT: a file that was written over is not mended
+            self._let_go(opened, clean=False)
             if self._place is None or not self._is_continued():
                 raise
             self._place = None
@@ -257,11 +263,11 @@ class AuditLog:
                 self._inherited.append(self._file)
             self._file, self._process = None, os.getpid()
 
-    def _let_go(self, opened: OpenedLog) -> None:
+    def _let_go(self, opened: OpenedLog, *, clean: bool = True) -> None:
         self._file = None
         if not opened.in_place:
             opened.drain()
-        opened.close()
+        opened.close(clean=clean)
 
     def _open(self) -> OpenedLog:
         """Returns the log, opened, and made if this is the first append."""
@@ -310,7 +316,9 @@ class AuditLog:
                 self._create_if_new(opened.connection, link_to(self._seen, str(self.path)))
             finally:
                 opened.close()
-        self._reopening, self._place = False, None
+            if not self._is_continued():
+                raise removed(self.path)
+        self._reopening, self._place, self._fault = False, None, None
 
     def _create_if_new(self, connection: sqlite3.Connection, link: Continued | None = None) -> None:
         if not store.is_empty(connection, self.path):
@@ -319,10 +327,7 @@ class AuditLog:
         try:
             if store.is_empty(connection, self.path):
                 if self._seen is not None and link is None:
-                    raise AuditError(
-                        f"the audit log {str(self.path)!r} was removed or emptied while it was in "
-                        "use, and an empty file is in its place"
-                    )
+                    raise removed(self.path)
                 store.create_tables(connection)
                 log, key = uuid.uuid4().hex, self.key
                 created = Created(log=log, key=key.id, algorithm=key.algorithm, library=__version__)

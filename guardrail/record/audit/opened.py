@@ -79,10 +79,26 @@ class OpenedLog:
             self._base = store.base_head(self._real)
         self._stamp = self._stamped()
         self._waiting = 0
-        self.close = weakref.finalize(
+        self._pin = pin
+        self._closing = weakref.finalize(
             self, _let_go, self.connection, pin, {self._real: self.place, **files}, os.getpid()
         )
-        """Closes the connection. INVARIANT: a file that is not ours is not deleted by it."""
+
+    def close(self, *, clean: bool = True) -> None:
+        """Closes the connection. INVARIANT: a file that is not ours is not deleted by it.
+
+        Args:
+            clean: Whether the write-ahead log may be moved into the file.
+        """
+        if not clean:
+            self.connection.close()
+            self._pin.close()
+        self._closing()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file is still in its place, whatever was done to it."""
+        return self.in_place and all(place_of(name) == at for name, at in self._files.items())
 
     @property
     def in_place(self) -> bool:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from guardrail.record.audit.chain import GENESIS, Head, Link, Row, record_hash, record_message
 from guardrail.record.audit.keys import AuditKey
@@ -79,6 +79,12 @@ class Verification:
     def ok(self) -> bool:
         """Whether nothing is wrong."""
         return self.problem is None
+
+    def plain(self) -> dict[str, Any]:
+        """Returns it as plain JSON."""
+        link = self.continues
+        continues = link.model_dump(mode="json") if link is not None else None
+        return {"ok": self.ok, **asdict(replace(self, continues=None)), "continues": continues}
 
 
 def verify(
