@@ -113,7 +113,7 @@ class AuditLog:
             content: Words and pictures, if they are to be kept.
 
         Raises:
-            AuditError: The record could not be made durable; it is then not in the log.
+            AuditError: The record could not be made durable at the log's path.
         """
         return self.write(
             lambda _, seq: AuditRecord(

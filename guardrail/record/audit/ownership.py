@@ -101,6 +101,15 @@ def require_imprint(path: Path, found: Imprint) -> None:
         raise no_log(path, f"its schema is of version {found.version}, expected {SCHEMA_VERSION}")
 
 
+def is_database(path: Path) -> bool:
+    """Whether `path` is a database of whatever program, or cannot be looked at."""
+    try:
+        _look(path, "mode=ro&immutable=1")
+    except sqlite3.Error as error:
+        return error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_NOTADB
+    return True
+
+
 def no_log(path: Path, why: object) -> AuditError:
     """Returns the error about a file that is not a log."""
     return AuditError(f"{str(path)!r} is no audit log of this library: {why}")

@@ -180,6 +180,75 @@ def test_an_older_copy_written_over_the_open_log_is_found(tmp_path: Path) -> Non
     log.close()
 
 
+def test_an_older_copy_restored_by_sqlite_is_found(tmp_path: Path) -> None:
+    path = written(tmp_path / "audit.db", 5)
+    shutil.copy(path, tmp_path / "older")
+    log = AuditLog(path, key=KEY)
+    log.append(decision(1))
+    with (
+        closing(sqlite3.connect(tmp_path / "older")) as older,
+        closing(sqlite3.connect(path)) as to,
+    ):
+        older.backup(to)
+    for _ in range(2):
+        with pytest.raises(AuditError, match="older copy"):
+            log.append(decision(2))
+    log.close()
+
+
+def test_an_older_copy_that_another_process_went_on_with_is_found(tmp_path: Path) -> None:
+    path = written(tmp_path / "audit.db", 5)
+    shutil.copy(path, tmp_path / "older")
+    log = AuditLog(path, key=KEY)
+    log.append(decision(1))
+    log.close()
+    shutil.copyfile(tmp_path / "older", path)
+    written(path, 9)  # it ends later than what was written before, and is signed
+    with pytest.raises(AuditError, match="does not hold record 6"):
+        log.append(decision(2))
+    log.close()
+
+
+def test_a_closed_log_may_be_pruned_before_it_is_opened_again(tmp_path: Path) -> None:
+    path = written(tmp_path / "audit.db", 5)
+    log = AuditLog(path, key=KEY)
+    log.append(decision(1))
+    log.close()
+    written(path, 4)
+    prune(AuditLog(path, key=KEY), keep=1)
+    log.append(decision(2))
+    log.close()
+    assert verify_path(path, KEY).ok
+
+
+_LEAVING = """
+import os, sys
+from pathlib import Path
+from guardrail.record.audit.checking import verify_path
+from guardrail.record.audit import AuditLog
+from tests.record.audit.making import KEY, decision
+path = Path(sys.argv[1])
+log = AuditLog(path, key=KEY)
+log.append(decision(1))
+verify_path(path, KEY)
+if os.fork() == 0:
+    other = AuditLog(path, key=KEY)
+    other.append(decision(2))
+    other.close()
+    os._exit(0)
+os.wait()
+log.append(decision(3))
+log.close()
+assert verify_path(path, KEY).records == 4
+"""
+
+
+def test_checking_a_log_keeps_the_writers_hold_on_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _LEAVING, str(tmp_path / "audit.db")]
+    root = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    assert subprocess.run(command, env=root, timeout=120, check=False).returncode == 0
+
+
 def test_a_link_that_points_elsewhere_is_found(tmp_path: Path) -> None:
     first, second = written(tmp_path / "a.db", 2), written(tmp_path / "b.db", 7)
     link = tmp_path / "audit.db"
