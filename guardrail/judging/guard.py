@@ -103,7 +103,7 @@ class Guard:
             verdict: What is believed already; without one the judge is asked.
 
         Raises:
-            PolicyError: The request's own policy is not usable.
+            PolicyError: The request's own policy is not usable, or `metadata` cannot be compared.
             AuditError: The record cannot be kept.
         """
         chosen = self.policy_for(policy, metadata)
@@ -128,7 +128,7 @@ class Guard:
             metadata: What a selection of policies chooses by.
 
         Raises:
-            PolicyError: The request's own policy is not usable.
+            PolicyError: The request's own policy is not usable, or `metadata` cannot be compared.
         """
         if isinstance(policy, Policy):
             return policy

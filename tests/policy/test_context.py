@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from guardrail.cli.policy import app
 from guardrail.errors import PolicyError
 from guardrail.policy import PolicyFile, When, load_policy
+from guardrail.policy.cases import run_cases
+from guardrail.policy.json_schema import selection_schema
 from guardrail.policy.loader import LoadedSelection, load_any
 from guardrail.policy.strictness import strictest
 
@@ -199,3 +204,41 @@ def test_the_strictest_policy_is_told_by_its_actions(
 def test_a_selection_is_no_policy(selection: Path) -> None:
     with pytest.raises(PolicyError, match="a selection of policies"):
         load_policy(selection)
+
+
+def test_the_schema_names_both_words() -> None:
+    found = selection_schema()["properties"]["on_unmatched"]
+    assert found["enum"] == ["error", "strictest"]
+    assert found["default"] == "error"
+
+
+@pytest.mark.parametrize("word", ["error", "strictest"])
+def test_check_says_what_becomes_of_unmatched_metadata(
+    selection: Path, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    selection.write_text(f"{RULES}on_unmatched: {word}\n", encoding="utf-8")
+    loaded = load_any(selection)
+    assert isinstance(loaded, LoadedSelection)
+    named = loaded.selection.strictest.name
+    done = CliRunner().invoke(app, ["check", str(selection)])
+    assert done.exit_code == 0
+    outcome = "an error" if word == "error" else f"policy {named}, the strictest"
+    assert f"unmatched metadata: {outcome}" in done.output
+    plain = json.loads(CliRunner().invoke(app, ["check", str(selection), "--json"]).output)
+    assert plain["selection"] == {
+        "name": "acme",
+        "on_unmatched": word,
+        "strictest": None if word == "error" else named,
+    }
+
+
+def test_a_case_whose_metadata_cannot_be_compared_is_named_with_its_place(
+    selection: Path,
+) -> None:
+    cases = selection.with_name("acme.cases.yaml")
+    cases.write_text(
+        "cases:\n  - {name: odd, error: gone, metadata: {tenant: 5}, expect: block}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(PolicyError, match=r"acme\.cases\.yaml:2:\d+: .*'tenant' is 5"):
+        run_cases(cases)
