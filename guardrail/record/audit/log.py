@@ -158,7 +158,7 @@ class AuditLog:
                         connection.execute("ROLLBACK")
                     raise
                 self._seen = head
-                opened.require_in_place()
+                opened.remember()
             except (sqlite3.Error, OSError) as error:
                 raise AuditError(
                     f"the audit log {str(self.path)!r} cannot be written: {error}"

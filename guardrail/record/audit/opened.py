@@ -78,7 +78,7 @@ class OpenedLog:
         with suppress(sqlite3.Error):  # another process may be moving records into it
             self._base = store.base_head(self._real)
         self._stamp = self._stamped()
-        self._waiting = 0
+        self._waiting = _size(f"{self._real}-wal")
         self._pin = pin
         self._closing = weakref.finalize(
             self, _let_go, self.connection, pin, {self._real: self.place, **files}, os.getpid()
@@ -136,6 +136,15 @@ class OpenedLog:
             self._require_descent(shrunk=stamp.size < self._stamp.size)
             self._stamp = stamp
         self._waiting = waiting
+
+    def remember(self) -> None:
+        """Takes note of what was just appended, after the check that it is in place.
+
+        Raises:
+            AuditError: It is not.
+        """
+        self.require_in_place()
+        self._waiting = _size(f"{self._real}-wal")
 
     def drain(self) -> bool:
         """Moves all that waits in the write-ahead log into the file itself, wherever that is by

@@ -152,6 +152,18 @@ def test_nothing_is_recorded_once_the_files_were_touched(
     log.close()
 
 
+@pytest.mark.parametrize("attack", [delete_the_wal, empty_the_wal, empty])
+def test_one_record_is_enough_to_miss_it(tmp_path: Path, attack: Callable[[Path], None]) -> None:
+    path = written(tmp_path / "audit.db", 3)
+    log = AuditLog(path, key=KEY)
+    log.append(decision(1))
+    attack(path)
+    for _ in range(2):
+        with pytest.raises(AuditError, match=r"audit\.db"):
+            log.append(decision(2))
+    log.close()
+
+
 @pytest.mark.parametrize("attack", [delete, rename, exchange_for_a_copy])
 def test_a_request_fails_whose_record_has_no_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attack: Callable[[Path], None]
