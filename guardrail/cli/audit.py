@@ -130,15 +130,26 @@ def verify(
             show_default=False,
         ),
     ] = None,
+    after: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OLD",
+            help="The log that was rotated away: it is checked too, and that LOG continues it.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check every record, and name the first that was altered, removed, reordered or inserted."""
     from guardrail.record.audit.checking import verify_path
 
     found = verify_path(
-        log, None if without_key else key_of(key), anchor=anchor_of(anchor) if anchor else None
+        log,
+        None if without_key else key_of(key),
+        anchor=anchor_of(anchor) if anchor else None,
+        after=after,
     )
-    print_out({"ok": found.ok, **asdict(found)} if as_json else text.verification(found), as_json)
+    print_out(found.plain() if as_json else text.verification(found), as_json)
     if not found.ok:
         raise typer.Exit(FAILED)
 
@@ -191,7 +202,7 @@ def import_(
     found_key = key_of(key)
     import_log(ExportSource(file), log)
     found = verify_path(log, found_key)
-    print_out({"ok": found.ok, **asdict(found)} if as_json else text.verification(found), as_json)
+    print_out(found.plain() if as_json else text.verification(found), as_json)
     if not found.ok:
         raise typer.Exit(FAILED)
 

@@ -98,6 +98,9 @@ def verification(found: Verification) -> Iterator[str]:
     yield f"verified: {found.records} records, {found.first} to {found.last}"
     if found.pruned:
         yield f"a signed checkpoint stands for {found.pruned} records before them"
+    if found.continues is not None:
+        link = found.continues
+        yield f"it continues the log {visible(link.log)} after record {link.seq} ({link.hash})"
     if not found.signed:
         yield "only hashes were checked: whoever alters a log can compute them again"
     yield f"anchor {found.anchor}"

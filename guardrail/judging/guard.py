@@ -105,7 +105,7 @@ class Guard:
             verdict: What is believed already; without one the judge is asked.
 
         Raises:
-            PolicyError: The request's own policy is not usable.
+            PolicyError: The request's own policy is not usable, or `metadata` cannot be compared.
             AuditError: The record cannot be kept.
         """
         chosen = self.policy_for(policy, metadata)
@@ -130,7 +130,7 @@ class Guard:
             metadata: What a selection of policies chooses by.
 
         Raises:
-            PolicyError: The request's own policy is not usable.
+            PolicyError: The request's own policy is not usable, or `metadata` cannot be compared.
         """
         if isinstance(policy, Policy):
             return policy
@@ -205,6 +205,16 @@ class Guard:
             if watched not in self._observers:
                 self._observers[watched] = AuditObserver(self._logs[path], policy)
             return self._observers[watched]
+
+    def reopen_audit_logs(self) -> bool:
+        """Has every audit log that was renamed begun anew; a signal may call it.
+
+        Returns:
+            As `AuditLog.reopen`, for all of them.
+        """
+        # INVARIANT: no lock: the thread that a signal interrupts may hold it.
+        done = [log.reopen() for log in tuple(self._logs.values())]
+        return all(done)
 
 
 def checked_mode(mode: Mode | None) -> Mode | None:

@@ -25,6 +25,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, Strict, model_validator
 
+from guardrail.errors import PolicyError
 from guardrail.policy.coverage import Coverage
 from guardrail.policy.document import parse_document
 from guardrail.policy.evaluation import decide
@@ -156,7 +157,10 @@ def run_cases(reference: str | Path, judge: JudgePicture | None = None) -> Run:
     results = []
     for index, case in enumerate(file.cases):
         at = document.at(("cases", index))
-        policy = loaded.choose(case.metadata)
+        try:
+            policy = loaded.choose(case.metadata)
+        except PolicyError as error:
+            raise at.at(("metadata",)).mark.error(str(error)) from error
         _known_categories(case, policy, at.at(("verdict",)).mark)
         results.append(_result(case, policy, at.mark, coverage, _Pictures(judge, source.folder)))
     return Run(source.label, tuple(results), coverage, tuple(part.policy for part in parts))

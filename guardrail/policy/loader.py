@@ -50,7 +50,11 @@ class LoadedSelection:
     paths: tuple[Path, ...]
 
     def choose(self, metadata: Metadata | None = None) -> Policy:
-        """Returns the policy for a request with `metadata`."""
+        """Returns the policy for a request with `metadata`.
+
+        Raises:
+            PolicyError: The metadata cannot be compared (see `Selection.choose`).
+        """
         return self.selection.choose(metadata)
 
 
@@ -131,5 +135,8 @@ def _selection(document: Node, source: Source) -> LoadedSelection:
     files = dict.fromkeys([source.label, *(label for part in parts for label in part.files)])
     paths = dict.fromkeys([*own, *(path for part in parts for path in part.paths)])
     return LoadedSelection(
-        Selection(file.name, tuple(rules)), tuple(parts), tuple(files), tuple(paths)
+        Selection(file.name, tuple(rules), file.on_unmatched),
+        tuple(parts),
+        tuple(files),
+        tuple(paths),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from guardrail.errors import AuditError
 from guardrail.record.audit import store
+from guardrail.record.audit.continuation import broken_link
 from guardrail.record.audit.interchange import DatabaseSource, ExportSource, is_export
 from guardrail.record.audit.keys import AuditKey
 from guardrail.record.audit.queries import LogReader
@@ -21,7 +22,11 @@ _BEGINNING = 1 << 16
 
 
 def verify_path(
-    path: Path, key: AuditKey | None, *, anchor: tuple[int, str] | None = None
+    path: Path,
+    key: AuditKey | None,
+    *,
+    anchor: tuple[int, str] | None = None,
+    after: Path | None = None,
 ) -> Verification:
     """Checks the log at `path`.
 
@@ -31,10 +36,14 @@ def verify_path(
         path: A database or an export.
         key: As for `verify`.
         anchor: As for `verify`.
+        after: The log before it, from which it was rotated: that is checked as well, and whether
+            the one begins where the other ends.
 
     Raises:
         AuditError: There is no log to check.
     """
+    if after is not None:
+        return _verified_after(path, after, key, anchor)
     if path.is_file() and is_export(path):
         return verify(ExportSource(path), key, anchor=anchor)
     try:
@@ -51,6 +60,20 @@ def verify_path(
     if wrong is None:
         return found
     return replace(found, problem=Problem("tables", None, f"the database is damaged: {wrong}"))
+
+
+def _verified_after(
+    path: Path, after: Path, key: AuditKey | None, anchor: tuple[int, str] | None
+) -> Verification:
+    found = verify_path(path, key, anchor=anchor)
+    if not found.ok:
+        return found
+    old = verify_path(after, key)
+    problem = broken_link(found, old)
+    if old.problem is not None:
+        why = f"the log before it, {str(after)!r}: {old.problem.message}"
+        problem = Problem(old.problem.kind, old.problem.seq, why)
+    return replace(found, problem=problem)
 
 
 @contextmanager

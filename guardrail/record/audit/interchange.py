@@ -17,6 +17,7 @@ from typing import Any
 from guardrail.errors import AuditError
 from guardrail.record.audit import store
 from guardrail.record.audit.chain import Head, Row
+from guardrail.record.audit.ownership import is_database
 from guardrail.record.audit.record import canonical
 
 _MARK = "guardrail_audit"
@@ -114,6 +115,8 @@ class ExportSource:
 
 def is_export(path: Path) -> bool:
     """Whether `path` is an exported log rather than a database."""
+    if is_database(path):
+        return False  # INVARIANT: not opened here, which would give up a writer's locks on it
     try:
         with path.open("rb") as file:
             beginning = file.read(64)

@@ -2,6 +2,16 @@
 
 Each append is one transaction: it checks the signed head, chains and signs the record, and replaces
 the head; it returns once the record is on the disk. It knows nothing of requests or policies.
+
+Rotation. A log that is renamed while it is open takes no more records: appending raises, until
+`AuditLog.reopen` is called. Then a new file is begun at the path, whose first record is a signed
+link to the end of the old one; `guardrail audit verify NEW --after OLD` checks both. With
+logrotate, let `postrotate` signal the process, and
+
+    signal.signal(signal.SIGHUP, lambda *_: log.reopen())
+
+in it; use `delaycompress`, and not `copytruncate`: a log that is cut takes no more records. Where
+several processes append to one log, signal any of them, or all: the others follow the link.
 """
 
 from __future__ import annotations
@@ -19,11 +29,15 @@ from typing import Literal
 from guardrail.errors import AuditError
 from guardrail.record.audit import store
 from guardrail.record.audit.chain import GENESIS, Head, sealed_head, sealed_row
+from guardrail.record.audit.continuation import continues, follows, link_to
 from guardrail.record.audit.keys import AuditKey, find_key
+from guardrail.record.audit.opened import OpenedLog, Place, place_of, removed
+from guardrail.record.audit.ownership import require_own
 from guardrail.record.audit.record import (
     AuditRecord,
     Calibration,
     Content,
+    Continued,
     Created,
     RequestDigests,
     Thresholds,
@@ -39,7 +53,8 @@ class AuditLog:
     """An append-only log of decisions in one SQLite file.
 
     Safe to share between threads, and the file between processes, forked ones too. The file is
-    opened (and made, readable by its owner only) with the first append.
+    opened (and made, readable by its owner only) with the first append. INVARIANT: once a record is
+    written, none is written to another file, or to one that was put back, emptied or exchanged.
 
     Args:
         path: The log.
@@ -51,10 +66,17 @@ class AuditLog:
         self.path = Path(path).expanduser().absolute()
         self._key = key
         self._lock = threading.Lock()
-        self._opened: sqlite3.Connection | None = None
+        self._file: OpenedLog | None = None
         self._process = os.getpid()
-        self._inherited: list[sqlite3.Connection] = []
-        self._seen: tuple[str, int] | None = None
+        self._inherited: list[OpenedLog] = []
+        self._seen: Head | None = None
+        self._place: Place | None = None
+        self._reopening = False
+        self._fault: AuditError | None = None
+
+    @property
+    def _opened(self) -> sqlite3.Connection | None:
+        return self._file.connection if self._file is not None else None
 
     @property
     def key(self) -> AuditKey:
@@ -91,7 +113,7 @@ class AuditLog:
             content: Words and pictures, if they are to be kept.
 
         Raises:
-            AuditError: The record could not be made durable; it is then not in the log.
+            AuditError: The record could not be made durable at the log's path.
         """
         return self.write(
             lambda _, seq: AuditRecord(
@@ -120,10 +142,14 @@ class AuditLog:
         """
         with self._lock:
             try:
-                connection = self._connection()
+                if self._reopening:
+                    self._reopen()
+                opened = self._ready()
+                connection = opened.connection
                 connection.execute("BEGIN IMMEDIATE")
                 try:
-                    seq = self._appended(connection, compose)
+                    opened.require_in_place()
+                    head = self._appended(connection, compose)
                     if alongside is not None:
                         alongside(connection)
                     connection.execute("COMMIT")
@@ -131,18 +157,41 @@ class AuditLog:
                     with suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
                     raise
+                self._seen = head
+                opened.remember()
             except (sqlite3.Error, OSError) as error:
                 raise AuditError(
                     f"the audit log {str(self.path)!r} cannot be written: {error}"
                 ) from error
-            return seq
+            return head.seq
+
+    def reopen(self) -> bool:
+        """Begins a new file, linked to the old one, if the old one was renamed; else does nothing.
+
+        It neither waits nor raises, so that a signal may call it.
+
+        Returns:
+            Whether it is done. If not (an append is under way, or it failed), the next append does
+            it, and raises if it cannot be done.
+        """
+        self._reopening = True
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self._reopen()
+        except (AuditError, sqlite3.Error, OSError):
+            return False
+        finally:
+            self._lock.release()
+        return True
 
     def close(self) -> None:
-        """Closes the file; the next append opens it again."""
+        """Closes the file; the next append opens it again, if it ends as it did."""
         with self._lock:
-            if self._opened is not None and self._process == os.getpid():
-                self._opened.close()
-            self._opened = None
+            self._leave_parents()
+            if self._file is not None:
+                self._let_go(self._file)
+            self._place = None
 
     def __enter__(self) -> AuditLog:
         return self
@@ -150,15 +199,15 @@ class AuditLog:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _appended(self, connection: sqlite3.Connection, compose: Compose) -> int:
+    def _appended(self, connection: sqlite3.Connection, compose: Compose) -> Head:
         head = self._checked_head(connection)
         seq = head.seq + 1
         body = compose(connection, seq).body()
         row = sealed_row(head.log, seq, head.link, body, self.key)
         store.write_row(connection, row)
-        store.write_head(connection, sealed_head(head.log, row, self.key))
-        self._seen = (head.log, seq)
-        return seq
+        new = sealed_head(head.log, row, self.key)
+        store.write_head(connection, new)
+        return new
 
     def _checked_head(self, connection: sqlite3.Connection) -> Head:
         """Returns the head. INVARIANT: nothing is ever chained to a log that was cut or exchanged:
@@ -179,41 +228,112 @@ class AuditLog:
                 f"the audit log {str(self.path)!r} does not end with the record that its signed "
                 f"head names ({head.seq}): it was altered"
             )
-        if self._seen is not None and (self._seen[0] != head.log or self._seen[1] > head.seq):
+        if self._seen is not None and not follows(connection, head, self._seen, self.key):
             raise AuditError(
-                f"the audit log {str(self.path)!r} ends at record {head.seq}, and record "
-                f"{self._seen[1]} was written before: an older copy was put in its place"
+                f"the audit log {str(self.path)!r} ends at record {head.seq}, and does not hold "
+                f"record {self._seen.seq}, which was written before: an older copy or another log "
+                "was put in its place"
             )
         return head
 
-    def _connection(self) -> sqlite3.Connection:
-        if self._process != os.getpid():
-            # A connection must not be used, nor closed, across a fork.
-            if self._opened is not None:
-                self._inherited.append(self._opened)
-            self._opened, self._process = None, os.getpid()
-        if self._opened is None:
-            connection = store.connect(self.path)
-            try:
-                self._create_if_new(connection)
-            except BaseException:
-                connection.close()
+    def _ready(self) -> OpenedLog:
+        """Returns the open log, checked to be as it was left."""
+        self._leave_parents()
+        if self._fault is not None:
+            raise AuditError(f"{self._fault}: verify it, and restart") from self._fault
+        if self._file is None:
+            self._file = self._open()
+        opened = self._file
+        try:
+            opened.require_untouched()
+        except (AuditError, sqlite3.Error) as error:
+            if isinstance(error, AuditError) and opened.complete:
+                self._fault = error  # INVARIANT: a file that was written over is not mended
+            self._let_go(opened, clean=False)
+            if self._place is None or not self._is_continued():
                 raise
-            self._opened = connection
-        return self._opened
+            self._place = None
+            self._file = self._open()
+        return self._file
 
-    def _create_if_new(self, connection: sqlite3.Connection) -> None:
-        if store.has_tables(connection):
+    def _leave_parents(self) -> None:
+        """A connection must not be used, nor closed, across a fork."""
+        if self._process != os.getpid():
+            if self._file is not None:
+                self._inherited.append(self._file)
+            self._file, self._process = None, os.getpid()
+
+    def _let_go(self, opened: OpenedLog, *, clean: bool = True) -> None:
+        self._file = None
+        if not opened.in_place:
+            opened.drain()
+        opened.close(clean=clean)
+
+    def _open(self) -> OpenedLog:
+        """Returns the log, opened, and made if this is the first append."""
+        if self._seen is not None and place_of(self.path) is None:
+            raise removed(self.path)
+        if self._place not in (None, place_of(self.path)) and not self._is_continued():
+            raise removed(self.path)
+        require_own(self.path)
+        if self._seen is None:
+            store.make_file(self.path)
+        opened = OpenedLog(self.path)
+        try:
+            self._create_if_new(opened.connection)
+        except BaseException:
+            opened.close()
+            raise
+        self._place = opened.place
+        return opened
+
+    def _is_continued(self) -> bool:
+        """Whether another process has begun the log that follows ours at the path."""
+        return self._seen is not None and continues(self.path, self._seen, self.key)
+
+    def _reopen(self) -> None:
+        """Begins the file that follows the one that was renamed."""
+        self._leave_parents()
+        here = place_of(self.path)
+        moved = here is None or here != self._place
+        if self._seen is None or (self._place is None and here is not None) or not moved:
+            self._reopening = False  # nothing was written before, or the file is where it was
+            return
+        if self._file is not None:
+            # What others appended is in the old log too, and no one appends to it any more.
+            if not self._file.drain():
+                raise AuditError(
+                    f"the audit log {str(self.path)!r} is in use: it is reopened later"
+                )
+            self._seen = self._checked_head(self._file.connection)
+            self._file.close()
+            self._file = None
+        if not self._is_continued():
+            require_own(self.path)
+            store.make_file(self.path)
+            opened = OpenedLog(self.path)
+            try:
+                self._create_if_new(opened.connection, link_to(self._seen, str(self.path)))
+            finally:
+                opened.close()
+            if not self._is_continued():
+                raise removed(self.path)
+        self._reopening, self._place, self._fault = False, None, None
+
+    def _create_if_new(self, connection: sqlite3.Connection, link: Continued | None = None) -> None:
+        if not store.is_empty(connection, self.path):
             return
         connection.execute("BEGIN IMMEDIATE")
         try:
-            if not store.has_tables(connection):
-                if self._seen is not None:
-                    raise AuditError(f"the audit log {str(self.path)!r} was removed")
+            if store.is_empty(connection, self.path):
+                if self._seen is not None and link is None:
+                    raise removed(self.path)
                 store.create_tables(connection)
                 log, key = uuid.uuid4().hex, self.key
                 created = Created(log=log, key=key.id, algorithm=key.algorithm, library=__version__)
-                record = AuditRecord(seq=0, time=now(), kind="created", created=created)
+                record = AuditRecord(
+                    seq=0, time=now(), kind="created", created=created, continues=link
+                )
                 row = sealed_row(log, 0, GENESIS, record.body(), key)
                 store.write_row(connection, row)
                 store.write_head(connection, sealed_head(log, row, key))

@@ -75,6 +75,28 @@ class Created(_Part):
     library: str
 
 
+class Continued(_Part):
+    """Where the log before this one ended, in the first record of a log begun by a rotation.
+
+    Attributes:
+        log: The earlier log.
+        key: The id of the key that it was signed with.
+        seq: Its last record.
+        hash: That record's hash.
+        signature: That record's signature.
+        records: How many it was given over its life.
+        path: Where it lay; it was renamed since.
+    """
+
+    log: str
+    key: str
+    seq: int
+    hash: str
+    signature: str
+    records: int
+    path: str
+
+
 class Checkpoint(_Part):
     """Stands for the records that retention has removed, so that the rest stays provable.
 
@@ -114,6 +136,7 @@ class AuditRecord(_Part):
     calibration: Calibration | None = None
     content: Content | None = None
     created: Created | None = None
+    continues: Continued | None = None
     checkpoint: Checkpoint | None = None
 
     def body(self) -> str:

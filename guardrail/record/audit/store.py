@@ -12,12 +12,20 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
 from guardrail.errors import AuditError
 from guardrail.record.audit.chain import Head, Row
+from guardrail.record.audit.ownership import (
+    APPLICATION_ID,
+    EMPTY,
+    SCHEMA_VERSION,
+    imprint_of,
+    no_log,
+    require_imprint,
+    require_own,
+    uri_of,
+)
 
-APPLICATION_ID = 0x67726C61  # "grla"
 BUSY_TIMEOUT_S = 30.0
 _UNWRITABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
@@ -59,19 +67,47 @@ SCHEMA = {
 """Every object of the database and the statement that made it."""
 
 
+def make_file(path: Path) -> None:
+    """Makes the file if there is none, readable by its owner only.
+
+    Raises:
+        AuditError: It cannot be made.
+    """
+    try:
+        # INVARIANT: a file that exists is not opened here: closing it would give up the locks that
+        # other connections of this process hold on it.
+        os.close(os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise AuditError(f"cannot open the audit log {str(path)!r}: {error.strerror}") from error
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """Opens a log for writing, and makes the file if there is none; its tables may be missing.
 
     Raises:
-        AuditError: It cannot be opened.
-        sqlite3.Error: It is no database, or is locked.
+        AuditError: It cannot be opened, or is no audit log; it is then left as it is.
+        sqlite3.Error: It is damaged, or locked.
     """
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise AuditError(f"cannot open the audit log {str(path)!r}: {error.strerror}") from error
+    require_own(path)
+    make_file(path)
+    return open_file(path)
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Opens an existing file for writing, which is known to be a log's.
+
+    Raises:
+        AuditError: Its file system cannot hold a log.
+        sqlite3.Error: It is missing, damaged, or locked.
+    """
     connection = sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        uri_of(path, "mode=rw"),
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
     )
     try:
         connection.execute("PRAGMA synchronous = FULL")
@@ -106,7 +142,8 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     """
     if not path.is_file():
         raise AuditError(f"there is no audit log {str(path)!r}")
-    where = f"file:{quote(str(path.absolute()))}?mode=ro"
+    require_own(path)
+    where = uri_of(path, "mode=ro")
     for uri in (where, f"{where}&immutable=1"):
         connection = sqlite3.connect(
             uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
@@ -118,13 +155,13 @@ def open_read_only(path: Path) -> sqlite3.Connection:
         except sqlite3.Error as error:
             connection.close()
             # A folder that cannot be written to holds no shared memory: read the file as it lies.
-            untouched = not path.with_name(path.name + "-wal").exists()
+            untouched = not os.path.exists(f"{os.path.realpath(path)}-wal")
             if uri == where and error.sqlite_errorcode & 0xFF in _UNWRITABLE and untouched:
                 continue
             raise AuditError(f"cannot read the audit log {str(path)!r}: {error}") from error
         if found != APPLICATION_ID:
             connection.close()
-            raise AuditError(f"{str(path)!r} is no audit log of this library")
+            raise no_log(path, "it is empty")
         return connection
     raise AssertionError  # pragma: no cover
 
@@ -134,13 +171,18 @@ def create_tables(connection: sqlite3.Connection) -> None:
     for statement in SCHEMA.values():
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute("PRAGMA user_version = 1")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def has_tables(connection: sqlite3.Connection) -> bool:
-    """Whether the log was created."""
-    found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'records'").fetchone()
-    return found is not None
+def is_empty(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the log has yet to be created.
+
+    Raises:
+        AuditError: What is there is no audit log.
+    """
+    found = imprint_of(connection)
+    require_imprint(path, found)
+    return found == EMPTY
 
 
 def altered_tables(connection: sqlite3.Connection) -> str | None:
@@ -172,6 +214,19 @@ def read_head(connection: sqlite3.Connection) -> Head | None:
     return Head(*row) if row is not None else None
 
 
+def base_head(path: str) -> Head | None:
+    """Returns the head in the file itself, what waits in the write-ahead log left aside; None if
+    all of the log still waits there.
+
+    Raises:
+        sqlite3.Error: It cannot be read, or not while a checkpoint is being written.
+    """
+    with closing(
+        sqlite3.connect(uri_of(path, "mode=ro&immutable=1"), uri=True, isolation_level=None)
+    ) as connection:
+        return None if imprint_of(connection) == EMPTY else read_head(connection)
+
+
 def write_head(connection: sqlite3.Connection, head: Head) -> None:
     """Replaces the head, within the caller's transaction."""
     connection.execute(
@@ -195,6 +250,27 @@ def last_row(connection: sqlite3.Connection) -> tuple[int, str, str] | None:
         "SELECT seq, hash, signature FROM records ORDER BY seq DESC LIMIT 1"
     ).fetchone()
     return found
+
+
+def row_hash(connection: sqlite3.Connection, seq: int) -> str | None:
+    """Returns the hash of one record; None if it is not there."""
+    found = connection.execute("SELECT hash FROM records WHERE seq = ?", (seq,)).fetchone()
+    return str(found[0]) if found is not None else None
+
+
+def pruned(connection: sqlite3.Connection, seq: int) -> bool:
+    """Whether a checkpoint says that retention has removed record `seq`."""
+    found = connection.execute(
+        "SELECT json_extract(body, '$.checkpoint.through') FROM records "
+        "WHERE kind = 'checkpoint' ORDER BY seq DESC LIMIT 1"
+    ).fetchone()
+    return found is not None and isinstance(found[0], int) and found[0] >= seq
+
+
+def first_row(connection: sqlite3.Connection) -> Row | None:
+    """Returns record 0; None if retention has removed it."""
+    row = next(read_rows(connection, start=0), None)
+    return row if row is not None and row.seq == 0 else None
 
 
 def read_rows(connection: sqlite3.Connection, *, start: int = -(2**63)) -> Iterator[Row]:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from guardrail.record.audit.chain import GENESIS, Head, Link, Row, record_hash, record_message
 from guardrail.record.audit.keys import AuditKey
-from guardrail.record.audit.record import Checkpoint
+from guardrail.record.audit.record import Checkpoint, Continued
 
 Damage = Literal[
-    "altered", "removed", "reordered", "inserted", "truncated", "head", "tables", "key", "rollback"
-]
+    "altered", "removed", "reordered", "inserted", "truncated", "head", "tables", "key",
+    "rollback", "link",
+]  # fmt: skip
 
 
 class LogSource(Protocol):
@@ -61,6 +62,7 @@ class Verification:
         signed: Whether signatures were checked; without the key only the hashes can be.
         pruned: How many records retention has removed.
         problem: None if all is well.
+        continues: The end of the log before this one, if it was begun by a rotation.
     """
 
     log: str
@@ -71,11 +73,18 @@ class Verification:
     signed: bool
     pruned: int
     problem: Problem | None
+    continues: Continued | None = None
 
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong."""
         return self.problem is None
+
+    def plain(self) -> dict[str, Any]:
+        """Returns it as plain JSON."""
+        link = self.continues
+        continues = link.model_dump(mode="json") if link is not None else None
+        return {"ok": self.ok, **asdict(replace(self, continues=None)), "continues": continues}
 
 
 def verify(
@@ -107,6 +116,7 @@ class _Walk:
         self._log, self._records, self._pruned = "", 0, 0
         self._first: int | None = None
         self._last: Row | None = None
+        self._continues: Continued | None = None
 
     def run(self, anchor: tuple[int, str] | None) -> Verification:
         problem = self._problem(anchor)
@@ -120,6 +130,7 @@ class _Walk:
             signed=self._key is not None,
             pruned=self._pruned,
             problem=problem,
+            continues=self._continues,
         )
 
     def _problem(self, anchor: tuple[int, str] | None) -> Problem | None:
@@ -161,6 +172,8 @@ class _Walk:
                 return _diagnosis(self._source, row)
             if anchor is not None and anchor[0] == row.seq and anchor[1] != row.hash:
                 return Problem("rollback", row.seq, f"record {row.seq} is not the one anchored")
+            if row.seq == 0:
+                self._continues = link_of(row)
             self._first = row.seq if self._first is None else self._first
             self._last, before = row, row.link
             self._records += 1
@@ -201,6 +214,16 @@ class _Walk:
             )
         if (last.hash, last.signature) != (head.hash, head.signature):
             return Problem("altered", last.seq, f"record {last.seq} is not the one that was signed")
+        return None
+
+
+def link_of(row: Row | None) -> Continued | None:
+    """Returns the link that a log's first record holds, if any. Nothing is proven by it alone."""
+    if row is None or row.seq != 0 or b'"continues":' not in row.body:
+        return None
+    try:
+        return Continued.model_validate(json.loads(row.body)["continues"])
+    except (ValueError, KeyError, TypeError):
         return None
 
 
