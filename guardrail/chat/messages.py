@@ -1,8 +1,9 @@
 """LangChain messages to a `Conversation`: every form that LangChain normalises, and nothing lost.
 
-INVARIANT: content that the model cannot take raises; it is never dropped. The one thing left out is
-what an earlier answer was reasoned with, which models are not shown again. It does not know what
-the model makes of a conversation, nor how pictures are read (`guardrail.request.pictures`).
+INVARIANT: content that the model cannot take raises; it is never dropped. Left out is what an
+earlier answer was reasoned with, which models are not shown again, and names of speakers, for which
+templates have no place: neither judge nor model sees them. It does not know what the model makes of
+a conversation, nor how pictures are read (`guardrail.request.pictures`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from langchain_core.messages import (
 )
 from pydantic import ValidationError
 
+from guardrail.chat.asides import quoted_asides
 from guardrail.errors import MessageError, PictureError
 from guardrail.policy.memory import Recollection
 from guardrail.record.decision import Decision
@@ -44,6 +46,7 @@ _CHAT_ROLES: Mapping[str, Role] = {
 _PICTURE_HEADS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 _REASONING_BLOCKS = ("reasoning", "thinking", "redacted_thinking")
+_TEXT_BLOCKS = ("text", "text-plain", "input_text", "output_text")
 _CALL_BLOCKS = ("tool_call", "tool_call_chunk", "tool_use")
 
 
@@ -151,7 +154,10 @@ def _turn(message: BaseMessage, index: int, limits: PictureLimits | None) -> Tur
             continue
         elif (part := _part(block, place, limits)) != "":
             parts.append(part)
+        if block["type"] in _TEXT_BLOCKS:
+            parts += quoted_asides(block)
     if isinstance(message, AIMessage):
+        parts += _refusals(message, index)
         declared = _declared_calls(message, index)
         calls = declared + [call for call in calls if not any(map(call.same, declared))]
         parts += _invalid_calls(message, index)
@@ -190,8 +196,10 @@ def _blocks(message: BaseMessage, index: int) -> Iterator[tuple[_Place, dict[str
 
 def _part(block: dict[str, Any], place: _Place, limits: PictureLimits | None) -> Part:
     kind = block["type"]
-    if kind in ("text", "text-plain", "input_text"):
+    if kind in _TEXT_BLOCKS:
         return _text(block, place)
+    if kind == "refusal" and isinstance(block.get("refusal"), str):
+        return str(block["refusal"])
     if kind in ("image", "image_url", "input_image") or (kind == "file" and _is_picture(block)):
         try:
             return _picture(block, place, limits)
@@ -273,6 +281,17 @@ def _declared_calls(message: AIMessage, index: int) -> list[_Call]:
         _Call(call.get("id"), {"name": call["name"], "arguments": dict(call["args"])})
         for call in message.tool_calls
     ]
+
+
+def _refusals(message: AIMessage, index: int) -> list[str]:
+    """What providers keep beside the content of an answer: why there is none, and its sound."""
+    if message.additional_kwargs.get("audio"):
+        raise MessageError(
+            f"message {index} ({message.type}) holds sound in additional_kwargs: it cannot be "
+            "passed on, give its text"
+        )
+    refusal = message.additional_kwargs.get("refusal")
+    return [refusal] if isinstance(refusal, str) and refusal else []
 
 
 def _invalid_calls(message: AIMessage, index: int) -> list[str]:

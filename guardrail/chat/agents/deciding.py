@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ class AgentGuard:
             messages: All that the model is to be asked.
             review: A human's word on it.
         """
-        return self._decide(told(messages), review)
+        return self._decide(lambda: told(messages), review)
 
     def call(
         self, led: Sequence[BaseMessage], call: ToolCall, review: Review | None = None
@@ -88,14 +88,16 @@ class AgentGuard:
             call: Its name and arguments.
             review: A human's word on it.
         """
-        return self._decide(told_with_call(led, call), review)
+        return self._decide(lambda: told_with_call(led, call), review)
 
-    def _decide(self, messages: Sequence[BaseMessage], review: Review | None) -> Judgement:
+    def _decide(
+        self, telling: Callable[[], Sequence[BaseMessage]], review: Review | None
+    ) -> Judgement:
         config = ensure_config()
         session = session_of(config)
         verdict: Verdict | None = None
         try:
-            conversation = to_conversation(messages, limits=self._limits, session=session)
+            conversation = to_conversation(telling(), limits=self._limits, session=session)
         except Exception as error:  # what cannot be judged must not look safe
             conversation = question("(a request that cannot be judged)", session=session)
             verdict = Verdict.unavailable(judge_failure(error, source="none"), source="none")
