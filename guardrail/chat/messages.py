@@ -204,11 +204,12 @@ def _part(block: dict[str, Any], place: _Place, limits: PictureLimits | None) ->
         try:
             return _picture(block, place, limits)
         except PictureError as error:
-            raise PictureError(f"{place}: {error}") from error
+            raise PictureError(f"{place}: {error}", reason=f"{place}: {error.reason}") from error
     media = f" ({block['mime_type']})" if block.get("mime_type") else ""
     raise MessageError(
         f"{place}: content of type {kind!r}{media} cannot be passed on to the model: "
-        "give text and pictures only"
+        "give text and pictures only",
+        reason=f"{place}: content of this type cannot be passed on: give text and pictures only",
     )
 
 

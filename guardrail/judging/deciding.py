@@ -127,7 +127,7 @@ class Deciding:
             if self.chair.reads_itself and self.chair.own is not None:
                 run = self.chair.own([draft.conversation for draft in drafts])
         except Exception as error:  # nobody is to answer it here, so it is the judge's failure
-            failed = Verdict.unavailable(judge_failure(error, source=SOURCE))
+            failed = Verdict.unavailable(judge_failure(error, source=SOURCE, ours=True))
             for draft in drafts:
                 self._rule(draft, failed)
             return

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from guardrail.errors import AuditError
+from guardrail.judging.judge import own_reason
 from guardrail.policy import Policy, Ruling
 from guardrail.policy.memory import NOTHING, Memory, Recollection
 from guardrail.policy.refusals import is_refusal
@@ -202,7 +203,7 @@ class Draft:
         if self.answer is None:
             if error is not None:
                 self.finish = "error"
-                self.note_error(type(error).__name__)
+                self.note_error(own_reason(error))
             elif self.finish is None:
                 self.finish = "cancelled"
             try:

@@ -139,7 +139,8 @@ def _from_text(source: str, limits: PictureLimits) -> Picture:
     if scheme:
         raise PictureError(
             f"addresses of kind {scheme}:// are not supported: "
-            "download the picture and give its path, or give a data: URI"
+            "download the picture and give its path, or give a data: URI",
+            reason="addresses of this kind are not supported: give a path or a data: URI",
         )
     if not source.strip():
         raise PictureError("the picture's path is empty: give a path, a data: URI or bytes")

@@ -100,7 +100,8 @@ class AgentGuard:
             conversation = to_conversation(telling(), limits=self._limits, session=session)
         except Exception as error:  # what cannot be judged must not look safe
             conversation = question("(a request that cannot be judged)", session=session)
-            verdict = Verdict.unavailable(judge_failure(error, source="none"), source="none")
+            why = judge_failure(error, source="none", ours=True)
+            verdict = Verdict.unavailable(why, source="none")
         return self._guard.decide(
             conversation,
             policy=self._policy,

@@ -20,6 +20,7 @@ _HARMLESS = re.compile(
     r"(the judge took longer than [0-9.e+]+ s"
     r"|the judge took [0-9.]+ s, longer than [0-9.e+]+ s"
     r"|the judge failed: [A-Z]\w{0,60}(Error|Exception|Timeout|Interrupt|Exit|Iteration)"
+    r"|(the judge failed: )?(Picture|Message|Settings|Model)Error: ([^'\"\n]|(?<=\w)'(?=\w)){1,400}"
     r"|the judge failed: the judge's logits are not finite"
     r"|the judge failed: the judge answers neither yes nor no \(together [0-9.e+-]+\)"
     r"|the verdict could not be recorded"
