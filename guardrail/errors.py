@@ -105,8 +105,9 @@ class Escalation(GuardrailError):
     Attributes:
         decision: The full record of the decision that led here, a `guardrail.Decision`.
         refusal: The policy's words, for as long as nobody has decided otherwise.
+        token: What an approval of this request has to bring back (`Review.token`), plain text.
     """
 
-    def __init__(self, message: str, decision: Any, refusal: str = "") -> None:
-        self.decision, self.refusal = decision, refusal
+    def __init__(self, message: str, decision: Any, refusal: str = "", token: str = "") -> None:
+        self.decision, self.refusal, self.token = decision, refusal, token
         super().__init__(message)

@@ -126,13 +126,13 @@ def _carried(messages: Sequence[BaseMessage]) -> Iterator[Recollection]:
     Whoever writes the messages may leave a decision out, so one that cannot be read is left out.
     """
     for message in messages:
-        plain = message.response_metadata.get("guardrail")
-        if plain is None:
-            continue
-        with contextlib.suppress(ValidationError):
-            decision = Decision.model_validate(plain)
-            if _REQUEST_ID.fullmatch(decision.request_id):
-                yield recollection(decision)
+        held = message.response_metadata
+        several = held.get("guardrails")
+        for plain in several if isinstance(several, list) else [held.get("guardrail")]:
+            with contextlib.suppress(ValidationError):
+                decision = Decision.model_validate(plain)
+                if _REQUEST_ID.fullmatch(decision.request_id):
+                    yield recollection(decision)
 
 
 def _joins(before: Turn, turn: Turn) -> bool:

@@ -25,6 +25,7 @@ _HARMLESS = re.compile(
     r"|the judge failed: the judge answers neither yes nor no \(together [0-9.e+-]+\)"
     r"|the verdict could not be recorded"
     r"|the judge gave a Verdict that cannot be read, expected probabilities by category"
+    r"|the approval of request [0-9a-f]{32} was not honoured: [^'\"\n]{1,200}"
     r"|the session memory failed: [A-Z]\w{0,60}"
     r"|out of memory in the noised branch: contrast was dropped"
     r"|the audit log could not be written"

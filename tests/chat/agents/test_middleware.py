@@ -521,12 +521,20 @@ def test_a_model_of_another_policy_withholds_by_its_own_what_the_guard_let_pass(
     assert record(said).outcome.finish_reason == "blocked"
 
 
-def test_one_approval_serves_the_guard_and_a_model_of_another_policy(engine: SafeCoDe) -> None:
+def test_the_guard_and_a_model_of_another_policy_are_approved_one_after_the_other(
+    engine: SafeCoDe,
+) -> None:
+    """An approval holds for one policy; the guard's is not asked for again."""
     guarded, log = guard(verdict={"on_unsafe": "escalate", "on_uncertain": "escalate"})
     made = agent(ChatSafeCoDe(engine=engine, max_tokens=2), guarded)
-    waiting(made.invoke(shown("unclear"), THREAD))
+    [first] = waiting(made.invoke(shown("unclear"), THREAD))
+    [second] = waiting(made.invoke(Command(resume="approve"), THREAD))
+    assert first["decision"]["policy"]["digest"] != second["decision"]["policy"]["digest"]
     result = made.invoke(Command(resume="approve"), THREAD)
     assert "__interrupt__" not in result
+    assert {each["action"] for each in result["messages"][-1].response_metadata["guardrails"]} == {
+        "plain"
+    }
     assert [each.action for each in log.decisions] == ["escalate", "plain"]
 
 
