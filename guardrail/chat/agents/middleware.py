@@ -164,7 +164,8 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
         held, messages = held_by(self.name, request.state), request.state["messages"]
         guarded = guarded_model(request.model, request.model_settings, ensure_config())
         if guarded is not None:
-            added, suffices = {}, not self._guards_requests
+            added: dict[str, Any] = {}
+            suffices = not self._guards_requests
             if self._guards_requests:
                 taken = request.model_settings.get("policy") is not None
                 added, suffices = self._agent_guard.settings_for(guarded, taken=taken)

@@ -138,10 +138,11 @@ def annotated(message: _Message, decision: Mapping[str, Any]) -> _Message:
 
     `guardrail` is the latest of them, or the one for which the message was withheld.
     """
-    metadata = {**message.response_metadata, KEY: dict(decision)}
-    before = message.response_metadata.get(KEY)
+    held: Mapping[str, Any] = message.response_metadata
+    metadata: dict[str, Any] = {**held, KEY: dict(decision)}
+    before: Any = held.get(KEY)
     if before is not None:
-        metadata[ALL] = [*message.response_metadata.get(ALL, [before]), dict(decision)]
+        metadata[ALL] = [*held.get(ALL, [before]), dict(decision)]
         metadata[KEY] = before if is_withheld(message) else metadata[KEY]
     return message.model_copy(update={"response_metadata": metadata})
 
