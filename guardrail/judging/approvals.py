@@ -19,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from guardrail.errors import GuardrailError, SettingsError
+from guardrail.errors import SettingsError
 from guardrail.policy.review import Review
 from guardrail.request.conversation import Conversation, Picture, Turn
 
@@ -164,8 +164,8 @@ class Approvals:
         except Exception as error:  # what may have been used already must not count again
             _log.warning("the ledger of approvals failed: %s", type(error).__name__)
             _log.debug("the ledger's error", exc_info=error)
-            why = f": {error.reason}" if isinstance(error, GuardrailError) else ""
-            return f"the ledger of approvals failed ({type(error).__name__}{why})"
+            why = "is full" if isinstance(error, SettingsError) else "failed"
+            return f"the ledger of approvals {why} ({type(error).__name__})"
         return None if fresh is True else "it was used already"
 
     def _where(self) -> str:

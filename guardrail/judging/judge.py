@@ -13,12 +13,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from guardrail.errors import GuardrailError, JudgeError
+from guardrail.errors import JudgeError, MessageError, ModelError, PictureError, SettingsError
 from guardrail.policy import Policy
 from guardrail.policy.verdict import Verdict
 from guardrail.request.conversation import Conversation
 
 _log = logging.getLogger(__name__)
+_TURNING_AWAY = (PictureError, MessageError, SettingsError, ModelError)
 
 
 @dataclass(frozen=True)
@@ -157,9 +158,12 @@ def judge_failure(error: BaseException, *, source: str, ours: bool = False) -> s
 
 
 def own_reason(error: BaseException) -> str:
-    """Returns an error's kind, and its reason where it is this library's own."""
+    """Returns an error's kind, and the reason of those by which this library turns requests away.
+
+    Observers and ledgers may raise the others in words of their own.
+    """
     kind = type(error).__name__
-    return f"{kind}: {error.reason}" if isinstance(error, GuardrailError) else kind
+    return f"{kind}: {error.reason}" if isinstance(error, _TURNING_AWAY) else kind
 
 
 def questions_of(policy: Policy) -> dict[str, str]:

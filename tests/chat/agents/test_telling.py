@@ -221,6 +221,14 @@ CONTENT: dict[str, list[BaseMessage]] = {
     ],
     "developer": [ChatMessage("BAD", role="developer"), HumanMessage("go")],
     "function message": [HumanMessage("go"), FunctionMessage("BAD", name="f")],
+    "picture with words": human(
+        {"type": "image", "base64": "AAAA", "mime_type": "image/png", "alt": "BAD"}
+    ),
+    "media type that is a sentence": human(
+        {"type": "text-plain", "text": "x", "mime_type": "text/plain; BAD"}
+    ),
+    "key of a call's argument": said("", tool_calls=[{"name": "f", "args": {"BAD": 1}, "id": "1"}]),
+    "bytes": human({"type": "note", "held": b"BAD"}),
     "picture twice": human({"type": "image", "base64": "AAAA", "url": "https://x/BAD.png"}),
 }
 
