@@ -14,16 +14,38 @@ GuardrailError
 ```
 
 A message is one lowercase sentence that holds the offending value and what is accepted. The command
-line prints it on one line and exits with 2.
+line prints it on one line and exits with 2. Records take its `reason`, which quotes nothing.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+_QUOTED = re.compile(
+    r"""(?<!\w)[bru]{0,2}(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?!\w)""", re.IGNORECASE | re.DOTALL
+)
 
 
 class GuardrailError(Exception):
-    """Base of every error raised on purpose by this library."""
+    """Base of every error raised on purpose by this library.
+
+    INVARIANT: a message holds a request's words only as their `repr`; where it must hold them in
+    another way, `reason` is given.
+
+    Args:
+        *args: The message, one lowercase sentence.
+        reason: The message without any words of a request.
+    """
+
+    def __init__(self, *args: object, reason: str | None = None) -> None:
+        super().__init__(*args)
+        self._reason = reason
+
+    @property
+    def reason(self) -> str:
+        """What records and logs may say: the message, with `…` for whatever it quotes."""
+        return _QUOTED.sub("…", str(self)) if self._reason is None else self._reason
 
 
 class PolicyError(GuardrailError):
@@ -83,8 +105,9 @@ class Escalation(GuardrailError):
     Attributes:
         decision: The full record of the decision that led here, a `guardrail.Decision`.
         refusal: The policy's words, for as long as nobody has decided otherwise.
+        token: What an approval of this request has to bring back (`Review.token`), plain text.
     """
 
-    def __init__(self, message: str, decision: Any, refusal: str = "") -> None:
-        self.decision, self.refusal = decision, refusal
+    def __init__(self, message: str, decision: Any, refusal: str = "", token: str = "") -> None:
+        self.decision, self.refusal, self.token = decision, refusal, token
         super().__init__(message)

@@ -1,8 +1,9 @@
 """LangChain messages to a `Conversation`: every form that LangChain normalises, and nothing lost.
 
-INVARIANT: content that the model cannot take raises; it is never dropped. The one thing left out is
-what an earlier answer was reasoned with, which models are not shown again. It does not know what
-the model makes of a conversation, nor how pictures are read (`guardrail.request.pictures`).
+INVARIANT: content that the model cannot take raises; it is never dropped. Left out is what an
+earlier answer was reasoned with, which models are not shown again, and names of speakers, for which
+templates have no place: neither judge nor model sees them. It does not know what the model makes of
+a conversation, nor how pictures are read (`guardrail.request.pictures`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from langchain_core.messages import (
 )
 from pydantic import ValidationError
 
+from guardrail.chat.asides import quoted_asides
 from guardrail.errors import MessageError, PictureError
 from guardrail.policy.memory import Recollection
 from guardrail.record.decision import Decision
@@ -47,6 +49,7 @@ _REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 _REASONING_BLOCKS = ("reasoning", "thinking", "redacted_thinking")
 _PICTURE_BLOCKS = ("image", "image_url", "input_image", "file")
 _SHELTER = "picture as it is"
+_TEXT_BLOCKS = ("text", "text-plain", "input_text", "output_text")
 _CALL_BLOCKS = ("tool_call", "tool_call_chunk", "tool_use")
 
 
@@ -146,13 +149,13 @@ def _carried(messages: Sequence[BaseMessage]) -> Iterator[Recollection]:
     Whoever writes the messages may leave a decision out, so one that cannot be read is left out.
     """
     for message in messages:
-        plain = message.response_metadata.get("guardrail")
-        if plain is None:
-            continue
-        with contextlib.suppress(ValidationError):
-            decision = Decision.model_validate(plain)
-            if _REQUEST_ID.fullmatch(decision.request_id):
-                yield recollection(decision)
+        held = message.response_metadata
+        several = held.get("guardrails")
+        for plain in several if isinstance(several, list) else [held.get("guardrail")]:
+            with contextlib.suppress(ValidationError):
+                decision = Decision.model_validate(plain)
+                if _REQUEST_ID.fullmatch(decision.request_id):
+                    yield recollection(decision)
 
 
 def _joins(before: Turn, turn: Turn) -> bool:
@@ -174,7 +177,10 @@ def _turn(message: BaseMessage, index: int, limits: PictureLimits | None) -> Tur
             continue
         elif (part := _part(block, place, limits)) != "":
             parts.append(part)
+        if block["type"] in _TEXT_BLOCKS:
+            parts += quoted_asides(block)
     if isinstance(message, AIMessage):
+        parts += _refusals(message, index)
         declared = _declared_calls(message, index)
         calls = declared + [call for call in calls if not any(map(call.same, declared))]
         parts += _invalid_calls(message, index)
@@ -228,17 +234,21 @@ def _with_pictures_as_they_are(message: BaseMessage) -> BaseMessage:
 
 def _part(block: dict[str, Any], place: _Place, limits: PictureLimits | None) -> Part:
     kind = block["type"]
-    if kind in ("text", "text-plain", "input_text"):
+    if kind in _TEXT_BLOCKS:
         return _text(block, place)
+    if kind == "refusal" and isinstance(block.get("refusal"), str):
+        return str(block["refusal"])
     if kind in _PICTURE_BLOCKS[:3] or (kind == "file" and _is_picture(block)):
         try:
             return block_picture(block, limits=limits)
         except (MessageError, PictureError) as error:
-            raise type(error)(f"{place}: {error}") from error
+            reason = f"{place}: {error.reason}"
+            raise type(error)(f"{place}: {error}", reason=reason) from error
     media = f" ({block['mime_type']})" if block.get("mime_type") else ""
     raise MessageError(
         f"{place}: content of type {kind!r}{media} cannot be passed on to the model: "
-        "give text and pictures only"
+        "give text and pictures only",
+        reason=f"{place}: content of this type cannot be passed on: give text and pictures only",
     )
 
 
@@ -288,6 +298,17 @@ def _declared_calls(message: AIMessage, index: int) -> list[_Call]:
         _Call(call.get("id"), {"name": call["name"], "arguments": dict(call["args"])})
         for call in message.tool_calls
     ]
+
+
+def _refusals(message: AIMessage, index: int) -> list[str]:
+    """What providers keep beside the content of an answer: why there is none, and its sound."""
+    if message.additional_kwargs.get("audio"):
+        raise MessageError(
+            f"message {index} ({message.type}) holds sound in additional_kwargs: it cannot be "
+            "passed on, give its text"
+        )
+    refusal = message.additional_kwargs.get("refusal")
+    return [refusal] if isinstance(refusal, str) and refusal else []
 
 
 def _invalid_calls(message: AIMessage, index: int) -> list[str]:

@@ -63,7 +63,8 @@ class ChatSafeCoDe(SessionChatModel, ToolCallingChatModel):
 
     Where the policy remembers, a session is the run's `thread_id` or `session_id`
     (`config={"configurable": {"thread_id": ...}}`, or in its metadata), or `session=` of a call.
-    `review=` of a call runs again what was escalated: `{"request_id": ..., "approved": True}`.
+    `review=` of a call runs again what was escalated: `{"request_id": ..., "approved": True,
+    "token": ...}`, with the token of the `Escalation`.
 
     LangChain's `api_key` and `max_retries` are accepted, mean nothing here, and are not kept.
     """

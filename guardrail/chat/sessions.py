@@ -43,7 +43,7 @@ def review_of(given: Any) -> Review | None:
         return None if given is None else Review.model_validate(given)
     except ValidationError as error:
         raise SettingsError(
-            f"review is {given!r}, expected a request_id and whether it is approved"
+            f"review is {given!r}, expected a request_id, whether it is approved, and a token"
         ) from error
 
 

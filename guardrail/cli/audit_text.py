@@ -50,6 +50,7 @@ def record(found: AuditRecord) -> Iterator[str]:
     if decision.review is not None:
         word = "approved" if decision.review.approved else "rejected"
         who = f" by {visible(decision.review.by)}" if decision.review.by else ""
+        word += "" if decision.review.honoured else " (not honoured)"
         yield f"  review    {word}{who}, request {decision.review.request_id}"
     for reason in decision.reasons:
         yield f"  because   {visible(reason)}"

@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from opentelemetry.context import Context
 
 from guardrail.backends import Interrupted, Run, Stop
 from guardrail.errors import AuditError, GuardrailError
+from guardrail.judging.approvals import Approvals
 from guardrail.judging.draft import Draft, Reply
 from guardrail.judging.judge import (
     Judge,
@@ -83,6 +84,7 @@ class Deciding:
         tracing: Where spans and metrics go.
         model_name: What is guarded, in records and spans.
         observer: Sees every record before its answer is out; it may refuse the request.
+        approvals: Says which of them are honoured.
     """
 
     policy: Policy
@@ -92,6 +94,7 @@ class Deciding:
     tracing: Tracing
     model_name: str
     observer: Observer | None = None
+    approvals: Approvals = field(default_factory=Approvals)
 
     def decide(
         self, conversation: Conversation, *, review: Review | None, verdict: Verdict | None
@@ -124,7 +127,7 @@ class Deciding:
             words = draft.refusal if withheld else ""
             if draft.finish == "blocked":
                 draft.reply = Reply.in_words(words)
-            return Judgement(draft.conclude().decision, words)
+            return Judgement(draft.conclude().decision, words, draft.token)
 
     def _judge_alone(self, drafts: Sequence[Draft]) -> None:
         run: Run | None = None
@@ -132,7 +135,7 @@ class Deciding:
             if self.chair.reads_itself and self.chair.own is not None:
                 run = self.chair.own([draft.conversation for draft in drafts], None)
         except Exception as error:  # nobody is to answer it here, so it is the judge's failure
-            failed = Verdict.unavailable(judge_failure(error, source=SOURCE))
+            failed = Verdict.unavailable(judge_failure(error, source=SOURCE, ours=True))
             for draft in drafts:
                 self._rule(draft, failed)
             return
@@ -251,7 +254,9 @@ class Deciding:
         except Interrupted:
             raise
         except Exception as error:  # it is judged and not answered, so this is the judge's failure
-            return Verdict.unavailable(judge_failure(error, source=SOURCE), source=SOURCE)
+            return Verdict.unavailable(
+                judge_failure(error, source=SOURCE, ours=True), source=SOURCE
+            )
         [verdict] = self_verdicts(
             run,
             questions_of(self.policy),
@@ -296,6 +301,7 @@ class Deciding:
     def _rule(self, draft: Draft, verdict: Verdict) -> None:
         """Rules on a request, and leaves to its session what it was. INVARIANT: the one place."""
         memory = NOTHING
+        draft.hear(partial(self._refusal_of, draft.conversation))
         try:
             memory = recall(self.policy, self._earlier(draft))
             draft.rule(verdict, memory, self._ruling(draft, verdict, memory))
@@ -309,7 +315,14 @@ class Deciding:
             draft.rule(lost, memory, self._ruling(draft, lost, memory))
 
     def _ruling(self, draft: Draft, verdict: Verdict, memory: Memory) -> Ruling:
-        return reviewed(decide(self.policy, verdict, memory), draft.review)
+        ruling = reviewed(decide(self.policy, verdict, memory), draft.review)
+        escalated = self.mode == "enforce" and ruling.action == "escalate"
+        asked = draft.id, draft.conversation, self.policy.digest
+        draft.token = self.approvals.issue(*asked) if escalated else ""
+        return ruling
+
+    def _refusal_of(self, conversation: Conversation, review: Review) -> str | None:
+        return self.approvals.refusal(review, conversation, self.policy.digest)
 
     def _remembers(self, draft: Draft) -> bool:
         return self.policy.session.memory != "off" and draft.conversation.session is not None
@@ -323,5 +336,6 @@ class Deciding:
             kept = self.sessions.recall(str(draft.conversation.session))
         known = {each.request_id for each in kept}
         earlier = [each for each in draft.conversation.earlier if each.request_id not in known]
-        again = draft.review.request_id if draft.review is not None else None
+        review = draft.review
+        again = review.request_id if review is not None and review.honoured else None
         return [each for each in (*earlier, *kept) if each.request_id != again]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from guardrail.errors import AuditError
+from guardrail.judging.judge import own_reason
 from guardrail.policy import Policy, Ruling
 from guardrail.policy.memory import NOTHING, Memory, Recollection
 from guardrail.policy.refusals import is_refusal
@@ -94,6 +95,8 @@ class Draft:
         memory: What its session holds against it.
         contrast: Whether and how the noised branch counts.
         steps: What steering did, step by step.
+        review: A human's word, as far as it counts.
+        token: What an approval of it has to bring back, where it is escalated.
         reply: What has been said.
         finish: Why it has ended; None while it has not.
         input_tokens: Of its prompt.
@@ -114,7 +117,9 @@ class Draft:
         self.conversation = conversation
         self.policy, self.mode = policy, mode
         self.trace = trace
-        self.review = review
+        self._review_given = review
+        self.review = _unheard(review)
+        self.token = ""
         self.ruling: Ruling | None = None
         self.memory = NOTHING
         self.contrast = ContrastRecord()
@@ -139,6 +144,21 @@ class Draft:
         if verdict.error is not None:
             self.note_error(verdict.error)
 
+    def hear(self, refusal: Callable[[Review], str | None]) -> None:
+        """Takes a human's word into account, once; until then it counts for nothing.
+
+        Args:
+            refusal: Says why an approval is not honoured, or uses it up.
+        """
+        said, self._review_given = self._review_given, None
+        if said is None:
+            return
+        why = refusal(said) if said.approved or said.token else None  # what is rejected is used up
+        if why is None or not said.approved:
+            self.review = said.model_copy(update={"honoured": True})
+        else:
+            self.note_error(f"the approval of request {said.request_id} was not honoured: {why}")
+
     def note_error(self, message: str) -> None:
         """Adds to the record's errors."""
         self._errors.append(message)
@@ -158,6 +178,11 @@ class Draft:
             self.finish = finish
 
     # What follows from it --------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """By which the record is known."""
+        return self._id
 
     @property
     def refuses(self) -> bool:
@@ -219,7 +244,7 @@ class Draft:
         if self.answer is None:
             if error is not None:
                 self.finish = "error"
-                self.note_error(type(error).__name__)
+                self.note_error(own_reason(error))
             elif self.finish is None:
                 self.finish = "cancelled"
             try:
@@ -302,3 +327,10 @@ class Draft:
             trace_id=self.trace.trace_id,
             errors=self._errors,
         )
+
+
+def _unheard(review: Review | None) -> Review | None:
+    """A review as it is recorded where nobody has ruled by it; its token may still be good."""
+    if review is None:
+        return None
+    return review.model_copy(update={"token": None, "honoured": False})

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from guardrail.backends import Run, Stop
 from guardrail.errors import JudgeError, SettingsError
+from guardrail.judging.approvals import APPROVAL_LIFETIME_S, ApprovalLedger, Approvals
 from guardrail.judging.chat_judge import ChatJudge
 from guardrail.judging.deciding import Chair, Deciding
 from guardrail.judging.judge import Judge, Judged
@@ -49,6 +50,11 @@ class Guard:
             policy or `GUARDRAIL_AUDIT_LOG` names one.
         sessions: Keeps what policies with a memory remember; in this process by default.
         name: What is guarded, in records and spans.
+        approval_key: By which approvals of escalated requests are known again, 16 bytes or more;
+            by default that of `GUARDRAIL_APPROVAL_KEY`, else one of this process alone. Processes
+            that resume each other's requests, also after a restart, need the same.
+        approval_lifetime_s: Seconds that a human has.
+        approval_ledger: Knows which approvals are used up; in this process by default.
 
     Raises:
         PolicyError: The policy is not usable.
@@ -67,6 +73,9 @@ class Guard:
         observer: Observer | None = None,
         sessions: SessionStore | None = None,
         name: str = "",
+        approval_key: str | bytes | None = None,
+        approval_lifetime_s: float = APPROVAL_LIFETIME_S,
+        approval_ledger: ApprovalLedger | None = None,
     ) -> None:
         self._source = policy_source(policy)
         self._sources: dict[str, PolicySource] = {}
@@ -80,6 +89,9 @@ class Guard:
         self._logs: dict[str, AuditLog] = {}
         self._observers: dict[tuple[str, str], AuditObserver] = {}
         self._lock = threading.Lock()
+        self._approvals = Approvals(
+            key=approval_key, lifetime_s=approval_lifetime_s, ledger=approval_ledger
+        )
 
     def decide(
         self,
@@ -101,7 +113,8 @@ class Guard:
             policy: Another policy for this request; one given by path is watched, too.
             metadata: What a policy selection looks at: `tenant`, `route`, `group`, `language`, ….
             mode: `enforce`, `shadow` or `off` for this request, instead of the policy's.
-            review: A human's word, if it was escalated before.
+            review: A human's word, if it was escalated before; an approval brings the judgement's
+                `token` back.
             verdict: What is believed already; without one the judge is asked.
 
         Raises:
@@ -174,6 +187,7 @@ class Guard:
             tracing=self.tracing,
             model_name=self.model_name,
             observer=self.observer_for(policy),
+            approvals=self._approvals,
         )
 
     def _patience(self, policy: Policy) -> Patience[Judged]:

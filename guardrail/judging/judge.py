@@ -10,13 +10,14 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from guardrail.errors import JudgeError
+from guardrail.errors import JudgeError, MessageError, ModelError, PictureError, SettingsError
 from guardrail.judging.patience import Patience
 from guardrail.policy import Policy
 from guardrail.policy.verdict import Verdict
 from guardrail.request.conversation import Conversation
 
 _log = logging.getLogger(__name__)
+_TURNING_AWAY = (PictureError, MessageError, SettingsError, ModelError)
 
 
 @dataclass(frozen=True)
@@ -132,16 +133,33 @@ def readable(verdict: Verdict) -> Verdict:
     )
 
 
-def judge_failure(error: BaseException, *, source: str) -> str:
+def judge_failure(error: BaseException, *, source: str, ours: bool = False) -> str:
     """Logs a judge's failure and returns one line for the record.
 
     Words of foreign errors may quote the request: they go to the debug log only.
+
+    Args:
+        error: What was raised.
+        source: Who judges, for the log.
+        ours: Whether no foreign code can have put words into an error of this library.
     """
-    own = isinstance(error, JudgeError)
-    line = str(error) if own else f"the judge failed: {type(error).__name__}"
+    line = f"the judge failed: {type(error).__name__}"
+    if isinstance(error, JudgeError):
+        line = str(error)
+    elif ours:
+        line = f"the judge failed: {own_reason(error)}"
     _log.warning("%s (judge: %s)", line, source)
     _log.debug("the judge's error", exc_info=error)
     return line
+
+
+def own_reason(error: BaseException) -> str:
+    """Returns an error's kind, and the reason of those by which this library turns requests away.
+
+    Observers and ledgers may raise the others in words of their own.
+    """
+    kind = type(error).__name__
+    return f"{kind}: {error.reason}" if isinstance(error, _TURNING_AWAY) else kind
 
 
 def questions_of(policy: Policy) -> dict[str, str]:

@@ -34,5 +34,5 @@ def self_verdicts(
 
 def _verdict(questions: Mapping[str, str], p: Sequence[float] | Exception) -> Verdict:
     if isinstance(p, Exception):
-        return Verdict.unavailable(judge_failure(p, source=SOURCE), source=SOURCE)
+        return Verdict.unavailable(judge_failure(p, source=SOURCE, ours=True), source=SOURCE)
     return Verdict(categories=dict(zip(questions, p, strict=True)), source=SOURCE)

@@ -103,9 +103,10 @@ def decide(policy: Policy, verdict: Verdict, memory: Memory = NOTHING) -> Ruling
 def reviewed(ruling: Ruling, review: Review | None) -> Ruling:
     """Returns the ruling once a human has looked at the request that was escalated.
 
-    An approval puts `plain` in the place of `escalate` and of nothing else; a rejection blocks.
+    An approval puts `plain` in the place of `escalate` and of nothing else, if it is honoured; a
+    rejection blocks.
     """
-    if review is None:
+    if review is None or (review.approved and not review.honoured):
         return ruling
     if not review.approved:
         why = f"a human rejected request {review.request_id}: block"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from guardrail.record.decision import Decision
 from guardrail.request.delta import InvalidCall, ToolCall, Usage
@@ -34,10 +34,14 @@ class Judgement:
     Attributes:
         decision: The record.
         refusal: The policy's words for a request that is not to be answered; empty if it may be.
+        token: Of a request that is escalated: what an approval has to bring back; empty otherwise.
+        content: A digest of what was decided about.
     """
 
     decision: Decision
     refusal: str
+    token: str = field(default="", repr=False)
+    content: str = ""
 
     @property
     def withheld(self) -> bool:

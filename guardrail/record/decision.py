@@ -5,9 +5,9 @@ It observes and feeds nothing back. No text of the request and no pixels are kep
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from guardrail.policy.review import Review
 from guardrail.policy.terms import Action, Label, Mode
@@ -135,3 +135,8 @@ class Decision(_Record):
     timings_ms: dict[str, float] = Field(default_factory=dict)
     trace_id: str | None = None
     errors: list[str] = Field(default_factory=list)
+
+    @field_serializer("review")
+    def _without_token(self, review: Review | None) -> dict[str, Any] | None:
+        """INVARIANT: what opens an escalated request is in no record."""
+        return None if review is None else review.model_dump(mode="json", exclude={"token"})

@@ -42,7 +42,7 @@ def recollection(decision: Decision) -> Recollection:
     """
     judged, review = decision.verdict, decision.review
     stopped = decision.action in ("refuse", "block")
-    if review is not None and review.approved and not stopped:
+    if review is not None and review.approved and review.honoured and not stopped:
         return Recollection(decision.request_id, {}, refused=False, replaces=review.request_id)
     return Recollection(
         request_id=decision.request_id,

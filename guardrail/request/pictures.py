@@ -115,7 +115,8 @@ def _from_text(source: str, limits: PictureLimits, deadline: Deadline) -> Pictur
     if scheme:
         raise PictureError(
             f"addresses of kind {scheme}:// are not supported: "
-            "download the picture and give its path, or give a data: URI"
+            "download the picture and give its path, or give a data: URI",
+            reason="addresses of this kind are not supported: give a path or a data: URI",
         )
     if addresses.holds_base64(text) and not (limits.local_files and _is_file(text)):
         return _from_base64(text, "the base64 data", limits, deadline)

@@ -103,7 +103,8 @@ class Row:
             message = (
                 f"a human must decide: {ruling.reasons[0] if ruling.reasons else ruling.label}"
             )
-            yield self.at, Escalation(message, draft.conclude().decision, draft.refusal)
+            decision = draft.conclude().decision
+            yield self.at, Escalation(message, decision, draft.refusal, draft.token)
             return
         if draft.settled:
             draft.finish = "blocked"

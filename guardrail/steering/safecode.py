@@ -12,6 +12,7 @@ from opentelemetry.context import Context
 
 from guardrail.backends import Backend, Constraint, Run, Stop
 from guardrail.errors import ModelError
+from guardrail.judging.approvals import APPROVAL_LIFETIME_S, ApprovalLedger
 from guardrail.judging.guard import Guard
 from guardrail.judging.judge import Judge
 from guardrail.judging.judges import CaptionJudge
@@ -54,6 +55,9 @@ class SafeCoDe(Guard):
             policy or `GUARDRAIL_AUDIT_LOG` names one.
         sessions: Keeps what policies with a memory remember; in this process by default.
         name: The model's name in records and spans; that of its folder or id by default.
+        approval_key: As for `Guard`, like the two below.
+        approval_lifetime_s: Seconds that a human has to approve.
+        approval_ledger: Knows which approvals are used up.
 
     Raises:
         ModelError: The family cannot be guided, or the model not as it is: in train mode, with beam
@@ -77,6 +81,9 @@ class SafeCoDe(Guard):
         observer: Observer | None = None,
         sessions: SessionStore | None = None,
         name: str | None = None,
+        approval_key: str | bytes | None = None,
+        approval_lifetime_s: float = APPROVAL_LIFETIME_S,
+        approval_ledger: ApprovalLedger | None = None,
     ) -> None:
         source = policy_source(policy)  # checked before a model is looked at
         self.backend = _backend(model, processor, backend)
@@ -87,6 +94,9 @@ class SafeCoDe(Guard):
             observer=observer,
             sessions=sessions,
             name=name or self.backend.name,
+            approval_key=approval_key,
+            approval_lifetime_s=approval_lifetime_s,
+            approval_ledger=approval_ledger,
         )
         self._indexes: dict[tuple[str, ...], RefusalIndex] = {}
 
@@ -199,7 +209,8 @@ class SafeCoDe(Guard):
             metadata: What a policy selection looks at: `tenant`, `route`, `group`, `language`, ….
             mode: `enforce`, `shadow` or `off` for this request, instead of the policy's.
             cancel: Once set, decoding stops at the next token. Closing the iterator does so too.
-            review: A human's word on this request, if it was escalated before.
+            review: A human's word on this request, if it was escalated before; an approval brings
+                the `Escalation`'s `token` back.
         """
         run = self._pipeline(self.policy_for(policy, metadata), mode).run(
             [conversation], settings, cancel=cancel, review=review

@@ -333,3 +333,54 @@ def test_pictures_without_a_media_type_get_past_langchains_tracing() -> None:
     (message,) = with_media_types([human("hello", block)])
     assert message.content[1] == {**block, "mime_type": "image/*"}
     assert "mime_type" not in block
+
+
+DOCUMENT = {
+    "type": "document",
+    "source": {"type": "text", "media_type": "text/plain", "data": "the text"},
+}
+
+
+@pytest.mark.parametrize(
+    ("message", "kept"),
+    [
+        (human({**DOCUMENT, "title": "T"}), ["the text", "title: T"]),
+        (human({**DOCUMENT, "context": "C"}), ["the text", "context: C"]),
+        (human({"type": "text-plain", "text": "x", "title": "T"}), ["x", "title: T"]),
+        (
+            human({"type": "text", "text": "x", "citations": [{"title": "T"}]}),
+            ["x", 'citations: [{"title": "T"}]'],
+        ),
+        (AIMessage([{"type": "refusal", "refusal": "I won't."}]), ["I won't."]),
+        (AIMessage("", additional_kwargs={"refusal": "I won't."}), ["I won't."]),
+        (human({"type": "text", "text": "x", "annotations": [], "index": 0}), ["x"]),
+    ],
+)
+def test_what_a_text_rests_on_is_text_as_well(message: BaseMessage, kept: list[str]) -> None:
+    assert parts(message) == kept
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "server_tool_use", "name": "web_search", "input": {"query": "x"}, "id": "1"},
+        {"type": "web_search_tool_result", "tool_use_id": "1", "content": [{"title": "x"}]},
+        {"type": "code_interpreter_call", "id": "1", "code": "x"},
+        {"type": "from the future", "x": "x"},
+        {**DOCUMENT, "source": {"type": "content", "content": "x"}},
+    ],
+)
+@pytest.mark.parametrize("provider", ["anthropic", "openai", None])
+def test_what_a_providers_own_tools_did_is_never_dropped(block: Any, provider: Any) -> None:
+    metadata = {"model_provider": provider} if provider else {}
+    with pytest.raises(MessageError, match="message 0"):
+        to_conversation([AIMessage([block, "so"], response_metadata=metadata)])
+
+
+def test_sound_beside_an_answer_raises() -> None:
+    with pytest.raises(MessageError, match="sound"):
+        to_conversation([AIMessage("x", additional_kwargs={"audio": {"id": "1"}})])
+
+
+def test_a_speakers_name_reaches_neither_judge_nor_model() -> None:
+    assert to_conversation([HumanMessage("x", name="N")]) == to_conversation([HumanMessage("x")])

@@ -67,7 +67,8 @@ def test_an_escalation_does_not_raise_and_its_review_counts() -> None:
     asked = guard.decide(question("How do I climb?"))
     assert (asked.decision.outcome.finish_reason, asked.withheld) == ("escalated", True)
     for approved in (True, False):
-        review = Review(request_id=asked.decision.request_id, approved=approved)
+        known = asked.decision.request_id
+        review = Review(request_id=known, approved=approved, token=asked.token)
         judged = guard.decide(question("How do I climb?"), review=review)
         assert judged.withheld is not approved
         assert judged.decision.review == review

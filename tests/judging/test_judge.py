@@ -1,3 +1,4 @@
+import pickle
 import threading
 import time
 from typing import Any
@@ -5,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from guardrail.errors import MessageError
 from guardrail.judging.judge import (
     JudgeRequest,
     ask_judge,
@@ -89,3 +91,29 @@ def test_a_judge_that_cannot_be_interrupted_is_held_to_its_time_afterwards() -> 
     assert late[0].error is not None
     assert late[0].categories == {}
     assert within_time(verdicts, took_s=0.1, timeout_s=60) == verdicts
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (
+            "'a' may not be read: check the file's owner",
+            "… may not be read: check the file's owner",
+        ),
+        ("the file's \"it's\" and b'c' are [1, 'd']", "the file's … and … are [1, …]"),
+        (f"{chr(39) + chr(34)!r} is no name", "… is no name"),
+        ("nothing is quoted", "nothing is quoted"),
+    ],
+)
+def test_an_errors_reason_quotes_nothing(message: str, reason: str) -> None:
+    assert MessageError(message).reason == reason
+    assert MessageError(message, reason="r").reason == "r"
+    assert pickle.loads(pickle.dumps(MessageError(message, reason="r"))).reason == "r"
+
+
+def test_words_that_a_foreign_judge_puts_into_our_errors_stay_out_of_the_record() -> None:
+    def judge(_: JudgeRequest) -> float:
+        raise MessageError("the request's own words")
+
+    verdict = _ask(judge)
+    assert verdict.error == "the judge failed: MessageError"

@@ -201,7 +201,8 @@ def test_what_was_approved_is_not_held_against_itself() -> None:
     asked = question("unclear", session="s")
     with pytest.raises(Escalation) as caught:
         engine.answer(asked, TWO)
-    review = Review(request_id=caught.value.decision.request_id, approved=True, by="alice")
+    known, token = caught.value.decision.request_id, caught.value.token
+    review = Review(request_id=known, approved=True, by="alice", token=token)
     decision = engine.answer(asked, TWO, review=review).decision
     assert (decision.action, decision.review, decision.session) == ("plain", review, None)
 
@@ -210,9 +211,10 @@ def test_what_was_approved_is_not_held_against_itself() -> None:
 def test_what_was_approved_is_not_held_against_later_requests(memory: str) -> None:
     engine = guarded(verdict={"on_uncertain": "escalate", "on_unsafe": "block"})
     asked, later = question("unclear", session="s"), question("hello", session="s")
-    before = engine.decide(asked).decision
+    judged = engine.decide(asked)
+    before = judged.decision
     assert engine.decide(later).decision.action == "escalate"  # nobody has approved it yet
-    review = Review(request_id=before.request_id, approved=True)
+    review = Review(request_id=before.request_id, approved=True, token=judged.token)
     if memory == "answers":
         engine.answer(asked, TWO, review=review)
     else:
@@ -224,8 +226,9 @@ def test_what_was_approved_is_not_held_against_later_requests(memory: str) -> No
 def test_a_rejection_and_an_approval_of_what_is_blocked_now_still_count() -> None:
     for asked, approved in (("unclear", False), ("danger", True)):
         engine = guarded(verdict={"on_uncertain": "escalate", "on_unsafe": "block"})
-        before = engine.decide(question("unclear", session="s")).decision
-        review = Review(request_id=before.request_id, approved=approved)
+        judged = engine.decide(question("unclear", session="s"))
+        before = judged.decision
+        review = Review(request_id=before.request_id, approved=approved, token=judged.token)
         assert engine.decide(question(asked, session="s"), review=review).decision.action == "block"
         assert engine.decide(question("hello", session="s")).decision.action != "comply"
         assert len(engine.sessions.recall("s")) == 3

@@ -57,7 +57,10 @@ class GrammarVocabulary:
         matcher = LLMatcher(self._tokenizer, grammar, log_level=0)
         if matcher.is_error():
             [first, *_] = str(matcher.get_error()).splitlines() or [""]
-            raise SettingsError(f"decoding cannot be held to the schema given: {first}")
+            raise SettingsError(
+                f"decoding cannot be held to the schema given: {first}",
+                reason="decoding cannot be held to the schema given",
+            )
         return Constraint(matcher, self.size)
 
 
@@ -102,7 +105,10 @@ class Constraint:
     def _check(self) -> None:
         if self._matcher.is_error():
             [first, *_] = str(self._matcher.get_error()).splitlines() or [""]
-            raise ModelError(f"decoding could not be held to its grammar: {first}")
+            raise ModelError(
+                f"decoding could not be held to its grammar: {first}",
+                reason="decoding could not be held to its grammar",
+            )
 
 
 class RowConstraints:

@@ -81,7 +81,8 @@ class PromptEncoder:
             )
         except Exception as error:  # jinja's own errors, and whatever a template raises
             raise MessageError(
-                f"the model's chat template refuses this conversation: {error}"
+                f"the model's chat template refuses this conversation: {error}",
+                reason="the model's chat template refuses this conversation",
             ) from error
         return str(text)
 
@@ -186,7 +187,8 @@ class PromptEncoder:
                 raise
             except Exception as error:
                 raise MessageError(
-                    f"{type(self.processor).__name__} cannot encode this request: {error}"
+                    f"{type(self.processor).__name__} cannot encode this request: {error}",
+                    reason=f"{type(self.processor).__name__} cannot encode this request",
                 ) from error
         return {
             # Pictures that come in half precision are noised in full, and cast by `to_device`.

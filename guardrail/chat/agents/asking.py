@@ -30,10 +30,12 @@ class Escalated:
 
     Attributes:
         decision: The decision, as plain JSON.
+        token: What an approval of it has to bring back; whoever is asked is not shown it.
         tool_call: The call it is about, as `{"name", "args", "id"}`; None if it is the request.
     """
 
     decision: Mapping[str, Any]
+    token: str
     tool_call: Mapping[str, Any] | None = None
 
     def plain(self) -> dict[str, Any]:
@@ -60,6 +62,7 @@ def ask_human(escalated: Sequence[Escalated]) -> list[Review]:
             request_id=str(each.decision["request_id"]),
             approved=said.type == "approve",
             by=said.by,
+            token=(each.token or None) if said.type == "approve" else None,
         )
         for each, said in zip(escalated, answers, strict=True)
     ]

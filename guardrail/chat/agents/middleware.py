@@ -40,10 +40,15 @@ from guardrail.chat.agents.records import (
     annotated,
     before_last_answer,
     call_record,
+    calls_asked,
+    held_by,
     is_blocked,
     is_escalated,
+    is_withheld,
+    left_by,
     made,
     not_made,
+    passed_record,
     pending_review,
     record_of,
     recorded_call,
@@ -71,14 +76,21 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
     The decision is in `response_metadata["guardrail"]` of the message that came of it. Put it last:
     what other middleware changes closer to the model is not judged.
 
+    Several may stand in one agent, each with a policy or a part of its own: a request or call goes
+    on if all of them let it. `guardrail` is then the decision that withheld it, or that of the
+    outermost; all of them are in `response_metadata["guardrails"]`.
+
     Args:
         guard: Who judges: a `ChatSafeCoDe`, a `SafeCoDe`, or a `Guard` with a judge of its own.
         policy: Another policy than the guard's: a name, a path, or a `Policy`. It is also that of a
             `ChatSafeCoDe` as the agent's model.
+        requests: Whether requests to the model are judged.
         tools: Whether calls to tools are judged as well: the request that led there, with the
             call's name and arguments.
         picture_limits: Which pictures are accepted; others cannot be judged, so that the policy's
             `on_error` applies.
+        name: What tells it from others in one agent, by default its policy, judge and part. It is
+            the name under which threads that wait for a human find it again.
 
     Example:
         >>> guard = Guard(policy="strict", judge=my_judge)
@@ -92,12 +104,21 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
         guard: ChatSafeCoDe | Guard,
         *,
         policy: str | Path | Policy | None = None,
+        requests: bool = True,
         tools: bool = True,
         picture_limits: PictureLimits | None = None,
+        name: str | None = None,
     ) -> None:
         super().__init__()
         self._agent_guard = AgentGuard(guard, policy=policy, picture_limits=picture_limits)
-        self._guards_tools = tools
+        self._guards_requests, self._guards_tools = requests, tools
+        parts = [part for part, is_on in (("requests", requests), ("calls", tools)) if is_on]
+        self._name = name or f"GuardrailMiddleware ({' '.join([self._agent_guard.name, *parts])})"
+
+    @property
+    def name(self) -> str:
+        """By which the agent's graph and state know it."""
+        return self._name
 
     # The model ---------------------------------------------------------------------------------
 
@@ -112,11 +133,11 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
         """
         ready, judged = self._before(request)
         if judged is not None and judged.withheld:
-            return withheld(judged)
+            return withheld(judged, self.name)
         try:
             response = handler(ready)
         except (Escalation, StructuredOutputError) as error:
-            return unanswered(error)
+            return unanswered(error, self.name, judged)
         return self._after(request, response, judged)
 
     async def awrap_model_call(
@@ -132,25 +153,33 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
         """
         ready, judged = await asyncio.to_thread(self._before, request)
         if judged is not None and judged.withheld:
-            return withheld(judged)
+            return withheld(judged, self.name)
         try:
             response = await handler(ready)
         except (Escalation, StructuredOutputError) as error:
-            return unanswered(error)
+            return unanswered(error, self.name, judged)
         return await asyncio.to_thread(self._after, request, response, judged)
 
     def _before(self, request: ModelRequest[Any]) -> tuple[ModelRequest[Any], Judgement | None]:
-        review = pending_review(request.state)
+        held, messages = held_by(self.name, request.state), request.state["messages"]
         guarded = guarded_model(request.model, request.model_settings, ensure_config())
         if guarded is not None:
-            added, suffices = self._agent_guard.settings_for(guarded)
-            if review is not None:
+            added: dict[str, Any] = {}
+            suffices = not self._guards_requests
+            if self._guards_requests:
+                taken = request.model_settings.get("policy") is not None
+                added, suffices = self._agent_guard.settings_for(guarded, taken=taken)
+            if (review := pending_review(held, messages, "model")) is not None:
                 added["review"] = review.model_dump(mode="json")
             request = request.override(model_settings={**request.model_settings, **added})
             if suffices:
                 return request, None
+        if not self._guards_requests:
+            return request, None
         system = [request.system_message] if request.system_message is not None else []
-        return request, self._agent_guard.request([*system, *request.messages], review)
+        asked = [*system, *request.messages]
+        review = pending_review(held, messages, "guard")
+        return request, self._agent_guard.request(asked, review, held.get("passed"))
 
     def _after(
         self, request: ModelRequest[Any], response: ModelResponse[Any], judged: Judgement | None
@@ -161,11 +190,15 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
         if at is not None:
             said = result[at]
             assert isinstance(said, AIMessage)
-            blocked = is_blocked(said)
-            result[at] = said if judged is None or blocked else annotated(said, judged)
-            left = {"withheld": said.id} if blocked else self._calls(request, said)
+            if is_withheld(said):
+                left = passed_record(judged)
+                left |= {"withheld": said.id} if is_blocked(said) else {}
+            else:
+                left = self._calls(request, said)
+            if judged is not None:
+                result[at] = annotated(said, judged.decision.model_dump(mode="json"))
         answered = ModelResponse(result, response.structured_response)
-        return ExtendedModelResponse(answered, Command(update={KEY: left}))
+        return ExtendedModelResponse(answered, Command(update=left_by(self.name, left)))
 
     def _calls(self, request: ModelRequest[Any], said: AIMessage) -> dict[str, Any]:
         """Decides about the calls of a message to tools that run here."""
@@ -189,17 +222,18 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
             state: The agent's.
             runtime: The graph's.
         """
-        held, messages = state.get("guardrail", {}), state["messages"]
+        held, messages = held_by(self.name, state), state["messages"]
         if messages and held.get("withheld") == messages[-1].id:
-            return _after_withheld(messages)
-        calls = held.get("calls", {})
-        asked = {name: each for name, each in calls.items() if is_escalated(each["decision"])}
+            return _after_withheld(messages, self.name, held)
+        asked = calls_asked(held, messages)
         if not asked:
             return None
         reviews = ask_human(
             [
                 Escalated(
-                    each["decision"], {"name": each["name"], "args": each["args"], "id": name}
+                    each["decision"],
+                    each["token"],
+                    {"name": each["name"], "args": each["args"], "id": name},
                 )
                 for name, each in asked.items()
             ]
@@ -209,7 +243,7 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
             name: call_record(each, self._agent_guard.call(led, recorded_call(name, each), review))
             for (name, each), review in zip(asked.items(), reviews, strict=True)
         }
-        return {KEY: {"calls": {**calls, **again}}}
+        return left_by(self.name, {"calls": {**held["calls"], **again}})
 
     @hook_config(can_jump_to=["model", "end"])
     async def aafter_model(
@@ -266,21 +300,23 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
         human about it: what would be escalated is not made.
         """
         call, state = request.tool_call, request.state
-        record = record_of(state, call)
+        record = record_of(held_by(self.name, state), call)
         if record is not None:
             return record
         led = before_last_answer(state["messages"])
         return call_record(call, self._agent_guard.call(led, call))
 
 
-def _after_withheld(messages: Sequence[AnyMessage]) -> dict[str, Any]:
+def _after_withheld(
+    messages: Sequence[AnyMessage], name: str, held: Mapping[str, Any]
+) -> dict[str, Any]:
     *led, last = messages
     decision = last.response_metadata[KEY]
     if not is_escalated(decision):
         return {"jump_to": "end"}
-    [review] = ask_human([Escalated(decision)])
+    [review] = ask_human([Escalated(decision, held.get("token", ""))])
     return {
         "messages": [RemoveMessage(id=str(last.id))],
-        KEY: {"review": review_record(review, led)},
+        **left_by(name, review_record(review, led, held)),
         "jump_to": "model",
     }

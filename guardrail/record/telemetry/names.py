@@ -110,6 +110,7 @@ def decision_attributes(decision: Decision) -> dict[str, Any]:
         "guardrail.confidence": decision.confidence,
         "guardrail.session.remembered": decision.session is not None,
         "guardrail.review.approved": decision.review.approved if decision.review else None,
+        "guardrail.review.honoured": decision.review.honoured if decision.review else None,
         "guardrail.contrast.applied": contrast.applied,
         "guardrail.contrast.alpha": contrast.alpha if contrast.applied else None,
         "guardrail.contrast.noise_std": contrast.noise_std if contrast.applied else None,

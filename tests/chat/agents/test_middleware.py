@@ -23,6 +23,8 @@ from guardrail import ChatSafeCoDe, Decision, SafeCoDe
 from guardrail.chat.agents import GuardrailMiddleware
 from guardrail.errors import PolicyError
 from guardrail.judging.guard import Guard
+from guardrail.record.audit.keys import HmacKey
+from guardrail.record.audit.redaction import Redaction
 from tests.chat.agents.scripted import MADE, Log, Remote, WordJudge, calls, guard, policy, price_of
 from tests.families import build, picture
 
@@ -118,8 +120,47 @@ def test_what_cannot_be_read_by_the_judge_is_unavailable_too() -> None:
     sound = HumanMessage([{"type": "audio", "base64": "AAAA", "mime_type": "audio/wav"}])
     result = agent(model, guarded).invoke({"messages": [sound]}, THREAD)
     assert model.asked == []
-    assert log.decisions[0].errors == ["the judge failed: MessageError"]
+    [line] = log.decisions[0].errors
+    assert line.startswith("the judge failed: MessageError: message 0 (human), block 0: ")
     assert record(result["messages"][-1]).action == "block"
+
+
+SECRET = "s3cr3t-words"
+DATA = base64.b64encode(SECRET.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("block", "why"),
+    [
+        ({"type": "image", "url": f"https://{SECRET}.org/a.png"}, "UrlPolicy"),
+        ({"type": "image", "url": f'/tmp/{SECRET}\'s "picture".png'}, "does not exist"),
+        ({"type": "image", "url": f"{SECRET}://x/a.png"}, "of this kind are not supported"),
+        ({"type": "image", "url": f"data:{SECRET},%00"}, "not a picture"),
+        ({"type": "image", "url": f"file://{SECRET}/a.png"}, "on another machine"),
+        ({"type": "image", "base64": DATA, "mime_type": "image/png"}, "not a picture"),
+        ({"type": "image", "base64": SECRET + "!", "mime_type": "image/png"}, "not valid base64"),
+        ({"type": "image", "file_id": SECRET}, "an id of an uploaded file"),
+        ({"type": f"the {SECRET}'s", "url": SECRET}, "cannot be shown"),
+        ({"type": "audio", "base64": DATA, "mime_type": f"audio/{SECRET}"}, "cannot be shown to a"),
+        ({"type": "document", "title": SECRET, "source": {"type": "url", "url": SECRET}}, "shown"),
+    ],
+)
+def test_why_a_request_cannot_be_judged_is_on_record_without_its_words(
+    block: dict[str, Any], why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    guarded, log = guard()
+    model = Remote(answers=[AIMessage("ok")])
+    asked = {"messages": [HumanMessage([{"type": "text", "text": "go"}, block])]}
+    told = record(agent(model, guarded).invoke(asked, THREAD)["messages"][-1])
+    [line] = told.errors
+    assert (why in line, model.asked) == (True, [])
+    assert log.decisions == [told]
+    assert line in caplog.text
+    for shown in (told.model_dump_json(), caplog.text):
+        assert SECRET not in shown
+        assert DATA not in shown
+    kept = Redaction(policy(), HmacKey(b"a key")).without_words(told)
+    assert kept.errors == told.errors
 
 
 def test_shadow_withholds_nothing_and_records_everything() -> None:
@@ -480,12 +521,20 @@ def test_a_model_of_another_policy_withholds_by_its_own_what_the_guard_let_pass(
     assert record(said).outcome.finish_reason == "blocked"
 
 
-def test_one_approval_serves_the_guard_and_a_model_of_another_policy(engine: SafeCoDe) -> None:
+def test_the_guard_and_a_model_of_another_policy_are_approved_one_after_the_other(
+    engine: SafeCoDe,
+) -> None:
+    """An approval holds for one policy; the guard's is not asked for again."""
     guarded, log = guard(verdict={"on_unsafe": "escalate", "on_uncertain": "escalate"})
     made = agent(ChatSafeCoDe(engine=engine, max_tokens=2), guarded)
-    waiting(made.invoke(shown("unclear"), THREAD))
+    [first] = waiting(made.invoke(shown("unclear"), THREAD))
+    [second] = waiting(made.invoke(Command(resume="approve"), THREAD))
+    assert first["decision"]["policy"]["digest"] != second["decision"]["policy"]["digest"]
     result = made.invoke(Command(resume="approve"), THREAD)
     assert "__interrupt__" not in result
+    assert {each["action"] for each in result["messages"][-1].response_metadata["guardrails"]} == {
+        "plain"
+    }
     assert [each.action for each in log.decisions] == ["escalate", "plain"]
 
 

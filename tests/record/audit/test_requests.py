@@ -360,9 +360,9 @@ def test_what_a_session_remembered_and_a_human_said_is_on_record_and_replays_to_
     made.answer(replace(ask("fine"), session=CANARY), SETTINGS)
     with pytest.raises(Escalation) as caught:
         made.answer(ask("unclear"), SETTINGS)
-    asked = caught.value.decision.request_id
+    asked, token = caught.value.decision.request_id, caught.value.token
     for approved in (True, False):
-        review = Review(request_id=asked, approved=approved, by="alice")
+        review = Review(request_id=asked, approved=approved, by="alice", token=token)
         made.answer(ask("unclear"), SETTINGS, review=review)
     decided = [each.decision for each in records(log) if each.kind == "decision"]
     first, later, _, approval, rejection = [each for each in decided if each is not None]
@@ -373,7 +373,8 @@ def test_what_a_session_remembered_and_a_human_said_is_on_record_and_replays_to_
     assert approval.review is not None
     assert approval.review.by == "alice"
     assert approval.reasons[0] == f"a human approved request {asked}: plain instead of escalate"
-    assert CANARY not in "".join(each.model_dump_json() for each in records(log))
+    written = "".join(each.model_dump_json() for each in records(log))
+    assert (CANARY in written, token in written) == (False, False)
     [last] = [each for each in records(log) if each.decision == rejection]
     assert f"  review    rejected by alice, request {asked}" in list(audit_text.record(last))
     with LogReader(log) as reader:
@@ -388,3 +389,22 @@ def test_what_is_decided_for_somebody_else_to_answer_is_on_record(log: Path) -> 
     for words in ("danger", "unclear", "fine"):
         made.decide(ask(words))
     assert ends(log) == [("decision", "blocked"), ("decision", "escalated"), ("decision", "judged")]
+
+
+def test_an_approval_that_was_not_honoured_is_on_record_and_replays_as_it_was_decided(
+    log: Path,
+) -> None:
+    made = guarded(log)
+    with pytest.raises(Escalation) as caught:
+        made.answer(ask("unclear"), SETTINGS)
+    forged = Review(request_id=caught.value.decision.request_id, approved=True, by="mallory")
+    with pytest.raises(Escalation):
+        made.answer(ask("unclear"), SETTINGS, review=forged)
+    last = records(log)[-1]
+    assert last.decision is not None
+    assert last.decision.review is not None
+    assert (last.decision.action, last.decision.review.honoured) == ("escalate", False)
+    assert "it has no token of an escalation" in last.decision.errors[0]
+    assert not replay(records(log), made.policy).changes
+    shown = f"  review    approved (not honoured) by mallory, request {forged.request_id}"
+    assert any(line.startswith(shown[:40]) for line in audit_text.record(last))
