@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 
 from guardrail.chat.tools import ToolCallingChatModel
 from guardrail.errors import MessageError
@@ -32,7 +32,7 @@ class CountingChatModel(ToolCallingChatModel):
             MessageError: A message holds what cannot be passed on.
             PictureError: A picture cannot be read or is not allowed.
         """
-        if not any(message.content or getattr(message, "tool_calls", ()) for message in messages):
+        if not any(bool(each.content) or bool(_calls(each)) for each in messages):
             return 0  # nothing that could be asked
         if self.custom_get_token_ids is not None:
             return super().get_num_tokens_from_messages(messages, tools)
@@ -58,3 +58,7 @@ class CountingChatModel(ToolCallingChatModel):
     def _in_text(self, plain: Sequence[Any]) -> int:
         texts = [json.dumps(each, default=str, ensure_ascii=False) for each in plain]
         return sum(len(self.get_token_ids(text)) for text in texts)
+
+
+def _calls(message: BaseMessage) -> Sequence[Any]:
+    return message.tool_calls if isinstance(message, AIMessage) else ()
