@@ -2,7 +2,8 @@
 
 It knows nothing of models: it moves items, and makes sure that a reader who goes away, or a limit
 that passes, stops the work. No thread keeps the process alive, as those of the event loop's own
-executor would: when the interpreter ends, all work is told to stop, and given a moment for it.
+executor would: when the interpreter ends, all work is told to stop, given a moment for it, and then
+stopped between two operations of the model.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import atexit
 import contextlib
 import contextvars
+import ctypes
 import threading
 import time
 import weakref
@@ -25,8 +27,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 GRACE_S = 2.0
-"""How long the end of the interpreter waits for work to stop: a thread that comes back from a
-model's code when the interpreter is gone may take the process down with it."""
+"""How long the end of the interpreter waits for work to stop, told so and then made to."""
 
 # The process's own: what runs in it at the moment, so that its end can tell it to stop.
 _THREADS: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
@@ -104,11 +105,42 @@ def _settle(future: Future[Result], work: Callable[[], Result]) -> None:
 
 @atexit.register
 def _stop_all() -> None:
+    """Ends what still runs.
+
+    INVARIANT: no thread comes back from a model's code after the interpreter is gone: Python would
+    tear it down within C++, which aborts the process.
+    """
     for cancel in list(_CANCELS):
         cancel.set()
+    for thread in _still_running():
+        # What a generator that is closed sees: the request ends as a cancelled one.
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident or 0), ctypes.py_object(GeneratorExit)
+        )
+    if _still_running():
+        _hang_instead_of_aborting()
+
+
+def _hang_instead_of_aborting() -> None:
+    """Lets a thread that C++ would abort the process for wait for its end, as from Python 3.14 on.
+
+    Where C++'s library is not to be found, the process ends as it always did.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libraries = ctypes.CDLL("libstdc++.so.6"), ctypes.CDLL(None)
+        set_terminate, pause = libraries[0]._ZSt13set_terminatePFvvE, libraries[1].pause
+        set_terminate.argtypes = [ctypes.c_void_p]
+        set_terminate.restype = ctypes.c_void_p
+        set_terminate(ctypes.cast(pause, ctypes.c_void_p))
+
+
+def _still_running() -> list[threading.Thread]:
+    """Returns the threads that have not ended within the time of grace."""
     deadline = time.monotonic() + GRACE_S
-    for thread in list(_THREADS):
+    threads = list(_THREADS)
+    for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
+    return [thread for thread in threads if thread.is_alive()]
 
 
 async def stream_in_thread(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -293,50 +291,3 @@ def test_what_fails_before_ask_has_a_model_is_on_record(
     assert (found.error, found.policy) == (error, policy_name or "")
     assert record is not None
     assert error == "ModelError" or CANARY not in record.body()
-
-
-# Leaving -----------------------------------------------------------------------------------------
-
-LEAVING = """
-import asyncio, sys, threading, time
-from guardrail import ChatSafeCoDe
-from tests.chat.test_chat_model import ScriptedEngine
-
-class Stuck(ScriptedEngine):
-    def stream(self, *_, **__):
-        yield from self.stuck()
-    def batch(self, *_, **__):
-        return list(self.stuck())
-    def stuck(self):
-        time.sleep(60)
-        yield
-
-chat = ChatSafeCoDe(engine=Stuck())
-asked = {
-    "ainvoke": lambda: chat.ainvoke("hi"),
-    "abatch": lambda: chat.abatch(["hi", "there"]),
-    "astream": lambda: anext(chat.astream("hi")),
-}[sys.argv[1]]
-
-async def ask():
-    try:
-        await asyncio.wait_for(asked(), 0.3)
-    except asyncio.TimeoutError:
-        print("left", flush=True)
-
-asyncio.run(ask())
-assert all(each.daemon for each in threading.enumerate() if each is not threading.main_thread())
-"""
-
-
-@pytest.mark.parametrize("way", ["ainvoke", "abatch", "astream"])
-def test_what_nobody_waits_for_does_not_keep_the_process_alive(way: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", LEAVING, way],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (0, "left\n"), done.stderr
