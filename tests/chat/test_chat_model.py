@@ -170,6 +170,9 @@ class ScriptedEngine:
                 said += f"word{number} "
                 yield Delta(f"word{number} ")
             yield self._answer(said)
+        except GeneratorExit:  # cancelled between two words: whoever reads has closed it
+            self.cancelled.set()
+            raise
         finally:
             self.closed.set()
 
