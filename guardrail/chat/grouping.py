@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from opentelemetry.context import Context
 from pydantic import Field, PrivateAttr
 
 from guardrail.chat.batching import BatchGroup, Seat
-from guardrail.chat.streaming import time_limit
+from guardrail.chat.streaming import in_background, time_limit
 from guardrail.policy import Policy
 from guardrail.policy.review import Review
 from guardrail.policy.terms import Mode
@@ -128,7 +128,7 @@ class BatchingChatModel(BaseChatModel):
             group = self._group(len(part), cancel)
 
             async def answer(index: int, seat: _Seat) -> Any:
-                with self._seated(seat, flush_in=in_executor):
+                with self._seated(seat, flush_in=in_background):
                     try:
                         return await self.ainvoke(inputs[index], configs[index], **kwargs)
                     except Exception as error:
@@ -201,10 +201,4 @@ class BatchingChatModel(BaseChatModel):
         """Like `_ask_together` for a call that holds a seat, without blocking the event loop."""
         seat = self._seat()
         assert seat is not None
-        return await asyncio.wrap_future(seat.ask(request, flush_in=in_executor))
-
-
-def in_executor(work: Callable[[], None]) -> None:
-    """Runs `work` off the event loop, under a copy of the caller's context."""
-    context = contextvars.copy_context()
-    asyncio.get_running_loop().run_in_executor(None, context.run, work)
+        return await asyncio.wrap_future(seat.ask(request, flush_in=in_background))

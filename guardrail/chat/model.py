@@ -7,14 +7,12 @@ nothing of either.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, closing
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
@@ -24,12 +22,14 @@ from langchain_core.runnables.config import ensure_config
 from opentelemetry import context as otel_context
 
 from guardrail.chat.answer import AnswerChunks, answer_message
-from guardrail.chat.grouping import Request, in_executor
+from guardrail.chat.caching import CachingChatModel
+from guardrail.chat.counting import CountingChatModel
+from guardrail.chat.fallbacks import CautiousRunnable
+from guardrail.chat.grouping import Request
 from guardrail.chat.identity import EMBEDDED
-from guardrail.chat.messages import has_pictures_by_address, with_media_types
+from guardrail.chat.messages import with_media_types
 from guardrail.chat.sessions import SessionChatModel, review_of
-from guardrail.chat.streaming import stream_in_thread, time_limit
-from guardrail.chat.tools import ToolCallingChatModel
+from guardrail.chat.streaming import in_background, in_thread, stream_in_thread, time_limit
 from guardrail.record.answer import Answer
 from guardrail.request.delta import Delta
 
@@ -38,7 +38,7 @@ __all__ = ["EMBEDDED", "ChatSafeCoDe"]
 Run = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None
 
 
-class ChatSafeCoDe(SessionChatModel, ToolCallingChatModel):
+class ChatSafeCoDe(CautiousRunnable, CachingChatModel, CountingChatModel, SessionChatModel):
     """A local multimodal model, guarded by a policy, wherever LangChain takes a chat model.
 
     `ChatSafeCoDe()` is the embedded model under the `baseline` policy. `response_metadata` of every
@@ -59,12 +59,19 @@ class ChatSafeCoDe(SessionChatModel, ToolCallingChatModel):
         stop: Strings that end the answer, not part of it.
         model_kwargs: Any other argument of `generate()`.
         timeout: Seconds that an answer may take; then `TimeoutError`.
+        cache: True (LangChain's global cache) or a cache; without either, no answer is cached.
         picture_limits: Which pictures are accepted.
 
     Where the policy remembers, a session is the run's `thread_id` or `session_id`
     (`config={"configurable": {"thread_id": ...}}`, or in its metadata), or `session=` of a call.
     `review=` of a call runs again what was escalated: `{"request_id": ..., "approved": True,
     "token": ...}`, with the token of the `Escalation`.
+
+    `with_fallbacks` and `with_retry` handle failures of running the model alone, unless told to
+    handle more: what the guard withholds (`guardrail.errors.Withheld`) is nobody else's to answer.
+
+    Assignment and `model_copy(update=...)` count from the next request on; what the model was built
+    of cannot be changed. Copies share the engine; one built by name can be pickled.
 
     LangChain's `api_key` and `max_retries` are accepted, mean nothing here, and are not kept.
     """
@@ -73,11 +80,13 @@ class ChatSafeCoDe(SessionChatModel, ToolCallingChatModel):
         self, messages: list[BaseMessage], stop: Any, call: dict[str, Any], run: Run
     ) -> Request:
         call = dict(call)
-        policy = self._policy_for(call.pop("policy", None), run.metadata if run else None)
-        mode = call.pop("mode", self.mode)
-        review = review_of(call.pop("review", None))
-        conversation = self._conversation(messages, call)
-        settings = self._settings(call, stop)
+        with self.engine.preparing() as known:
+            policy = self._policy_for(call.pop("policy", None), run.metadata if run else None)
+            known.policy = policy
+            mode = call.pop("mode", self.mode)
+            review = review_of(call.pop("review", None))
+            conversation = self._conversation(messages, call)
+            settings = self._settings(call, stop)
         return Request(
             conversation=conversation,
             settings=settings,
@@ -86,6 +95,11 @@ class ChatSafeCoDe(SessionChatModel, ToolCallingChatModel):
             context=otel_context.get_current(),
             review=review,
         )
+
+    def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
+        with self.engine.preparing():
+            messages = super()._convert_input(model_input).to_messages()
+            return ChatPromptValue(messages=with_media_types(messages))
 
     def _items(self, request: Request, cancel: threading.Event) -> Iterator[Delta | Answer]:
         """Yields what the engine does, its answer last; raises where it was too late."""
@@ -139,7 +153,7 @@ class ChatSafeCoDe(SessionChatModel, ToolCallingChatModel):
             **kwargs: Settings of this call.
         """
         metadata = ensure_config(config).get("metadata")
-        kwargs["policy"] = self._policy_for(kwargs.get("policy"), metadata)
+        kwargs["policy"] = self._chosen(kwargs.get("policy"), metadata)
         yield from super().stream(input, config, stop=stop, **kwargs)
 
     async def astream(
@@ -159,15 +173,11 @@ class ChatSafeCoDe(SessionChatModel, ToolCallingChatModel):
             **kwargs: As for `stream`.
         """
         metadata = ensure_config(config).get("metadata")
-        kwargs["policy"] = await asyncio.to_thread(self._policy_for, kwargs.get("policy"), metadata)
+        kwargs["policy"] = await in_thread(self._chosen, kwargs.get("policy"), metadata)
         answer: Any = super().astream(input, config, stop=stop, **kwargs)
         async with aclosing(answer) as chunks:
             async for chunk in chunks:
                 yield chunk
-
-    def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
-        messages = super()._convert_input(model_input).to_messages()
-        return ChatPromptValue(messages=with_media_types(messages))
 
     def _stream(
         self,
@@ -202,7 +212,7 @@ class ChatSafeCoDe(SessionChatModel, ToolCallingChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         if (seat := self._seat()) is not None:
-            seat.leave(flush_in=in_executor)  # a streamed answer keeps nobody waiting
+            seat.leave(flush_in=in_background)  # a streamed answer keeps nobody waiting
 
         def start(cancel: threading.Event) -> Iterator[ChatGenerationChunk]:
             return self._chunks(self._request(messages, stop, kwargs, run_manager), cancel)
@@ -219,7 +229,7 @@ class ChatSafeCoDe(SessionChatModel, ToolCallingChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         if self._seat() is not None:
-            request = await asyncio.to_thread(self._request, messages, stop, kwargs, run_manager)
+            request = await in_thread(self._request, messages, stop, kwargs, run_manager)
             return self._result(await self._aask_together(request))
 
         def start(cancel: threading.Event) -> Iterator[Delta | Answer]:
@@ -227,44 +237,3 @@ class ChatSafeCoDe(SessionChatModel, ToolCallingChatModel):
 
         async with aclosing(stream_in_thread(start)) as items:
             return self._collected([item async for item in items])
-
-    # A picture that is named by its path or address may have changed since an answer was cached
-    # under that name, and so may what a session remembers: such requests never come out of a cache.
-    # The policy is settled before the look-up, since a selection chooses it by metadata of which
-    # the cache knows nothing.
-
-    def _generate_with_cache(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        kwargs["policy"] = self._policy_for(
-            kwargs.get("policy"), run_manager.metadata if run_manager else None
-        )
-        return super(ChatSafeCoDe, self._cacheable(messages, kwargs))._generate_with_cache(
-            messages, stop, run_manager, **kwargs
-        )
-
-    async def _agenerate_with_cache(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        metadata = run_manager.metadata if run_manager else None
-        kwargs["policy"] = await asyncio.to_thread(self._policy_for, kwargs.get("policy"), metadata)
-        return await super(ChatSafeCoDe, self._cacheable(messages, kwargs))._agenerate_with_cache(
-            messages, stop, run_manager, **kwargs
-        )
-
-    def _cacheable(self, messages: list[BaseMessage], call: dict[str, Any]) -> ChatSafeCoDe:
-        caches = self.cache or (self.cache is None and get_llm_cache() is not None)
-        if call["policy"].session.memory == "off":
-            call.pop("session", None)  # it changes nothing, and answers are shared by all sessions
-        changes = call.get("session") is not None or call.get("review") is not None
-        if not caches or not (changes or has_pictures_by_address(messages)):
-            return self
-        return self.model_copy(update={"cache": False})

@@ -17,11 +17,13 @@ from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 
+from guardrail.chat.fallbacks import cautious
 from guardrail.chat.identity import ConfiguredChatModel
 from guardrail.chat.messages import to_conversation
 from guardrail.chat.parsing import structured_parser
 from guardrail.errors import SettingsError
 from guardrail.request.answer_form import ANY_OBJECT, AnswerForm
+from guardrail.request.answer_grammar import parameters_of
 from guardrail.request.conversation import Conversation, Turn
 
 Method = Literal["function_calling", "json_schema", "json_mode"]
@@ -183,7 +185,11 @@ def _tools(tools: Sequence[Any]) -> tuple[Mapping[str, Any], ...]:
             raise SettingsError(
                 f"a tool of type {tool.get('type')!r} is run by a provider: give functions"
             )
-    return converted
+    # Chat templates read the parameters of every function, and fall over one without.
+    return tuple(
+        {**tool, "function": {**tool["function"], "parameters": parameters_of(tool["function"])}}
+        for tool in converted
+    )
 
 
 def _chosen(choice: Any, names: Sequence[str]) -> tuple[Literal["free", "forced"], str | None]:
@@ -224,4 +230,6 @@ def _with_raw(bound: Runnable[Any, AIMessage], parser: Any) -> Runnable[Language
         parsed=itemgetter("raw") | parser, parsing_error=lambda _: None
     )
     failed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=bound) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+    both = parsed.with_fallbacks([failed], exception_key="parsing_error")
+    chain: Runnable[LanguageModelInput, Any] = cautious(RunnableMap(raw=bound) | both)
+    return chain

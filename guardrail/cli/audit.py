@@ -31,6 +31,7 @@ from guardrail.cli.audit_options import (
     print_out,
 )
 from guardrail.errors import AuditError
+from guardrail.record.audit.failures import failure_counts, find, newest
 from guardrail.record.audit.queries import LogReader
 from guardrail.record.audit.times import anchor_of, span_of
 
@@ -58,10 +59,13 @@ def tail(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the newest decisions, the newest last; with --json one object a line."""
+    """List the newest decisions, and requests that failed before one, the newest last.
+
+    With --json one object a line; --action failed lists the failures alone.
+    """
     chosen = chosen_of(action, category, policy, since, until)
     with LogReader(log) as reader:
-        found = reader.decisions(chosen, limit=limit)[::-1]
+        found = newest(reader, chosen, limit=limit)[::-1]
         if not as_json and found:
             typer.echo(text.HEADING)
         while True:
@@ -73,7 +77,7 @@ def tail(
             found = []
             while not found:
                 time.sleep(0.5)
-                found = reader.decisions(chosen, limit=1000, after=last)[::-1]
+                found = newest(reader, chosen, limit=1000, after=last)[::-1]
 
 
 @app.command()
@@ -84,7 +88,7 @@ def show(
 ) -> None:
     """Show one record: verdict and thresholds, the rule that decided, the guided steps."""
     with LogReader(log) as reader:
-        found = reader.find(record)
+        found = find(reader, record)
         if as_json:
             raw = reader.raw(found.seq)
             assert raw is not None
@@ -106,7 +110,8 @@ def stats(
 ) -> None:
     """Count decisions by action, verdict, category and policy; rates and times."""
     with LogReader(log) as reader:
-        found = reader.stats(chosen_of(action, category, policy, since, until))
+        chosen = chosen_of(action, category, policy, since, until)
+        found = {**reader.stats(chosen), "failures": failure_counts(reader, chosen)}
     print_out(found if as_json else text.stats(found), as_json)
 
 

@@ -7,18 +7,24 @@ remote, or a call to a tool. `SafeCoDe` is a guard that answers as well.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+from opentelemetry.context import Context
+from typing_extensions import Self
 
 from guardrail.backends import Run, Stop
-from guardrail.errors import JudgeError, SettingsError
+from guardrail.errors import JudgeError, ModelError, SettingsError
 from guardrail.judging.approvals import APPROVAL_LIFETIME_S, ApprovalLedger, Approvals
 from guardrail.judging.chat_judge import ChatJudge
 from guardrail.judging.deciding import Chair, Deciding
 from guardrail.judging.judge import Judge, Judged
 from guardrail.judging.judges import load_judge
 from guardrail.judging.patience import Patience
+from guardrail.judging.unjudged import Preparation, Unjudged
 from guardrail.policy import Policy
 from guardrail.policy.context import Metadata
 from guardrail.policy.review import Review
@@ -29,6 +35,7 @@ from guardrail.policy.verdict import Verdict
 from guardrail.record.answer import Judgement
 from guardrail.record.audit import AuditLog
 from guardrail.record.audit.observer import AuditObserver, log_path
+from guardrail.record.decision import Decision
 from guardrail.record.observer import Observer
 from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.conversation import Conversation
@@ -121,8 +128,64 @@ class Guard:
             PolicyError: The request's own policy is not usable, or `metadata` cannot be compared.
             AuditError: The record cannot be kept.
         """
-        chosen = self.policy_for(policy, metadata)
-        return self.deciding(chosen, mode).decide(conversation, review=review, verdict=verdict)
+        with self.preparing(operation="apply_guardrail") as known:
+            known.policy = chosen = self.policy_for(policy, metadata)
+            deciding = self.deciding(chosen, mode)
+        return deciding.decide(conversation, review=review, verdict=verdict)
+
+    @contextmanager
+    def preparing(
+        self, *, operation: str = "chat", context: Context | None = None
+    ) -> Iterator[Preparation]:
+        """A with-block in which a request is made ready; if it fails there, that is on record.
+
+        What comes after the block has a record of its own. Yields what is known of the request,
+        for the block to fill in.
+
+        Args:
+            operation: `chat`, or `apply_guardrail` where nothing is to be answered.
+            context: The request's OpenTelemetry context; the current one without it.
+        """
+        known = Preparation(operation=operation)
+        try:
+            yield known
+        except Exception as error:
+            self._unjudged().failed(
+                error, known, fallback=lambda: self.policy_for(None), context=context
+            )
+            raise
+
+    def served(
+        self, conversation: Conversation, decision: Decision, text: str, *, policy: Policy
+    ) -> Decision:
+        """Records a request whose answer was given before and kept, and returns its decision.
+
+        Args:
+            conversation: What was asked.
+            decision: What was decided when the answer was made.
+            text: The answer.
+            policy: The policy in force.
+
+        Raises:
+            AuditError: The record cannot be kept.
+        """
+        return self._unjudged().served(conversation, decision, text, policy)
+
+    def _unjudged(self) -> Unjudged:
+        return Unjudged(self.model_name, self.tracing, self.observer_for)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy is the guard itself: its model, log and sessions are there once."""
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise ModelError(
+            f"a {type(self).__name__} cannot be pickled: it holds a model, locks and open logs; "
+            "build one in the other process"
+        )
 
     @property
     def policy(self) -> Policy:

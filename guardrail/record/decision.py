@@ -134,6 +134,9 @@ class Decision(_Record):
     outcome: Outcome = Field(default_factory=Outcome)
     timings_ms: dict[str, float] = Field(default_factory=dict)
     trace_id: str | None = None
+    cached_from: str | None = Field(
+        None, description="the request whose answer, and decision, a cache gave again"
+    )
     errors: list[str] = Field(default_factory=list)
 
     @field_serializer("review")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from guardrail.record.decision import Decision
+from guardrail.record.failure import Failure
 from guardrail.request.conversation import Conversation
 
 
@@ -26,4 +27,16 @@ class Observer(Protocol):
             decision: The record.
             conversation: What was asked.
             text: What was answered.
+        """
+
+
+@runtime_checkable
+class FailureObserver(Protocol):
+    """An observer that also sees requests which failed before they could be judged."""
+
+    def failed(self, failure: Failure) -> None:
+        """Called when a request has failed, before its error reaches the caller.
+
+        Args:
+            failure: The record, without words unless the policy captures content.
         """

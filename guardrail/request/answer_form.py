@@ -15,6 +15,9 @@ from guardrail.errors import SettingsError
 ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 """The schema of any JSON object."""
 
+NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
+"""The schema of the arguments of a function that takes none."""
+
 
 @dataclass(frozen=True)
 class AnswerForm:

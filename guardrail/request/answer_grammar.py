@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from guardrail.errors import SettingsError
-from guardrail.request.answer_form import ANY_OBJECT, AnswerForm
+from guardrail.request.answer_form import NO_PARAMETERS, AnswerForm
 from guardrail.request.call_format import CallFormat
 
 _SEPARATORS = (", ", ": ")
@@ -19,6 +19,9 @@ _NAMED = frozenset({"properties", "patternProperties"})
 _DEFINITIONS = frozenset({"$defs", "definitions"})
 _COMBINING = frozenset(
     {"allOf", "anyOf", "oneOf", "not", "$ref", "if", "then", "else", "dependentSchemas"}
+)
+_SAYING_NOTHING = frozenset(
+    {"type", "title", "description", "$schema", "$id", "$comment", "strict", "examples", "default"}
 )
 _OPENING = frozenset(
     {"additionalProperties", "patternProperties", "unevaluatedProperties", "minProperties"}
@@ -81,12 +84,19 @@ def _call_rules(
     ]
     for at, function in enumerate(functions):
         head, tail = written.around_arguments(function["name"])
-        arguments = _json(function.get("parameters") or ANY_OBJECT, written.separators)
+        arguments = _json(parameters_of(function), written.separators)
         rules += [
             f"call_{at}: {_literal(head, control)} arguments_{at} {_literal(tail, control)}",
             f"arguments_{at}: {arguments}",
         ]
     return rules
+
+
+def parameters_of(function: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the schema of a function's arguments; one that says nothing of any takes none."""
+    schema = function.get("parameters") or NO_PARAMETERS
+    says = {name for name, value in schema.items() if value is not None} - _SAYING_NOTHING
+    return schema if says else {**schema, **NO_PARAMETERS}
 
 
 def _literal(text: str, control: Mapping[str, int]) -> str:

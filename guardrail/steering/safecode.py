@@ -154,9 +154,10 @@ class SafeCoDe(Guard):
             session: By which earlier requests are remembered, where the policy does so.
             **settings: Fields of `GenerationSettings`.
         """
-        return self.answer(
-            question(text, pictures, session=session), GenerationSettings(**settings)
-        )
+        with self.preparing():
+            conversation = question(text, pictures, session=session)
+            chosen = GenerationSettings(**settings)
+        return self.answer(conversation, chosen)
 
     def answer(
         self,
@@ -212,9 +213,8 @@ class SafeCoDe(Guard):
             review: A human's word on this request, if it was escalated before; an approval brings
                 the `Escalation`'s `token` back.
         """
-        run = self._pipeline(self.policy_for(policy, metadata), mode).run(
-            [conversation], settings, cancel=cancel, review=review
-        )
+        pipeline = self._prepared(policy, metadata, mode)
+        run = pipeline.run([conversation], settings, cancel=cancel, review=review)
         with closing(run):
             for _, event in run:
                 if isinstance(event, Exception):
@@ -253,7 +253,7 @@ class SafeCoDe(Guard):
         if not conversations:
             return []
         results: list[Any] = [None] * len(conversations)
-        pipeline = self._pipeline(self.policy_for(policy, metadata), mode)
+        pipeline = self._prepared(policy, metadata, mode)
         for group in self.backend.groups(conversations):
             run = pipeline.run(
                 [conversations[at] for at in group],
@@ -305,6 +305,15 @@ class SafeCoDe(Guard):
         """
         return self.backend.constraint(conversation)
 
+    def count_tokens(self, conversation: Conversation) -> int:
+        """Returns how many tokens a conversation's prompt has, pictures and tools included.
+
+        Raises:
+            GuardrailError: The model cannot be told what it holds.
+        """
+        [count] = self.backend.start([conversation], _ONE_TOKEN).input_tokens
+        return count
+
     def refusal_index(self, phrases: tuple[str, ...]) -> RefusalIndex:
         """Returns the phrases compiled for this vocabulary; compiled once, then remembered."""
         spelled = self.backend.vocabulary()
@@ -321,8 +330,12 @@ class SafeCoDe(Guard):
             return CaptionJudge(self.backend)
         return super()._make_judge(settings)
 
-    def _pipeline(self, policy: Policy, mode: Mode | None) -> Pipeline:
-        return Pipeline(self.backend, self.deciding(policy, mode), self.refusal_index)
+    def _prepared(
+        self, policy: str | Path | Policy | None, metadata: Metadata | None, mode: Mode | None
+    ) -> Pipeline:
+        with self.preparing() as known:
+            known.policy = chosen = self.policy_for(policy, metadata)
+            return Pipeline(self.backend, self.deciding(chosen, mode), self.refusal_index)
 
 
 def _backend(model: Any, processor: Any, backend: Backend | None) -> Backend:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import io
 import os
 import re
@@ -32,6 +33,7 @@ from guardrail.errors import (
     SettingsError,
 )
 from guardrail.judging.judge import JudgeRequest
+from guardrail.judging.unjudged import Preparation
 from guardrail.policy.sources import PolicyFile
 from guardrail.record.answer import Answer
 from guardrail.record.decision import Outcome, PolicyRef, VerdictRecord
@@ -102,12 +104,28 @@ class ScriptedEngine:
         self.seen: list[tuple[GenerationSettings, str, Any]] = []
         self.closed = threading.Event()
         self.threads: set[int] = set()
+        self.failed: list[Exception] = []
+        self.cached: list[str] = []
 
     def pause(self) -> None:
         time.sleep(self.tick_s)
 
     def policy_for(self, policy: Any = None, metadata: Any = None) -> Policy:
         return load_policy(policy or self.policy)
+
+    @contextlib.contextmanager
+    def preparing(self) -> Iterator[Preparation]:
+        try:
+            yield Preparation()
+        except Exception as error:
+            self.failed.append(error)
+            raise
+
+    def served(
+        self, conversation: Conversation, decision: Decision, text: str, *, policy: Policy
+    ) -> Decision:
+        self.cached.append(text)
+        return decision.model_copy(update={"cached_from": decision.request_id})
 
     def call_format(self) -> Any:
         raise ModelError("a double takes no tools")
@@ -152,6 +170,9 @@ class ScriptedEngine:
                 said += f"word{number} "
                 yield Delta(f"word{number} ")
             yield self._answer(said)
+        except GeneratorExit:  # cancelled between two words: whoever reads has closed it
+            self.cancelled.set()
+            raise
         finally:
             self.closed.set()
 

@@ -12,7 +12,6 @@ judgement, where an approval stands for `escalate` alone.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,6 +56,7 @@ from guardrail.chat.agents.records import (
     withheld,
 )
 from guardrail.chat.model import ChatSafeCoDe
+from guardrail.chat.streaming import in_thread
 from guardrail.errors import Escalation
 from guardrail.judging.guard import Guard
 from guardrail.policy import Policy
@@ -151,14 +151,14 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
             request: What the model is to be asked.
             handler: Asks it.
         """
-        ready, judged = await asyncio.to_thread(self._before, request)
+        ready, judged = await in_thread(self._before, request)
         if judged is not None and judged.withheld:
             return withheld(judged, self.name)
         try:
             response = await handler(ready)
         except (Escalation, StructuredOutputError) as error:
             return unanswered(error, self.name, judged)
-        return await asyncio.to_thread(self._after, request, response, judged)
+        return await in_thread(self._after, request, response, judged)
 
     def _before(self, request: ModelRequest[Any]) -> tuple[ModelRequest[Any], Judgement | None]:
         held, messages = held_by(self.name, request.state), request.state["messages"]
@@ -255,7 +255,7 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
             state: The agent's.
             runtime: The graph's.
         """
-        return await asyncio.to_thread(self.after_model, state, runtime)
+        return await in_thread(self.after_model, state, runtime)
 
     # Tools -------------------------------------------------------------------------------------
 
@@ -288,7 +288,7 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
         """
         if not self._guards_tools:
             return await handler(request)
-        record = await asyncio.to_thread(self._call_decided, request)
+        record = await in_thread(self._call_decided, request)
         if record["withheld"]:
             return not_made(request, record)
         return made(await handler(request), record)

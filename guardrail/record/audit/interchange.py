@@ -233,6 +233,8 @@ def _head(line: bytes, path: Path) -> Head | None:
 
 def _flat(row: Row) -> dict[str, Any]:
     held = json.loads(row.body)
+    if "failure" in held:  # it names its request, policy and model as a decision does
+        held["decision"] = held["failure"]
     flat: dict[str, Any] = {name: _at(held, path) for name, path in _FLAT.items()}
     for name, value in flat.items():
         if name == "p_unsafe" and isinstance(value, str):

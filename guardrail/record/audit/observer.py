@@ -3,7 +3,8 @@
 Two records per answered request: `opened` (verdict, rule and action) is durable before the first
 token leaves, so that a stream that dies half-way is on record; `decision` (all of it) is durable
 before the end of the answer leaves. Blocked, escalated, cancelled and failed requests have the
-second alone, or both, depending on how far they came.
+second alone, or both, depending on how far they came. A request that failed before it could be
+judged has one record of its own kind, `failed`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import os
 from guardrail.errors import AuditError
 from guardrail.policy import Policy
 from guardrail.record.audit.digests import content_of, digests_of
-from guardrail.record.audit.log import AuditLog
-from guardrail.record.audit.record import Calibration, Thresholds
+from guardrail.record.audit.log import AuditLog, now
+from guardrail.record.audit.record import AuditRecord, Calibration, Thresholds
 from guardrail.record.audit.redaction import Redaction
 from guardrail.record.decision import Decision
+from guardrail.record.failure import Failure
 from guardrail.request.conversation import Conversation
 
 LOG_VARIABLE = "GUARDRAIL_AUDIT_LOG"
@@ -60,6 +62,18 @@ class AuditObserver:
             AuditError: The record could not be made durable.
         """
         self._append("decision", decision, conversation, text)
+
+    def failed(self, failure: Failure) -> None:
+        """Records a request that failed before it could be judged.
+
+        Raises:
+            AuditError: The record could not be made durable.
+        """
+        words = {} if self._policy.capture.content else {"detail": None}
+        kept = failure.model_copy(update=words)
+        self._log.write(
+            lambda _, seq: AuditRecord(seq=seq, time=now(), kind="failed", failure=kept)
+        )
 
     def _append(
         self, kind: str, decision: Decision, conversation: Conversation, text: str | None

@@ -24,7 +24,11 @@ PAGE = 50
 
 @dataclass(frozen=True)
 class Summary:
-    """A decision in one line."""
+    """A decision in one line, or a request that failed before there was one.
+
+    Attributes:
+        error: The kind of error that failed it; None of a decision.
+    """
 
     seq: int
     time: str
@@ -38,6 +42,7 @@ class Summary:
     refused: bool | None
     finish: str | None
     total_ms: float | None
+    error: str | None = None
 
 
 class LogReader:
@@ -246,6 +251,14 @@ class LogReader:
         ):
             tenths[max(at, 0)] += count
         return tenths
+
+    def select(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        """Returns the rows that a statement reads.
+
+        Raises:
+            AuditError: The log cannot be read.
+        """
+        return self._all(statement, values)
 
     def _all(self, statement: str, values: Sequence[Any]) -> list[Any]:
         try:

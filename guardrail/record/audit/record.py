@@ -13,10 +13,12 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from guardrail.record.decision import Decision
+from guardrail.record.failure import Failure
 
-RECORD_VERSION: Final = 1
+RECORD_VERSION: Final = 2
+"""2: `failed` records, and decisions that say they came out of a cache. Logs of 1 stay readable."""
 
-Kind = Literal["created", "opened", "decision", "checkpoint"]
+Kind = Literal["created", "opened", "decision", "failed", "checkpoint"]
 
 
 class _Part(BaseModel):
@@ -122,7 +124,7 @@ class Checkpoint(_Part):
 class AuditRecord(_Part):
     """One record of the log."""
 
-    version: Literal[1] = RECORD_VERSION
+    version: Literal[1, 2] = RECORD_VERSION
     seq: int
     time: str = Field(description="when it was written: UTC, ISO 8601, milliseconds")
     kind: Kind
@@ -130,6 +132,9 @@ class AuditRecord(_Part):
         None,
         description="`decision`: the whole record; `opened`: as known before the first token, so "
         "that its outcome, steps and timings mean nothing",
+    )
+    failure: Failure | None = Field(
+        None, description="`failed`: a request that could not be judged, and why"
     )
     request: RequestDigests | None = None
     thresholds: dict[str, Thresholds] | None = None

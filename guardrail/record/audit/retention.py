@@ -103,7 +103,7 @@ def _last_to_remove(
         cutoff = (datetime.now(timezone.utc) - older_than).isoformat(timespec="milliseconds")
         [young] = connection.execute(
             "SELECT min(seq) FROM records WHERE kind IN "
-            "('created', 'opened', 'decision', 'checkpoint') AND time >= ?",
+            "('created', 'opened', 'decision', 'failed', 'checkpoint') AND time >= ?",
             (cutoff.replace("+00:00", "Z"),),
         ).fetchone()
         through = last if young is None else young - 1

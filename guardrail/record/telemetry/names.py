@@ -13,6 +13,7 @@ from typing import Any
 
 from guardrail.record.audit.record import RequestDigests
 from guardrail.record.decision import Decision, StepRecord
+from guardrail.record.failure import Failure
 from guardrail.request.conversation import Conversation, Picture, Turn
 from guardrail.request.delta import Usage
 from guardrail.request.settings import GenerationSettings
@@ -119,6 +120,7 @@ def decision_attributes(decision: Decision) -> dict[str, Any]:
         "guardrail.steps.changed": sum(step.token != step.token_unguarded for step in steps),
         "guardrail.outcome.refused": decision.outcome.refused,
         "guardrail.outcome.finish_reason": decision.outcome.finish_reason,
+        "guardrail.cached_from": decision.cached_from,
         "guardrail.errors.count": len(decision.errors),
         **verdict_attributes(decision),
     }
@@ -127,6 +129,22 @@ def decision_attributes(decision: Decision) -> dict[str, Any]:
     attributes = _present(attributes)
     mirror = {draft: attributes[ours] for draft, ours in DRAFT_MIRROR.items() if ours in attributes}
     return attributes | mirror
+
+
+def failure_attributes(failure: Failure) -> dict[str, Any]:
+    """Returns what is known of a request that failed before it could be judged: no words."""
+    policy = failure.policy
+    attributes = {
+        "guardrail.component": "safecode",
+        "guardrail.request_id": failure.request_id,
+        "guardrail.mode": failure.mode,
+        "guardrail.policy.name": policy.name if policy else None,
+        "guardrail.policy.version": str(policy.version) if policy else None,
+        "guardrail.policy.digest": policy.digest if policy else None,
+        "guardrail.outcome.finish_reason": "error",
+        "guardrail.errors.count": 1,
+    }
+    return _present(attributes)
 
 
 def digest_attributes(digests: RequestDigests) -> dict[str, Any]:

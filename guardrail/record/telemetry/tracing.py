@@ -27,6 +27,7 @@ from guardrail.record.audit.digests import digests_of
 from guardrail.record.audit.keys import AuditKey, find_key, new_key
 from guardrail.record.audit.record import RequestDigests
 from guardrail.record.decision import Decision
+from guardrail.record.failure import Failure
 from guardrail.record.telemetry import names
 from guardrail.record.telemetry.metrics import Metrics
 from guardrail.record.version import __version__
@@ -203,6 +204,20 @@ class RequestTrace:
                 ),
                 None,
             )
+
+    def fail(self, error: BaseException, failure: Failure) -> None:
+        """Ends a request that failed before it could be judged; under somebody else's chat span a
+        verdict's span stands for it.
+
+        Args:
+            error: What failed it.
+            failure: Its record.
+        """
+        if self._chat is None:
+            self.phase(names.VERDICT).failed = True
+        whole = self._chat or self._phases[-1].span
+        self._tracing.safely(lambda: _set(whole, names.failure_attributes(failure)), None)
+        self.end(None, None, error)
 
     def _annotate(
         self,
