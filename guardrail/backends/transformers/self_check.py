@@ -25,6 +25,7 @@ from guardrail.backends.transformers.generation import (
     prompt_arguments,
     without_cache,
 )
+from guardrail.backends.transformers.placement import input_device
 from guardrail.errors import ModelError
 
 STEPS = 2
@@ -47,6 +48,9 @@ _PROBES = 3
 
 A mixture of experts may send a token elsewhere by a rounding; what is broken is so for every token.
 """
+
+_PLAIN: dict[str, Any] = {"do_sample": False, "min_length": 0, "min_new_tokens": 0}
+"""Settings in place of the model's own, which say nothing of how it steps."""
 
 _MASKED = 1000.0
 """Logits this far under the best one are masked out, and say nothing."""
@@ -142,9 +146,9 @@ def step_difference(model: Any, inputs: Mapping[str, Any], *, probe: int = 0) ->
         to the spread of the full forward's about their mean: 0 is the same, and about 1.4 what two
         unrelated predictions are apart.
     """
-    devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        prepared = prepare(model, inputs, max_new_tokens=STEPS + 1, do_sample=False)
+    device = input_device(model)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        prepared = prepare(model, inputs, max_new_tokens=STEPS + 1, **_PLAIN)
         branch = Branch.prefill(prepared)
         tokens = _tokens(prepared, branch, probe)
         stepped = _stepped(branch, tokens)
@@ -157,9 +161,9 @@ def step_difference(model: Any, inputs: Mapping[str, Any], *, probe: int = 0) ->
 
 
 def _limit(model: Any) -> float:
-    dtype = model.dtype
-    if torch.is_autocast_enabled(model.device.type):
-        dtype = torch.get_autocast_dtype(model.device.type)
+    dtype, device = model.dtype, input_device(model)
+    if torch.is_autocast_enabled(device.type):
+        dtype = torch.get_autocast_dtype(device.type)
     elif dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest":
         return ROUGH_TOLERANCE
     return TOLERANCE.get(dtype, ROUGH_TOLERANCE)
