@@ -83,6 +83,7 @@ def test_a_guard_model_is_read_after_the_line_breaks_that_it_begins_with() -> No
     shared, processor = build("mllama")
     model = copy.deepcopy(shared)
     backend = TransformersBackend(model, processor)
+    backend.start([_conversation()], TWO_TOKENS)  # once per model, it is checked first
     encoder = backend.encoder
     [blank] = encoder.tokenizer.encode("\n", add_special_tokens=False)
     seen: list[tuple[int, torch.Tensor]] = []
