@@ -115,14 +115,14 @@ UNMATCHED = [
 ]
 
 
-@pytest.mark.parametrize("metadata", UNMATCHED, ids=str)
+@pytest.mark.parametrize("metadata", UNMATCHED, ids=[str(at) for at in range(len(UNMATCHED))])
 def test_what_cannot_be_compared_is_an_error_by_default(selection: Path, metadata: Any) -> None:
     for choose in (load_any(selection).choose, PolicyFile(selection).current):
         with pytest.raises(PolicyError, match=r"'acme' cannot choose a policy: .*accepted is"):
             choose(metadata)
 
 
-@pytest.mark.parametrize("metadata", UNMATCHED, ids=str)
+@pytest.mark.parametrize("metadata", UNMATCHED, ids=[str(at) for at in range(len(UNMATCHED))])
 def test_what_cannot_be_compared_gets_the_strictest_policy(selection: Path, metadata: Any) -> None:
     selection.write_text(f"{RULES}on_unmatched: strictest\n", encoding="utf-8")
     loaded = load_any(selection)
