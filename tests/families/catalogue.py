@@ -3,6 +3,7 @@
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from . import (
+    apertus,
     baidu,
     blip,
     cohere,
@@ -67,6 +68,7 @@ _EVERY: dict[str, Recipe] = {
     **ocr.RECIPES,
     **ovis.RECIPES,
     **smolvlm.RECIPES,
+    **apertus.RECIPES,
 }
 _KNOWN = {*MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES}
 
