@@ -75,4 +75,4 @@ def _apertus() -> Made:
     return config, processor
 
 
-RECIPES = {"apertus1p5": Recipe(make=_apertus, needs=("torchvision",))}
+RECIPES = {"apertus1p5": Recipe(make=_apertus, seed=1, needs=("torchvision",))}
