@@ -236,7 +236,7 @@ HUNYUAN = (
     "{% else %}{{ '<|hy_system|>' }}{% endif %}{% endfor %}"
 )
 
-# No published template was at hand: its predecessor's, with the placeholder that its processor names.
+# No published template was at hand: its predecessor's, with the placeholder its processor names.
 HY4 = HUNYUAN.replace("<|hy_image|>", "<|image_pad|>")
 
 DEEPSEEK = (
