@@ -35,6 +35,7 @@ from . import (
     video,
     vipllava,
 )
+from .declined import BROKEN
 from .recipe import Recipe
 
 _EVERY: dict[str, Recipe] = {
@@ -77,8 +78,10 @@ RECIPES: dict[str, Recipe] = {
 }
 """Those of them that the installed transformers has: versions differ by a few."""
 
-FAMILIES: tuple[str, ...] = tuple(name for name in RECIPES if RECIPES[name].decoder_only)
-"""Families with a decoder, which the library serves."""
+FAMILIES: tuple[str, ...] = tuple(
+    name for name in RECIPES if RECIPES[name].decoder_only and name not in BROKEN
+)
+"""Families with a decoder that the installed transformers can run: the library serves them."""
 
-NOT_SERVED: tuple[str, ...] = tuple(name for name in RECIPES if name not in FAMILIES)
+NOT_SERVED: tuple[str, ...] = tuple(name for name in RECIPES if not RECIPES[name].decoder_only)
 """Encoder-decoder families, which it must turn away."""
