@@ -31,8 +31,8 @@ pass, {declined} are declined, {rest} could not be built, transformers itself fa
   through the whole contract suite (`tests/contract`): mode `off` is `generate()` token for token,
   cached steps equal full forwards, a batch equals its rows alone, noise reaches the logits.
 - **declined**: the library turns the model away when it is wrapped, with one clear error.
-- **fails**: this transformers cannot run the model, guarded or not; the library says so at the first
-  request.
+- **fails**: this transformers cannot run the model, guarded or not; the library says so at the
+  first request.
 - *pictures*: how many a prompt may show. *text alone*: whether it may show none. *contrast*:
   whether noised pictures steer the answer. *tools*: whether the chat template of the suite's
   checkpoint shows them; a user's checkpoint brings its own. *needs*: packages that its processor
