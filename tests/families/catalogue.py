@@ -3,6 +3,7 @@
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from . import (
+    apertus,
     baidu,
     blip,
     cohere,
@@ -34,6 +35,7 @@ from . import (
     video,
     vipllava,
 )
+from .declined import BROKEN
 from .recipe import Recipe
 
 _EVERY: dict[str, Recipe] = {
@@ -67,6 +69,7 @@ _EVERY: dict[str, Recipe] = {
     **ocr.RECIPES,
     **ovis.RECIPES,
     **smolvlm.RECIPES,
+    **apertus.RECIPES,
 }
 _KNOWN = {*MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES}
 
@@ -75,8 +78,10 @@ RECIPES: dict[str, Recipe] = {
 }
 """Those of them that the installed transformers has: versions differ by a few."""
 
-FAMILIES: tuple[str, ...] = tuple(name for name in RECIPES if RECIPES[name].decoder_only)
-"""Families with a decoder, which the library serves."""
+FAMILIES: tuple[str, ...] = tuple(
+    name for name in RECIPES if RECIPES[name].decoder_only and name not in BROKEN
+)
+"""Families with a decoder that the installed transformers can run: the library serves them."""
 
-NOT_SERVED: tuple[str, ...] = tuple(name for name in RECIPES if name not in FAMILIES)
+NOT_SERVED: tuple[str, ...] = tuple(name for name in RECIPES if not RECIPES[name].decoder_only)
 """Encoder-decoder families, which it must turn away."""
