@@ -74,9 +74,14 @@ _EVERY: dict[str, Recipe] = {
 _KNOWN = {*MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES}
 
 RECIPES: dict[str, Recipe] = {
-    name: recipe for name, recipe in _EVERY.items() if (recipe.model_type or name) in _KNOWN
+    name: recipe
+    for name, recipe in _EVERY.items()
+    if (recipe.model_type or name) in _KNOWN and recipe.runs_here
 }
-"""Those of them that the installed transformers has: versions differ by a few."""
+"""Those of them that the installed transformers has and runs: versions differ by a few."""
+
+TOO_NEW: frozenset[str] = frozenset(name for name, each in _EVERY.items() if not each.runs_here)
+"""Those that it has and does not run yet."""
 
 FAMILIES: tuple[str, ...] = tuple(
     name for name in RECIPES if RECIPES[name].decoder_only and name not in BROKEN

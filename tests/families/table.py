@@ -92,7 +92,9 @@ def _row(kind: str) -> Iterator[str]:
     yield "yes"
     yield "yes" if recipe.tools else ""
     adapters = {entry.name for entry in entry_points(group="guardrail.adapters")}
-    yield ", ".join([*recipe.needs, *([f"adapter `{kind}`"] if kind in adapters else [])])
+    newer = [f"transformers {recipe.since}"] if recipe.since is not None else []
+    adapter = [f"adapter `{kind}`"] if kind in adapters else []
+    yield ", ".join([*newer, *recipe.needs, *adapter])
     yield ""
 
 
