@@ -20,7 +20,8 @@ from tests.families import (
     save,
     table,
 )
-from tests.families.declined import DECLINED, NOT_BUILDABLE
+from tests.families.catalogue import TOO_NEW
+from tests.families.declined import BROKEN, DECLINED, NOT_BUILDABLE, SOMEWHERE_BROKEN
 
 WORDS = "What is in this image?"
 LONGER = "Describe this and say whether it is safe to try at home."
@@ -197,17 +198,18 @@ def test_page_of_families_is_what_the_recipes_say() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", table.TYPES)
+@pytest.mark.parametrize("kind", [each for each in table.TYPES if each not in TOO_NEW])
 def test_every_type_of_transformers_has_a_row(kind: str) -> None:
     [row] = [
         each for each in table.PAGE.read_text().splitlines() if each.startswith(f"| `{kind}` ")
     ]
-    assert row.split("|")[2].strip() == table.verdict(kind)
+    if ITS_VERSION or kind not in SOMEWHERE_BROKEN:
+        assert row.split("|")[2].strip() == table.verdict(kind)
 
 
 @pytest.mark.skipif(not ITS_VERSION, reason="the page was written with another transformers")
 def test_catalogues_hold_no_types_that_transformers_does_not_have() -> None:
-    assert {*DECLINED, *NOT_BUILDABLE} <= {*table.TYPES}
+    assert {*DECLINED, *BROKEN, *NOT_BUILDABLE} <= {*table.TYPES}
     assert {name for name in RECIPES if name not in table.TYPES} == {"llava-lfm2", "blip-2-t5"}
 
 

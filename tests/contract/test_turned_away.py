@@ -11,8 +11,9 @@ import transformers
 from guardrail import SafeCoDe
 from guardrail.backends.transformers.suitability import check_family
 from guardrail.errors import ModelError
+from tests.contract.guarded import GREEDY, ask, engine
 from tests.families import FAMILIES, NOT_SERVED, build, save
-from tests.families.declined import DECLINED
+from tests.families.declined import BROKEN, DECLINED
 
 T5 = {"model_type": "t5", "d_model": 32, "d_ff": 64, "num_layers": 1, "num_heads": 2}
 UNSERVED = {
@@ -84,6 +85,14 @@ def test_saved_encoder_decoder_is_turned_away(
     model, processor = build(family)
     with pytest.raises(ModelError, match="encoder-decoder"):
         SafeCoDe(model=model, processor=processor)
+
+
+@pytest.mark.parametrize("family", BROKEN)
+def test_family_that_transformers_cannot_run_is_turned_away_at_the_first_request(
+    family: str,
+) -> None:
+    with pytest.raises(ModelError, match=f"transformers {transformers.__version__} cannot be"):
+        engine(family).answer(ask(family), GREEDY)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

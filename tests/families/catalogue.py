@@ -3,6 +3,7 @@
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from . import (
+    apertus,
     baidu,
     blip,
     cohere,
@@ -34,6 +35,7 @@ from . import (
     video,
     vipllava,
 )
+from .declined import BROKEN
 from .recipe import Recipe
 
 _EVERY: dict[str, Recipe] = {
@@ -67,16 +69,24 @@ _EVERY: dict[str, Recipe] = {
     **ocr.RECIPES,
     **ovis.RECIPES,
     **smolvlm.RECIPES,
+    **apertus.RECIPES,
 }
 _KNOWN = {*MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES}
 
 RECIPES: dict[str, Recipe] = {
-    name: recipe for name, recipe in _EVERY.items() if (recipe.model_type or name) in _KNOWN
+    name: recipe
+    for name, recipe in _EVERY.items()
+    if (recipe.model_type or name) in _KNOWN and recipe.runs_here
 }
-"""Those of them that the installed transformers has: versions differ by a few."""
+"""Those of them that the installed transformers has and runs: versions differ by a few."""
 
-FAMILIES: tuple[str, ...] = tuple(name for name in RECIPES if RECIPES[name].decoder_only)
-"""Families with a decoder, which the library serves."""
+TOO_NEW: frozenset[str] = frozenset(name for name, each in _EVERY.items() if not each.runs_here)
+"""Those that it has and does not run yet."""
 
-NOT_SERVED: tuple[str, ...] = tuple(name for name in RECIPES if name not in FAMILIES)
+FAMILIES: tuple[str, ...] = tuple(
+    name for name in RECIPES if RECIPES[name].decoder_only and name not in BROKEN
+)
+"""Families with a decoder that the installed transformers can run: the library serves them."""
+
+NOT_SERVED: tuple[str, ...] = tuple(name for name in RECIPES if not RECIPES[name].decoder_only)
 """Encoder-decoder families, which it must turn away."""

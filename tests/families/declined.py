@@ -1,5 +1,7 @@
 """The model types that the library turns away, and why; the reasons are the page's own words."""
 
+import transformers
+
 DECLINED: dict[str, str] = {
     "blip": "captions pictures and answers no requests",
     "diffusion_gemma": "fills blocks by diffusion instead of decoding token by token",
@@ -19,3 +21,16 @@ DECLINED: dict[str, str] = {
 
 NOT_BUILDABLE: dict[str, str] = {}
 """Types of which no tiny checkpoint can be made from configuration, and why: never tried."""
+
+_BROKEN: dict[str, dict[str, str]] = {
+    "5.24.0": {
+        "llama4": "its forward pass fails in transformers 5.24.0: it reads `image_outputs` off its "
+        "decoder's output, which has none"
+    }
+}
+
+BROKEN: dict[str, str] = _BROKEN.get(transformers.__version__, {})
+"""Types that the installed transformers itself cannot run, and why; they have recipes."""
+
+SOMEWHERE_BROKEN: frozenset[str] = frozenset(kind for kinds in _BROKEN.values() for kind in kinds)
+"""Types that one version or another cannot run."""

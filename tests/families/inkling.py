@@ -1,4 +1,7 @@
-"""Inkling: short convolutions in every layer, and pictures cut into patches of a token each."""
+"""Inkling: short convolutions in every layer, and pictures cut into patches of a token each.
+
+The looped Inkling 2 runs its middle layers several times, with a cache for each time.
+"""
 
 from typing import Any
 
@@ -83,7 +86,7 @@ def _inkling() -> Made:
     return config, processor
 
 
-def _inkling2() -> Made:
+def _second(config: type[hf.PreTrainedConfig], text_type: str, **options: Any) -> Made:
     template = templates.INKLING
     text = _text(template=template)
     processor = hf.Inkling2Processor(
@@ -91,7 +94,7 @@ def _inkling2() -> Made:
         tokenizer=text,
         chat_template=template,
     )
-    config = hf.Inkling2Config(
+    made = config(
         vision_config=vision(
             "inkling2_vision",
             image_size=32,
@@ -100,15 +103,36 @@ def _inkling2() -> Made:
             projection_hidden_dim=HIDDEN,
             text_hidden_size=HIDDEN,
         ),
-        text_config=_decoder(
-            text, "inkling2_text", unpadded_vocab_size=len(text), n_layers_per_attn_res_block=1
-        ),
+        text_config={
+            **_decoder(text, text_type),
+            "unpadded_vocab_size": len(text),
+            "n_layers_per_attn_res_block": 1,
+            **options,
+        },
         image_token_id=text.convert_tokens_to_ids(_IMAGE),
     )
-    return config, processor
+    return made, processor
+
+
+def _inkling2() -> Made:
+    return _second(hf.Inkling2Config, "inkling2_text")
+
+
+def _inkling2_loop() -> Made:
+    return _second(
+        hf.Inkling2LoopConfig,
+        "inkling2_loop_text",
+        num_hidden_layers=4,
+        layer_types=["hybrid_sliding", "hybrid_sliding", "hybrid", "hybrid_sliding"],
+        loop_layer_index_start=1,
+        loop_layer_index_end=3,
+        loop_num_passes=3,
+        loop_gate_rank=4,
+    )
 
 
 RECIPES = {
     "inkling_mm_model": Recipe(make=_inkling, seed=1, rewinds=False, needs=("torchvision",)),
     "inkling2": Recipe(make=_inkling2, rewinds=False, needs=("torchvision",)),
+    "inkling2_loop": Recipe(make=_inkling2_loop, rewinds=False, needs=("torchvision",)),
 }

@@ -197,9 +197,10 @@ def _qwen3_omni() -> Made:
 RECIPES = {
     "qwen3_vl_moe": Recipe(make=_qwen3_vl_moe, tools=True),
     "qwen3_5_moe": Recipe(make=_qwen3_5_moe, rewinds=False),
-    "qwen4_exp": Recipe(make=_qwen4_exp, rewinds=False),
-    "qwen2_5_omni_thinker": Recipe(make=_qwen2_5_omni),
-    "qwen3_omni_moe_thinker": Recipe(make=_qwen3_omni),
+    "qwen4_exp": Recipe(make=_qwen4_exp, rewinds=False, since="5.22"),
+    # The processors of older ones do nothing without their video part, which needs torchvision.
+    "qwen2_5_omni_thinker": Recipe(make=_qwen2_5_omni, since="5.23"),
+    "qwen3_omni_moe_thinker": Recipe(make=_qwen3_omni, since="5.23"),
     "cosmos3_omni": Recipe(make=_cosmos3_omni, tools=True),
     "exaone4_5": Recipe(make=_exaone4_5, rewinds=False),
     "hyperclovax_vision_v2": Recipe(make=_hyperclovax),

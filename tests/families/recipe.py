@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 import transformers
+from packaging.version import Version
 from transformers import PreTrainedConfig, PreTrainedTokenizerFast, ProcessorMixin
 
 HIDDEN = 32
@@ -34,6 +35,8 @@ class Recipe:
         tools: Whether its chat template shows tools.
         asks: What its processor must be asked for, beside text and pictures.
         model_type: The family's type, where the recipe goes by another name.
+        since: The oldest minor version of transformers on which it was seen to pass, where that is
+            newer than the library's floor.
         needs: Packages beyond the `test` extra without which its processor cannot be made.
         seed: Another draw of the weights, where the first one loops between two tokens.
     """
@@ -50,8 +53,14 @@ class Recipe:
     tools: bool = False
     asks: Mapping[str, Any] = field(default_factory=dict)
     model_type: str | None = None
+    since: str | None = None
     needs: tuple[str, ...] = ()
     seed: int = 0
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether the installed transformers is new enough."""
+        return self.since is None or Version(transformers.__version__) >= Version(self.since)
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import transformers
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from .catalogue import FAMILIES, RECIPES
-from .declined import DECLINED, NOT_BUILDABLE
+from .declined import BROKEN, DECLINED, NOT_BUILDABLE
 
 PAGE = Path(__file__).parents[2] / "docs" / "families.md"
 
@@ -25,12 +25,14 @@ _HEAD = """\
 <!-- Written by `python -m tests.families.table`; do not edit. -->
 
 Every model type that transformers {version} maps to image-text-to-text, {count} of them: {passes}
-pass, {declined} are declined, {rest} could not be built.
+pass, {declined} are declined, {rest} could not be built, transformers itself fails at {broken}.
 
 - **passes**: a tiny checkpoint of the family's own architecture, with its own processor, goes
   through the whole contract suite (`tests/contract`): mode `off` is `generate()` token for token,
   cached steps equal full forwards, a batch equals its rows alone, noise reaches the logits.
 - **declined**: the library turns the model away when it is wrapped, with one clear error.
+- **fails**: this transformers cannot run the model, guarded or not; the library says so at the
+  first request.
 - *pictures*: how many a prompt may show. *text alone*: whether it may show none. *contrast*:
   whether noised pictures steer the answer. *tools*: whether the chat template of the suite's
   checkpoint shows them; a user's checkpoint brings its own. *needs*: packages that its processor
@@ -43,7 +45,7 @@ pass, {declined} are declined, {rest} could not be built.
 
 
 def verdict(kind: str) -> str:
-    """`passes`, `declined` or `not buildable here`.
+    """`passes`, `declined`, `fails` or `not buildable here`.
 
     Raises:
         KeyError: The type is in none of the catalogues, or in more than one.
@@ -53,6 +55,7 @@ def verdict(kind: str) -> str:
         for word, known in (
             ("passes", kind in FAMILIES),
             ("declined", kind in DECLINED),
+            ("fails", kind in BROKEN),
             ("not buildable here", kind in NOT_BUILDABLE),
         )
         if known
@@ -72,6 +75,7 @@ def page() -> str:
         count=len(TYPES),
         passes=verdicts.count("passes"),
         declined=verdicts.count("declined"),
+        broken=verdicts.count("fails"),
         rest=verdicts.count("not buildable here"),
     )
     return head + "".join(f"| {' | '.join(_row(kind))} |\n" for kind in TYPES)
@@ -80,7 +84,7 @@ def page() -> str:
 def _row(kind: str) -> Iterator[str]:
     yield from (f"`{kind}`", verdict(kind))
     if kind not in FAMILIES:
-        yield from ("", "", "", "", "", DECLINED.get(kind) or NOT_BUILDABLE[kind])
+        yield from ("", "", "", "", "", {**DECLINED, **BROKEN, **NOT_BUILDABLE}[kind])
         return
     recipe = RECIPES[kind]
     yield "one" if recipe.most_pictures == 1 else "several"
@@ -88,7 +92,9 @@ def _row(kind: str) -> Iterator[str]:
     yield "yes"
     yield "yes" if recipe.tools else ""
     adapters = {entry.name for entry in entry_points(group="guardrail.adapters")}
-    yield ", ".join([*recipe.needs, *([f"adapter `{kind}`"] if kind in adapters else [])])
+    newer = [f"transformers {recipe.since}"] if recipe.since is not None else []
+    adapter = [f"adapter `{kind}`"] if kind in adapters else []
+    yield ", ".join([*newer, *recipe.needs, *adapter])
     yield ""
 
 

@@ -236,6 +236,9 @@ HUNYUAN = (
     "{% else %}{{ '<|hy_system|>' }}{% endif %}{% endfor %}"
 )
 
+# No published template was at hand: its predecessor's, with the placeholder its processor names.
+HY4 = HUNYUAN.replace("<|hy_image|>", "<|image_pad|>")
+
 DEEPSEEK = (
     "{{ bos_token }}{% for message in messages %}"
     "{% if message['role'] == 'system' %}"
@@ -246,6 +249,14 @@ DEEPSEEK = (
     + _parts("{{ '<image>\\n' }}")
     + "{% endif %}{{ '\\n\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|Assistant|>:' }}{% endif %}"
+)
+
+# The turns of Apertus 1; where 1.5 has its pictures is inferred from its processor.
+APERTUS = (
+    "{{ bos_token }}{% for message in messages %}{{ '<|' + message['role'] + '_start|>' }}"
+    + _parts("{{ '<|image|>' }}")
+    + "{{ '<|' + message['role'] + '_end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant_start|>' }}{% endif %}"
 )
 
 DOTS = (

@@ -49,7 +49,7 @@ _PROBES = 3
 A mixture of experts may send a token elsewhere by a rounding; what is broken is so for every token.
 """
 
-_PLAIN: dict[str, Any] = {"do_sample": False, "min_length": 0, "min_new_tokens": 0}
+_PLAIN: dict[str, Any] = {"do_sample": False, "min_length": 0, "min_new_tokens": None}
 """Settings in place of the model's own, which say nothing of how it steps."""
 
 _MASKED = 1000.0
