@@ -142,7 +142,14 @@ def pinned(phrases: tuple[str, ...] | None = None) -> Policies:
             "calibration": {"scale": 0.001, "bias": bias},
         }
         contrast = {**base.contrast.model_dump(), "when": when}
-        update = {"judge": judge, "contrast": contrast, "refusals": refusals}
+        # An answer that is replaced ends early: its times would say nothing.
+        modulation = {**base.modulation.model_dump(), "ensure_refusal": False}
+        update = {
+            "judge": judge,
+            "contrast": contrast,
+            "modulation": modulation,
+            "refusals": refusals,
+        }
         changed: Policy = base.model_copy(update=update)
         return changed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from guardrail.backends.transformers.device import synchronize
@@ -49,6 +49,14 @@ def always(subject: Subject, conversation: Conversation, new_tokens: int) -> Run
     return _guarded(subject, conversation, new_tokens, subject.policies.always, contrast=True)
 
 
+def viewed(subject: Subject, conversation: Conversation, new_tokens: int) -> Run:
+    """As `always`, and the judge looks at the request a second time, in a prompt of its own."""
+    *before, last = conversation.turns
+    turned = replace(last, parts=tuple(reversed(last.parts)))  # text first: there is a view without
+    asked = replace(conversation, turns=(*before, turned))
+    return _guarded(subject, asked, new_tokens, subject.policies.always, contrast=True)
+
+
 def skipped(subject: Subject, conversation: Conversation, new_tokens: int) -> Run:
     """Guarded: the verdict is confidently safe, so the noised branch does not run."""
     return _guarded(subject, conversation, new_tokens, subject.policies.skipped, contrast=False)
@@ -80,6 +88,7 @@ VARIANTS: dict[str, Variant] = {
     "plain": plain,
     "off": off,
     "always": always,
+    "viewed": viewed,
     "skipped": skipped,
     "reference": reference,
 }

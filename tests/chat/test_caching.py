@@ -144,8 +144,9 @@ async def test_a_block_that_came_of_a_failed_judge_is_not_cached(log: Path) -> N
     assert flaky.asked == 3
     flaky.broken = False
     assert decision(chat.invoke(ask())).action == "comply"
+    asked = flaky.asked
     assert decision(chat.invoke(ask())).cached_from is not None
-    assert flaky.asked == 4
+    assert flaky.asked == asked > 3
 
 
 @pytest.mark.parametrize(

@@ -346,7 +346,8 @@ def test_what_a_session_may_change_never_comes_out_of_a_cache() -> None:
             model="m", engine=guarded(), cache=InMemoryCache(), max_tokens=2, **options
         )
         answers = [chat.invoke("hello", config) for config in threads * 2]
-        return len({each.response_metadata["guardrail"]["request_id"] for each in answers})
+        decisions = [each.response_metadata["guardrail"] for each in answers]
+        return len({each["cached_from"] or each["request_id"] for each in decisions})
 
     assert requests() == 4
     assert requests(policy="baseline") == 1  # no memory: answers are shared by all sessions
