@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
+from packaging.version import Version
 from transformers import (
     GenerationConfig,
     LlamaConfig,
@@ -66,6 +68,10 @@ SAME_TOKENS: dict[str, dict[str, Any]] = {
     "one beam": {"num_beams": 1, "num_return_sequences": 1, "guidance_scale": 1.0},
 }
 """What a model's generation config may hold, and the answer is still `generate()`'s."""
+
+if Version(transformers.__version__) < Version("5.23"):
+    # In chunks, `generate()` gives other tokens there than it does for the whole prompt.
+    del SAME_TOKENS["chunked prefill"]
 
 
 @pytest.fixture(autouse=True)
@@ -213,7 +219,8 @@ def _train(model: PreTrainedModel) -> None:
 
 
 def _train_with_checkpointing(model: PreTrainedModel) -> None:
-    model.activation_checkpointing_enable()
+    newer = getattr(model, "activation_checkpointing_enable", None)
+    (newer or model.gradient_checkpointing_enable)()
     model.train()
 
 
