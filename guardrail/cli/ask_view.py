@@ -109,6 +109,8 @@ def _outcome(decision: Decision) -> str:
         return {"blocked": "blocked: the policy's words", "escalated": "a human must decide"}[
             finish
         ]
+    if decision.outcome.replaced:
+        return "did not refuse: replaced by the policy's words"
     said = "refuses" if decision.outcome.refused else "answers"
     return f"{said} (cut off: token limit)" if finish == "length" else said
 

@@ -43,12 +43,15 @@ def record(found: AuditRecord) -> Iterator[str]:
     if decision is None:
         return
     yield f"  request   {decision.request_id}"
+    for category, view in decision.verdict.views.items():
+        yield f"  view      {visible(category)}: {visible(view)}"
     policy = decision.policy
     yield f"  policy    {visible(policy.name)} ({policy.digest[:12]}), {decision.mode}"
     yield f"  action    {decision.action}" + (f" by {decision.rule}" if decision.rule else "")
     if found.kind == "decision":
         refused = {True: ", refused", False: ", did not refuse", None: ""}[decision.outcome.refused]
-        yield f"  outcome   {decision.outcome.finish_reason}{refused}"
+        replaced = ", by the policy's words" if decision.outcome.replaced else ""
+        yield f"  outcome   {decision.outcome.finish_reason}{refused}{replaced}"
     else:
         yield "  outcome   not known when this was written"
     if decision.cached_from is not None:

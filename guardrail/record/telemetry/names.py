@@ -119,6 +119,7 @@ def decision_attributes(decision: Decision) -> dict[str, Any]:
         "guardrail.steps.count": len(steps),
         "guardrail.steps.changed": sum(step.token != step.token_unguarded for step in steps),
         "guardrail.outcome.refused": decision.outcome.refused,
+        "guardrail.outcome.replaced": decision.outcome.replaced,
         "guardrail.outcome.finish_reason": decision.outcome.finish_reason,
         "guardrail.cached_from": decision.cached_from,
         "guardrail.errors.count": len(decision.errors),
