@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from guardrail.adapter import Adapter
-from guardrail.conversation import Picture, Turn
+from guardrail.backends.transformers.adapter import Adapter
+from guardrail.request.conversation import Picture, Turn
 
 from .transcript import flat_pictures, one_picture
 

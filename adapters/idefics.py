@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlparse
 
-from guardrail.adapter import Adapter
-from guardrail.conversation import Picture, Turn
+from guardrail.backends.transformers.adapter import Adapter
 from guardrail.errors import MessageError
+from guardrail.request.conversation import Picture, Turn
 
 _HERE = "\ufffc"  # OBJECT REPLACEMENT CHARACTER: where a picture stands in the rendered text
 _END = "<end_of_utterance>"

@@ -6,6 +6,6 @@ the other rows.
 
 from __future__ import annotations
 
-from guardrail.adapter import Adapter
+from guardrail.backends.transformers.adapter import Adapter
 
 ADAPTER = Adapter(batches="pictures")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from guardrail.adapter import Adapter
-from guardrail.conversation import Turn
+from guardrail.backends.transformers.adapter import Adapter
+from guardrail.request.conversation import Turn
 
 from .transcript import bare
 

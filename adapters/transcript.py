@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from guardrail.conversation import Turn
 from guardrail.errors import MessageError
+from guardrail.request.conversation import Turn
 
 
 def question_answer(turns: Sequence[Turn], processor: object) -> str:

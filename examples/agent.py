@@ -14,7 +14,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from guardrail import ChatSafeCoDe, Policy
-from guardrail.agents import GuardrailMiddleware
+from guardrail.chat.agents import GuardrailMiddleware
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 POLICY = Policy.model_validate(

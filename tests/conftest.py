@@ -5,6 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.torchvision_operators import define_missing_operators
+
+define_missing_operators()  # before anything imports torchvision
+
 
 @pytest.fixture(autouse=True)
 def _log_levels_stay() -> Iterator[None]:
@@ -14,3 +18,18 @@ def _log_levels_stay() -> Iterator[None]:
     yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks families whose processors need the extra `families`, skips those whose needs lack."""
+    from tests.families import RECIPES
+
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        recipe = RECIPES.get(callspec.params.get("family")) if callspec is not None else None
+        if recipe is not None and recipe.needs:
+            item.add_marker(pytest.mark.families)
+        if recipe is not None and recipe.missing:
+            reason = f"its processor needs {', '.join(recipe.missing)}"
+            item.add_marker(pytest.mark.skip(reason=reason))

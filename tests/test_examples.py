@@ -19,7 +19,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is busy with other things must not turn the verdict into *unavailable*."""
-    monkeypatch.setattr("guardrail.self_judge.within_time", lambda verdicts, **_: verdicts)
+    monkeypatch.setattr("guardrail.judging.self_judge.within_time", lambda verdicts, **_: verdicts)
 
 
 def blocks(language: str) -> list[str]:

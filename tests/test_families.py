@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from transformers import AutoProcessor
 
 from tests.families import (
@@ -17,7 +18,10 @@ from tests.families import (
     load,
     picture,
     save,
+    table,
 )
+from tests.families.catalogue import TOO_NEW
+from tests.families.declined import BROKEN, DECLINED, NOT_BUILDABLE, SOMEWHERE_BROKEN
 
 WORDS = "What is in this image?"
 LONGER = "Describe this and say whether it is safe to try at home."
@@ -100,9 +104,11 @@ def test_noise_on_any_picture_moves_the_logits(family: str, count: int) -> None:
     model, _ = build(family)
     inputs = encode(family, [request_with(count)])
     generator = torch.Generator().manual_seed(1)
-    noise = 0.3 * torch.randn(inputs["pixel_values"].shape, generator=generator)
+    # Video-LLaVA tells pictures from videos by name.
+    name = "pixel_values" if "pixel_values" in inputs else "pixel_values_images"
+    noise = 0.3 * torch.randn(inputs[name].shape, generator=generator)
     clean = last_logits(model, inputs)
-    inputs["pixel_values"] = inputs["pixel_values"] + noise
+    inputs[name] = inputs[name] + noise
     assert (last_logits(model, inputs) - clean).abs().max() > 1e-2
 
 
@@ -145,15 +151,11 @@ def test_saved_checkpoint_loads_through_the_auto_classes(family: str, tmp_path: 
     assert torch.equal(output, model.generate(**inputs, max_new_tokens=4, do_sample=False))
 
 
-ALL_PARTS = [
-    family
-    for family in (*FAMILIES, *NOT_SERVED)
-    if not {"video_processor", "feature_extractor"} & set(build(family)[1].get_attributes())
-]
-
-
-@pytest.mark.parametrize("family", ALL_PARTS)
+@pytest.mark.parametrize("family", [*FAMILIES, *NOT_SERVED])
 def test_saved_processor_needs_no_special_loader(family: str, tmp_path: Path) -> None:
+    parts = set(build(family)[1].get_attributes())
+    if parts & {"video_processor", "feature_extractor"}:
+        pytest.skip("it has parts for videos or sounds, which want further packages")
     save(family, tmp_path)
     processor = AutoProcessor.from_pretrained(tmp_path)
     assert type(processor) is type(build(family)[1])
@@ -183,6 +185,32 @@ def test_qwen3_5_has_linear_and_full_attention() -> None:
 def test_mllama_has_a_cross_attention_layer() -> None:
     model, _ = build("mllama")
     assert model.config.text_config.cross_attention_layers == [1]
+
+
+ITS_VERSION = f"transformers {transformers.__version__} maps" in table.PAGE.read_text("utf-8")
+"""Whether the page was written with the transformers that is installed."""
+
+
+@pytest.mark.skipif(not ITS_VERSION, reason="the page was written with another transformers")
+def test_page_of_families_is_what_the_recipes_say() -> None:
+    assert table.PAGE.read_text(encoding="utf-8") == table.page(), (
+        "docs/families.md is out of date: run `python -m tests.families.table`"
+    )
+
+
+@pytest.mark.parametrize("kind", [each for each in table.TYPES if each not in TOO_NEW])
+def test_every_type_of_transformers_has_a_row(kind: str) -> None:
+    [row] = [
+        each for each in table.PAGE.read_text().splitlines() if each.startswith(f"| `{kind}` ")
+    ]
+    if ITS_VERSION or kind not in SOMEWHERE_BROKEN:
+        assert row.split("|")[2].strip() == table.verdict(kind)
+
+
+@pytest.mark.skipif(not ITS_VERSION, reason="the page was written with another transformers")
+def test_catalogues_hold_no_types_that_transformers_does_not_have() -> None:
+    assert {*DECLINED, *BROKEN, *NOT_BUILDABLE} <= {*table.TYPES}
+    assert {name for name in RECIPES if name not in table.TYPES} == {"llava-lfm2", "blip-2-t5"}
 
 
 def test_pictures_of_different_seeds_differ() -> None:

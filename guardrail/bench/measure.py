@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from guardrail.backends.transformers.device import random_logits
+from guardrail.backends.transformers.shape_vocabulary import refusal_phrases
 from guardrail.bench.subject import Subject, pinned
 from guardrail.bench.variants import VARIANTS, Run, Variant
-from guardrail.bench.vocabulary import refusal_phrases
-from guardrail.conversation import Conversation
-from guardrail.engine.decoding import Guidance, RowPlan, steer
-from guardrail.engine.modulation import refusal_mass
 from guardrail.errors import SettingsError
+from guardrail.request.conversation import Conversation
+from guardrail.steering.guided import steer
+from guardrail.steering.modulation import refusal_mass
+from guardrail.steering.plan import Guidance, RowPlan
 
 Progress = Callable[[str], None]
 
@@ -183,10 +186,6 @@ def time_vocabulary(
     subject: Subject, conversation: Conversation, *, count: int, repeats: int, progress: Progress
 ) -> VocabularyCost:
     """Returns what `count` refusal phrases cost at a guided step, beside the baseline's."""
-    import time
-
-    import torch
-
     progress(f"a vocabulary of {count} phrases")
     engine = subject.engine
     small = engine.refusal_index(subject.policies.always.phrases)
@@ -194,12 +193,12 @@ def time_vocabulary(
     started = time.perf_counter()
     large = engine.refusal_index(phrases)
     compile_s = time.perf_counter() - started
-    said = engine.encoder.tokenizer.encode("I'm truly", add_special_tokens=False)
+    said = subject.backend.encoder.encode_piece("I'm truly")
     started = time.perf_counter()
     large.beginnings(large.spell(said))
     first_lookup_ms = (time.perf_counter() - started) * 1000
-    vocabulary = len(engine.encoder.tokenizer)
-    real, noised = torch.randn(2, 1, vocabulary, device=subject.device)
+    vocabulary = len(subject.backend.vocabulary())
+    real, noised = random_logits(2, vocabulary, subject.device)
     plans, guidance = [RowPlan(contrast=True, delta=4.0)], Guidance()
     taken: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(max(20, repeats)):

@@ -10,8 +10,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-
+from guardrail.backends.transformers import device
 from guardrail.bench.subject import Subject, loaded, shaped
 from guardrail.bench.variants import VARIANTS
 from guardrail.errors import GuardrailError
@@ -54,19 +53,18 @@ def peak_bytes(task: Task) -> int:
 def cuda_peak_bytes(subject: Subject, task: Task) -> int:
     """Returns the most that the CUDA allocator held while one answer was made."""
     conversation = subject.request(pictures=task.pictures, prompt_tokens=task.prompt_tokens)
-    torch.cuda.reset_peak_memory_stats(subject.device)
+    device.forget_cuda_peak()
     VARIANTS[task.variant](subject, conversation, task.new_tokens)
-    return torch.cuda.max_memory_allocated(subject.device)
+    return device.cuda_peak_bytes()
 
 
 def _measured(task: Task) -> int:
     if task.threads:
-        torch.set_num_threads(task.threads)
-    dtype = getattr(torch, task.dtype) if task.dtype else None
+        device.set_threads(task.threads)
     if task.model is not None:
-        subject = loaded(task.model, dtype=dtype)
+        subject = loaded(task.model, dtype=task.dtype)
     else:
-        subject = shaped(str(task.shape), dtype=dtype)
+        subject = shaped(str(task.shape), dtype=task.dtype)
     conversation = subject.request(pictures=task.pictures, prompt_tokens=task.prompt_tokens)
     if task.variant == "skipped":
         subject = subject.settled(conversation)

@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from guardrail.audit import AuditLog
-from guardrail.audit.keys import new_key
-from guardrail.audit.observer import AuditObserver
 from guardrail.bench.subject import Subject
 from guardrail.bench.variants import always
-from guardrail.conversation import Conversation
 from guardrail.errors import SettingsError
-from guardrail.tracing import Tracing
+from guardrail.record.audit import AuditLog
+from guardrail.record.audit.keys import new_key
+from guardrail.record.audit.observer import AuditObserver
+from guardrail.record.telemetry.tracing import Tracing
+from guardrail.request.conversation import Conversation
+from guardrail.steering.safecode import SafeCoDe
 
 ROUNDS = 60
 """Pairs of answers, at least: the cost is smaller than what a single pair can show."""
@@ -95,9 +96,8 @@ def _recorded(subject: Subject) -> Iterator[Subject]:
     engine = subject.engine
     with TemporaryDirectory() as folder:
         log = AuditLog(Path(folder) / "audit.db", key=new_key())
-        twin = type(engine)(
-            model=engine.model,
-            processor=engine.processor,
+        twin = SafeCoDe(
+            backend=engine.backend,
             tracing=Tracing(tracer=spans.get_tracer("bench"), meter=meters.get_meter("bench")),
             observer=AuditObserver(log, subject.policies.always),
             name=engine.model_name,

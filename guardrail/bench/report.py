@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from guardrail.backends.transformers.device import versions
 from guardrail.bench.measure import PicturesCost, Spread, Timing, VocabularyCost
 from guardrail.bench.recording import RecordingCost
 
@@ -82,21 +83,14 @@ class Report:
 
 def machine(threads: int) -> dict[str, Any]:
     """Returns what the numbers were measured on."""
-    import torch
-    import transformers
-
-    found = {
+    return {
         "system": platform.system(),
         "processor": platform.machine(),
         "cores": os.cpu_count(),
         "threads": threads,
         "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
+        **versions(),
     }
-    if torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name()
-    return found
 
 
 def linearity(costs: list[PicturesCost]) -> dict[str, float] | None:

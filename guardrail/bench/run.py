@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
+from guardrail.backends.transformers import device
 from guardrail.bench.measure import Progress, time_pictures, time_variants, time_vocabulary
 from guardrail.bench.memory import Task, cuda_peak_bytes, peak_bytes
 from guardrail.bench.recording import time_recording
 from guardrail.bench.report import Report, machine
 from guardrail.bench.subject import Subject, loaded, shaped
 from guardrail.errors import SettingsError
-
-_DTYPES = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ def run(plan: Plan, *, progress: Progress) -> Report:
     """
     _check(plan)
     if plan.threads:
-        torch.set_num_threads(plan.threads)
+        device.set_threads(plan.threads)
     subject = _subject(plan)
     conversation = subject.request(pictures=1, prompt_tokens=plan.prompt_tokens)
     subject = subject.settled(conversation)
@@ -85,7 +82,7 @@ def run(plan: Plan, *, progress: Progress) -> Report:
         )
     report = Report(
         subject=_described(subject, subject.count_tokens(conversation)),
-        machine=machine(torch.get_num_threads()),
+        machine=machine(device.threads()),
         repeats=plan.repeats,
         timings=timings,
         pictures=pictures,
@@ -99,27 +96,22 @@ def run(plan: Plan, *, progress: Progress) -> Report:
 def _check(plan: Plan) -> None:
     if plan.model is not None and plan.shape is not None:
         raise SettingsError("give --model or --shape, not both")
-    if plan.dtype is not None and plan.dtype not in _DTYPES:
-        raise SettingsError(f"dtype is {plan.dtype!r}, expected one of {', '.join(_DTYPES)}")
-    if plan.device != "cpu" and not torch.cuda.is_available():
+    if plan.dtype is not None and plan.dtype not in device.DTYPES:
+        raise SettingsError(f"dtype is {plan.dtype!r}, expected one of {', '.join(device.DTYPES)}")
+    if plan.device != "cpu" and not device.has_cuda():
         raise SettingsError(f"device is {plan.device!r}, but there is no CUDA device here")
 
 
 def _subject(plan: Plan) -> Subject:
-    dtype = getattr(torch, plan.dtype) if plan.dtype else None
     if plan.model is not None:
-        return loaded(plan.model, device=plan.device, dtype=dtype)
-    return shaped(plan.shape or "llava-250m", device=plan.device, dtype=dtype)
+        return loaded(plan.model, device=plan.device, dtype=plan.dtype)
+    return shaped(plan.shape or "llava-250m", device=plan.device, dtype=plan.dtype)
 
 
 def _described(subject: Subject, prompt_tokens: int) -> dict[str, Any]:
-    model = subject.engine.model
     return {
         "name": subject.name,
-        "model_type": model.config.model_type,
-        "parameters": sum(weight.numel() for weight in model.parameters()),
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "device": subject.device.type,
+        **device.described(subject.engine.model),
         "random_weights": subject.random,
         "prompt_tokens": prompt_tokens,
         "categories": len(subject.policies.always.categories),
@@ -159,7 +151,7 @@ def _peaks(plan: Plan, subject: Subject, progress: Progress) -> dict[str, dict[i
             prompt_tokens=plan.prompt_tokens,
             threads=plan.threads,
         )
-        on_cuda = subject.device.type == "cuda"
+        on_cuda = subject.device == "cuda"
         peak = cuda_peak_bytes(subject, task) if on_cuda else peak_bytes(task)
         peaks[variant] = {longest: peak}
     return peaks

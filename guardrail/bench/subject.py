@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
-from guardrail.bench.shapes import SHAPES, build_shape
-from guardrail.bench.vocabulary import QUESTION
-from guardrail.conversation import Conversation, Picture, question
-from guardrail.engine.judge import Labels
+from guardrail.backends.transformers.backend import TransformersBackend
+from guardrail.backends.transformers.device import dtype_named
+from guardrail.backends.transformers.shape_vocabulary import QUESTION
+from guardrail.backends.transformers.shapes import SHAPES, RandomBackend, build_shape
 from guardrail.errors import SettingsError
-from guardrail.generation import GenerationSettings
 from guardrail.policy import Policy, load_policy
-from guardrail.safecode import SafeCoDe
-
-_LABELS = 256
+from guardrail.request.conversation import Conversation, Picture, question
+from guardrail.request.settings import GenerationSettings
+from guardrail.steering.safecode import SafeCoDe
 
 
 @dataclass(frozen=True)
@@ -53,9 +51,15 @@ class Subject:
     random: bool
 
     @property
-    def device(self) -> torch.device:
-        """Where it runs."""
-        return torch.device(self.engine.model.device)
+    def backend(self) -> TransformersBackend:
+        """What runs it."""
+        assert isinstance(self.engine.backend, TransformersBackend)
+        return self.engine.backend
+
+    @property
+    def device(self) -> str:
+        """The kind of device that it runs on: `cpu`, `cuda`, …."""
+        return str(self.engine.model.device.type)
 
     def request(self, *, pictures: int, prompt_tokens: int) -> Conversation:
         """Returns a question about so many pictures, of at least so many tokens with one picture.
@@ -89,22 +93,10 @@ class Subject:
 
     def count_tokens(self, conversation: Conversation) -> int:
         """Returns the tokens of a prompt, pictures included."""
-        return int(self.engine.encoder.encode([conversation])["input_ids"].shape[1])
+        return int(self.backend.encoder.encode([conversation])["input_ids"].shape[1])
 
 
-class _RandomSafeCoDe(SafeCoDe):
-    """An engine around random weights, which never mean yes or no: other tokens stand for them."""
-
-    def labels(self) -> Labels:
-        """Returns some hundred arbitrary tokens each, which together hold enough to be read."""
-        middle = 300
-        return Labels(
-            tuple(range(middle, middle + _LABELS)),
-            tuple(range(middle + _LABELS, middle + 2 * _LABELS)),
-        )
-
-
-def shaped(shape: str, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Subject:
+def shaped(shape: str, *, device: str = "cpu", dtype: str | None = None) -> Subject:
     """Returns a model of a named shape: one of `SHAPES`, or `embedded`.
 
     Raises:
@@ -112,23 +104,23 @@ def shaped(shape: str, *, device: str = "cpu", dtype: torch.dtype | None = None)
     """
     if shape == "embedded":
         engine = SafeCoDe.embedded()
-        engine.model.to(device, dtype)
+        engine.model.to(device, dtype_named(dtype))
         return Subject(engine, shape, pinned(), 384, random=False)
     if shape not in SHAPES:
         known = ", ".join((*SHAPES, "embedded"))
         raise SettingsError(f"shape is {shape!r}, expected one of {known}")
-    model, processor = build_shape(shape, device=device, dtype=dtype)
-    guarded = _RandomSafeCoDe(model=model, processor=processor)
+    model, processor = build_shape(shape, device=device, dtype=dtype_named(dtype))
+    guarded = SafeCoDe(backend=RandomBackend(model, processor))
     return Subject(guarded, shape, pinned(), SHAPES[shape].picture_side, random=True)
 
 
-def loaded(path_or_id: str | Path, *, device: str = "cpu", dtype: Any = None) -> Subject:
+def loaded(path_or_id: str | Path, *, device: str = "cpu", dtype: str | None = None) -> Subject:
     """Returns a model from a folder or the hub.
 
     Raises:
         ModelError: It cannot be loaded or guided.
     """
-    arguments = {} if dtype is None else {"dtype": dtype}
+    arguments: dict[str, Any] = {} if dtype is None else {"dtype": dtype_named(dtype)}
     engine = SafeCoDe.from_pretrained(path_or_id, **arguments)
     engine.model.to(device)
     return Subject(engine, str(path_or_id), pinned(), 384, random=False)
@@ -150,7 +142,14 @@ def pinned(phrases: tuple[str, ...] | None = None) -> Policies:
             "calibration": {"scale": 0.001, "bias": bias},
         }
         contrast = {**base.contrast.model_dump(), "when": when}
-        update = {"judge": judge, "contrast": contrast, "refusals": refusals}
+        # An answer that is replaced ends early: its times would say nothing.
+        modulation = {**base.modulation.model_dump(), "ensure_refusal": False}
+        update = {
+            "judge": judge,
+            "contrast": contrast,
+            "modulation": modulation,
+            "refusals": refusals,
+        }
         changed: Policy = base.model_copy(update=update)
         return changed
 

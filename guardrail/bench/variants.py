@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
-
-from guardrail.answer import Delta
+from guardrail.backends.transformers.device import synchronize
+from guardrail.backends.transformers.references import answered_as_published, generated
 from guardrail.bench.subject import Subject
-from guardrail.conversation import Conversation
-from guardrail.engine.branch import Branch, prepare
-from guardrail.engine.noise import noised_inputs
-from guardrail.engine.prompt import to_device
 from guardrail.errors import GuardrailError
-from guardrail.generation import GenerationSettings
 from guardrail.policy import Policy
-from guardrail.safecode import SafeCoDe
+from guardrail.request.conversation import Conversation
+from guardrail.request.delta import Delta
+from guardrail.request.settings import GenerationSettings
 
 
 @dataclass(frozen=True)
@@ -44,18 +40,21 @@ Variant = Callable[[Subject, Conversation, int], Run]
 def plain(subject: Subject, conversation: Conversation, new_tokens: int) -> Run:
     """The model's own `generate()`."""
     clock = _Clock(subject)
-    model, encoder = subject.engine.model, subject.engine.encoder
-    inputs = to_device(encoder.encode([conversation]), model)
-    ids = model.generate(**inputs, **exactly(new_tokens).generate_arguments(), streamer=clock)
-    run = clock.stop()
-    made = ids.shape[1] - inputs["input_ids"].shape[1]
-    # Some families give back the answer alone.
-    return _checked(run, made if made > 0 else ids.shape[1], new_tokens)
+    made = generated(subject.backend, conversation, exactly(new_tokens), clock.token)
+    return _checked(clock.stop(), made, new_tokens)
 
 
 def always(subject: Subject, conversation: Conversation, new_tokens: int) -> Run:
     """Guarded: the model's own verdict, contrast and boosted refusals at every guided step."""
     return _guarded(subject, conversation, new_tokens, subject.policies.always, contrast=True)
+
+
+def viewed(subject: Subject, conversation: Conversation, new_tokens: int) -> Run:
+    """As `always`, and the judge looks at the request a second time, in a prompt of its own."""
+    *before, last = conversation.turns
+    turned = replace(last, parts=tuple(reversed(last.parts)))  # text first: there is a view without
+    asked = replace(conversation, turns=(*before, turned))
+    return _guarded(subject, asked, new_tokens, subject.policies.always, contrast=True)
 
 
 def skipped(subject: Subject, conversation: Conversation, new_tokens: int) -> Run:
@@ -70,39 +69,26 @@ def off(subject: Subject, conversation: Conversation, new_tokens: int) -> Run:
     )
 
 
-@torch.no_grad()
 def reference(subject: Subject, conversation: Conversation, new_tokens: int) -> Run:
     """The published code's cost: both prompts run in full again at every guided step; no judge."""
-    clock = _Clock(subject)
-    engine, guided = subject.engine, subject.policies.always.contrast
-    inputs = to_device(engine.encoder.encode([conversation]), engine.model)
-    noised = noised_inputs(
-        inputs,
+    clock, guided = _Clock(subject), subject.policies.always.contrast
+    made = answered_as_published(
+        subject.backend,
+        conversation,
+        new_tokens=new_tokens,
+        guided_steps=guided.guided_steps,
+        alpha=guided.alpha,
         noise_std=guided.noise_std,
-        image_processor=getattr(engine.processor, "image_processor", None),
+        on_token=clock.token,
     )
-    said: list[int] = []
-    real = None
-    for _ in range(min(guided.guided_steps, new_tokens)):
-        real, other = (_run_again(engine, each, said) for each in (inputs, noised))
-        said.append(int((real.logits + guided.alpha * (real.logits - other.logits)).argmax()))
-        clock.token()
-    while real is not None and len(said) < new_tokens:
-        real = real.extend(torch.tensor([said[-1:]]))
-        said.append(int(real.logits.argmax()))
-        clock.token()
-    return _checked(clock.stop(), len(said), new_tokens)
-
-
-def _run_again(engine: SafeCoDe, inputs: dict[str, Any], said: list[int]) -> Branch:
-    branch = Branch.prefill(prepare(engine.model, inputs, max_new_tokens=1))
-    return branch.extend(torch.tensor([said])) if said else branch
+    return _checked(clock.stop(), made, new_tokens)
 
 
 VARIANTS: dict[str, Variant] = {
     "plain": plain,
     "off": off,
     "always": always,
+    "viewed": viewed,
     "skipped": skipped,
     "reference": reference,
 }
@@ -141,22 +127,12 @@ def _guarded(
 
 
 class _Clock:
-    """A stop-watch, and a streamer that notes when the first token comes."""
+    """A stop-watch that notes when the first token comes."""
 
     def __init__(self, subject: Subject) -> None:
-        self._cuda = subject.device.type == "cuda"
+        self._device = subject.device
         self._first: float | None = None
-        self._prompt_seen = False
         self._started = self._now()
-
-    def put(self, value: Any) -> None:
-        """Takes what `generate()` streams: the prompt, then the tokens."""
-        if self._prompt_seen:
-            self.token()
-        self._prompt_seen = True
-
-    def end(self) -> None:
-        """The end of the stream."""
 
     def token(self) -> None:
         """Notes a token."""
@@ -169,8 +145,7 @@ class _Clock:
         return Run(now - self._started, (self._first or now) - self._started)
 
     def _now(self) -> float:
-        if self._cuda:
-            torch.cuda.synchronize()
+        synchronize(self._device)
         return time.perf_counter()
 
 

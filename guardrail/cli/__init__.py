@@ -14,9 +14,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from guardrail import __version__
 from guardrail.cli.plain_text import visible
 from guardrail.errors import GuardrailError
+from guardrail.record.version import __version__
 
 BAD_USE = 2
 """Exit status for bad use and bad input; 1 is for a check that failed."""

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,12 +19,13 @@ from rich.console import Console
 from guardrail.cli.ask_request import AskRequest, ask_request
 from guardrail.cli.ask_view import show
 from guardrail.cli.model_loading import load_engine
-from guardrail.decision import Decision
-from guardrail.errors import Escalation
+from guardrail.errors import Escalation, GuardrailError
+from guardrail.policy import Policy, load_policy
+from guardrail.record.decision import Decision
 
 if TYPE_CHECKING:
-    from guardrail.answer import Answer
-    from guardrail.safecode import SafeCoDe
+    from guardrail.record.answer import Answer
+    from guardrail.steering.safecode import SafeCoDe
 
 ESCALATED = 1
 """Exit status when the policy wants a human to decide: nothing failed, but there is no answer."""
@@ -100,21 +104,22 @@ def ask(
     Exits with 0 after an answer (a refusal is one), with 1 if the policy wants a human to decide,
     and with 2 if something given cannot be used.
     """  # fmt: skip
-    request = ask_request(
-        text=question,
-        images=image or [],
-        demo=demo,
-        policy=policy,
-        mode=mode,
-        model=model,
-        system=system,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        seed=seed,
-    )
     in_terminal = sys.stdout is not None and sys.stdout.isatty()
     status = Console(stderr=True)
-    engine = load_engine(request.model, request.policy, console=status)
+    with _on_record(policy, model):
+        request = ask_request(
+            text=question,
+            images=image or [],
+            demo=demo,
+            policy=policy,
+            mode=mode,
+            model=model,
+            system=system,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+        )
+        engine = load_engine(request.model, request.policy, console=status)
     with status.status("Asking …"):
         answer, decision = _guarded(engine, request)
         wants_both = in_terminal if compare is None else compare
@@ -131,6 +136,20 @@ def ask(
     if answer is None:
         print(f"guardrail: a human must decide: {decision.reasons[0]}", file=sys.stderr)
         raise typer.Exit(ESCALATED)
+
+
+@contextmanager
+def _on_record(policy: str, model: str) -> Iterator[None]:
+    """A with-block whose failure is on record, though there is no engine yet to keep one."""
+    from guardrail.judging.guard import Guard
+
+    chosen: Policy | None = None
+    with suppress(GuardrailError):  # the block says what is wrong with it
+        chosen = load_policy(policy)
+    guard = Guard(policy=chosen or "baseline", name=Path(model).name)
+    with guard.preparing() as known:
+        known.policy = chosen
+        yield
 
 
 def _guarded(engine: SafeCoDe, request: AskRequest) -> tuple[str | None, Decision]:

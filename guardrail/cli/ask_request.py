@@ -12,12 +12,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guardrail.conversation import Conversation, question
-from guardrail.decision import Mode
 from guardrail.errors import MessageError, SettingsError
-from guardrail.generation import GenerationSettings
-from guardrail.pictures import load_picture
 from guardrail.policy import Policy, load_policy
+from guardrail.policy.terms import Mode
+from guardrail.request.conversation import Conversation, question
+from guardrail.request.pictures import load_picture
+from guardrail.request.settings import GenerationSettings
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable

@@ -17,13 +17,13 @@ from rich.text import Text
 from guardrail.cli.ask_request import AskRequest
 from guardrail.cli.bar import probability_bar
 from guardrail.cli.plain_text import visible
-from guardrail.decision import Decision, StepRecord
 from guardrail.policy import Policy
 from guardrail.policy.evaluation import findings_of
-from guardrail.verdict import Verdict
+from guardrail.policy.verdict import Verdict
+from guardrail.record.decision import Decision, StepRecord
 
 if TYPE_CHECKING:
-    from guardrail.answer import Answer
+    from guardrail.record.answer import Answer
 
 SIDE_BY_SIDE = 60
 """Narrower terminals get the answers one above the other."""
@@ -109,6 +109,8 @@ def _outcome(decision: Decision) -> str:
         return {"blocked": "blocked: the policy's words", "escalated": "a human must decide"}[
             finish
         ]
+    if decision.outcome.replaced:
+        return "did not refuse: replaced by the policy's words"
     said = "refuses" if decision.outcome.refused else "answers"
     return f"{said} (cut off: token limit)" if finish == "length" else said
 

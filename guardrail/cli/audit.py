@@ -11,15 +11,29 @@ import time
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from guardrail.audit.keys import AuditKey, find_key, read_key
-from guardrail.audit.queries import Filter, LogReader
-from guardrail.audit.times import anchor_of, moment_of, span_of
 from guardrail.cli import audit_text as text
+from guardrail.cli.audit_options import (
+    Action,
+    AsJson,
+    Category,
+    KeyFile,
+    Limit,
+    Log,
+    PolicyName,
+    Since,
+    Until,
+    chosen_of,
+    key_of,
+    print_out,
+)
 from guardrail.errors import AuditError
+from guardrail.record.audit.failures import failure_counts, find, newest
+from guardrail.record.audit.queries import LogReader
+from guardrail.record.audit.times import anchor_of, span_of
 
 FAILED = 1
 
@@ -29,40 +43,6 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-
-Log = Annotated[
-    Path,
-    typer.Argument(
-        metavar="LOG", envvar="GUARDRAIL_AUDIT_LOG", help="The log.", show_default=False
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-KeyFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--key",
-        metavar="FILE",
-        help="The key's file; by default GUARDRAIL_AUDIT_KEY, GUARDRAIL_AUDIT_KEY_FILE or the "
-        "user's own key.",
-        show_default=False,
-    ),
-]
-Action = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Only this action.", show_default=False)
-]
-Category = Annotated[
-    str | None,
-    typer.Option(metavar="ID", help="Only this deciding category.", show_default=False),
-]
-PolicyName = Annotated[
-    str | None, typer.Option("--policy", metavar="NAME", help="Only this policy.")
-]
-Since = Annotated[
-    str | None,
-    typer.Option(metavar="TIME", help="Only from then on: 2026-11-23, or 7d for seven days ago."),
-]
-Until = Annotated[str | None, typer.Option(metavar="TIME", help="Only before then.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="At most so many.")]
 
 
 @app.command()
@@ -79,10 +59,13 @@ def tail(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the newest decisions, the newest last; with --json one object a line."""
-    chosen = _filter(action, category, policy, since, until)
+    """List the newest decisions, and requests that failed before one, the newest last.
+
+    With --json one object a line; --action failed lists the failures alone.
+    """
+    chosen = chosen_of(action, category, policy, since, until)
     with LogReader(log) as reader:
-        found = reader.decisions(chosen, limit=limit)[::-1]
+        found = newest(reader, chosen, limit=limit)[::-1]
         if not as_json and found:
             typer.echo(text.HEADING)
         while True:
@@ -94,7 +77,7 @@ def tail(
             found = []
             while not found:
                 time.sleep(0.5)
-                found = reader.decisions(chosen, limit=1000, after=last)[::-1]
+                found = newest(reader, chosen, limit=1000, after=last)[::-1]
 
 
 @app.command()
@@ -105,14 +88,14 @@ def show(
 ) -> None:
     """Show one record: verdict and thresholds, the rule that decided, the guided steps."""
     with LogReader(log) as reader:
-        found = reader.find(record)
+        found = find(reader, record)
         if as_json:
             raw = reader.raw(found.seq)
             assert raw is not None
             body, digest, signature = raw
-            _print({"record": json.loads(body), "hash": digest, "signature": signature}, as_json)
+            print_out({"record": json.loads(body), "hash": digest, "signature": signature}, as_json)
         else:
-            _print(text.record(found))
+            print_out(text.record(found))
 
 
 @app.command()
@@ -127,8 +110,9 @@ def stats(
 ) -> None:
     """Count decisions by action, verdict, category and policy; rates and times."""
     with LogReader(log) as reader:
-        found = reader.stats(_filter(action, category, policy, since, until))
-    _print(found if as_json else text.stats(found), as_json)
+        chosen = chosen_of(action, category, policy, since, until)
+        found = {**reader.stats(chosen), "failures": failure_counts(reader, chosen)}
+    print_out(found if as_json else text.stats(found), as_json)
 
 
 @app.command()
@@ -151,15 +135,26 @@ def verify(
             show_default=False,
         ),
     ] = None,
+    after: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OLD",
+            help="The log that was rotated away: it is checked too, and that LOG continues it.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check every record, and name the first that was altered, removed, reordered or inserted."""
-    from guardrail.audit.checking import verify_path
+    from guardrail.record.audit.checking import verify_path
 
     found = verify_path(
-        log, None if without_key else _key(key), anchor=anchor_of(anchor) if anchor else None
+        log,
+        None if without_key else key_of(key),
+        anchor=anchor_of(anchor) if anchor else None,
+        after=after,
     )
-    _print({"ok": found.ok, **asdict(found)} if as_json else text.verification(found), as_json)
+    print_out(found.plain() if as_json else text.verification(found), as_json)
     if not found.ok:
         raise typer.Exit(FAILED)
 
@@ -180,7 +175,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write the whole log to a file that can be verified elsewhere."""
-    from guardrail.audit.interchange import DatabaseSource, export_jsonl, export_parquet
+    from guardrail.record.audit.interchange import DatabaseSource, export_jsonl, export_parquet
 
     chosen = form or file.suffix.lstrip(".")
     if chosen not in ("jsonl", "parquet"):
@@ -188,7 +183,7 @@ def export(
     with LogReader(log) as reader, reader.unchanging() as connection:
         write = export_jsonl if chosen == "jsonl" else export_parquet
         written = write(DatabaseSource(connection), file)
-    _print(
+    print_out(
         {"records": written, "file": str(file), "format": chosen}
         if as_json
         else [f"{written} records written to {file}"],
@@ -204,15 +199,15 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Turn an exported log into a database again, and verify it."""
-    from guardrail.audit.checking import verify_path
-    from guardrail.audit.interchange import ExportSource, import_log, is_export
+    from guardrail.record.audit.checking import verify_path
+    from guardrail.record.audit.interchange import ExportSource, import_log, is_export
 
     if not is_export(file):
         raise AuditError(f"{str(file)!r} is no exported audit log")
-    found_key = _key(key)
+    found_key = key_of(key)
     import_log(ExportSource(file), log)
     found = verify_path(log, found_key)
-    _print({"ok": found.ok, **asdict(found)} if as_json else text.verification(found), as_json)
+    print_out(found.plain() if as_json else text.verification(found), as_json)
     if not found.ok:
         raise typer.Exit(FAILED)
 
@@ -232,12 +227,12 @@ def prune(
     as_json: AsJson = False,
 ) -> None:
     """Remove the oldest records; a signed checkpoint stands for them, the rest stays provable."""
-    from guardrail.audit.log import AuditLog
-    from guardrail.audit.retention import prune as remove
+    from guardrail.record.audit.log import AuditLog
+    from guardrail.record.audit.retention import prune as remove
 
-    with AuditLog(log, key=_key(key)) as opened:
+    with AuditLog(log, key=key_of(key)) as opened:
         found = remove(opened, older_than=span_of(older_than) if older_than else None, keep=keep)
-    _print(
+    print_out(
         asdict(found) if as_json else [f"{found.removed} records removed, {found.kept} kept"],
         as_json,
     )
@@ -254,13 +249,13 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Decide old records again under another policy, without a model, and show what changes."""
-    from guardrail.audit.replay import replay as decide_again
     from guardrail.policy import load_policy
+    from guardrail.record.audit.replay import replay as decide_again
 
     other = load_policy(policy)
     with LogReader(log) as reader:
-        found = decide_again(reader.records(_filter(action, None, None, since, until)), other)
-    _print(found.plain() if as_json else text.replay(found, limit), as_json)
+        found = decide_again(reader.records(chosen_of(action, None, None, since, until)), other)
+    print_out(found.plain() if as_json else text.replay(found, limit), as_json)
 
 
 @app.command()
@@ -276,12 +271,12 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write one self-contained HTML file: counts, rates over time, decisions, verification."""
-    from guardrail.audit.page.report import write_report
+    from guardrail.record.audit.page.report import write_report
 
-    chosen = _filter(None, None, None, since, until)
-    verification = write_report(log, out, chosen, key=_key(key, needed=False), limit=limit)
+    chosen = chosen_of(None, None, None, since, until)
+    verification = write_report(log, out, chosen, key=key_of(key, needed=False), limit=limit)
     done = {"file": str(out), "ok": verification.ok}
-    _print(done if as_json else [f"report written to {out}"], as_json)
+    print_out(done if as_json else [f"report written to {out}"], as_json)
 
 
 @app.command()
@@ -294,9 +289,9 @@ def serve(
     ] = False,
 ) -> None:
     """Show the log as a page on this machine, for reading only."""
-    from guardrail.audit.page.server import make_server
+    from guardrail.record.audit.page.server import make_server
 
-    with closing(make_server(log, port=port, key=_key(key, needed=False))) as server:
+    with closing(make_server(log, port=port, key=key_of(key, needed=False))) as server:
         typer.echo(json.dumps({"url": server.url}) if as_json else f"audit log on {server.url}")
         try:
             server.serve_forever()
@@ -307,9 +302,9 @@ def serve(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of a record."""
-    from guardrail.audit.record import AuditRecord
+    from guardrail.record.audit.record import AuditRecord
 
-    _print(AuditRecord.model_json_schema(), as_json=True)
+    print_out(AuditRecord.model_json_schema(), as_json=True)
 
 
 @app.command()
@@ -321,7 +316,7 @@ def keygen(
     as_json: AsJson = False,
 ) -> None:
     """Make a key, readable by its owner only; with --ed25519 also FILE.pub, for who checks."""
-    from guardrail.audit.keys import ED25519, HMAC, Ed25519Key, new_key, write_key
+    from guardrail.record.audit.keys import ED25519, HMAC, Ed25519Key, new_key, write_key
 
     key = write_key(file, new_key(ED25519 if ed25519 else HMAC))
     files = [str(file)]
@@ -330,33 +325,4 @@ def keygen(
         public.write_text(key.spell_public() + "\n", encoding="ascii")
         files.append(str(public))
     made = {"key": key.id, "algorithm": key.algorithm, "files": files}
-    _print(made if as_json else [f"{key.algorithm} key {key.id}: {', '.join(files)}"], as_json)
-
-
-def _filter(
-    action: str | None,
-    category: str | None,
-    policy: str | None,
-    since: str | None,
-    until: str | None,
-) -> Filter:
-    return Filter(
-        action=action,
-        category="" if category == "none" else category,
-        policy=policy,
-        since=moment_of(since) if since else None,
-        until=moment_of(until) if until else None,
-    )
-
-
-def _key(file: Path | None, *, needed: bool = True) -> AuditKey | None:
-    key = read_key(file) if file is not None else find_key()
-    if key is None and needed:
-        raise AuditError("there is no audit key: give --key FILE, or set GUARDRAIL_AUDIT_KEY")
-    return key
-
-
-def _print(content: Any, as_json: bool = False) -> None:
-    lines = [json.dumps(content, indent=2)] if as_json else content
-    for line in lines:
-        typer.echo(line)
+    print_out(made if as_json else [f"{key.algorithm} key {key.id}: {', '.join(files)}"], as_json)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from guardrail.audit.queries import Summary
-from guardrail.audit.record import AuditRecord
-from guardrail.audit.replay import Replay
-from guardrail.audit.verification import Verification
 from guardrail.cli.plain_text import visible
-from guardrail.decision import StepRecord
+from guardrail.record.audit.queries import Summary
+from guardrail.record.audit.record import AuditRecord
+from guardrail.record.audit.replay import Replay
+from guardrail.record.audit.verification import Verification
+from guardrail.record.decision import StepRecord
+from guardrail.record.failure import Failure
 
 HEADING = f"{'place':>8}  {'time (UTC)':<19}  {'action':<8}  {'p':>5}  {'category':<24}  policy"
 _BAR = 24
@@ -20,10 +21,11 @@ def line(found: Summary) -> str:
     """Returns a decision in one line."""
     p = f"{found.p_unsafe:.2f}" if found.p_unsafe is not None else "-"
     when = found.time[:19].replace("T", " ")
-    category = visible(found.category or "-")
+    category = visible(found.category or found.error or "-")
     return (
         f"{found.seq:>8}  {when}  {found.action:<8}  {p:>5}  {category:<24}  "
-        f"{visible(found.policy)}{'' if found.mode == 'enforce' else f' ({found.mode})'}"
+        f"{visible(found.policy or '-')}"
+        f"{'' if found.mode in ('', 'enforce') else f' ({found.mode})'}"
     )
 
 
@@ -35,21 +37,29 @@ def record(found: AuditRecord) -> Iterator[str]:
         yield f"  log {created.log}, signed with {created.algorithm} key {created.key}"
     if found.checkpoint is not None:
         yield f"  stands for {found.checkpoint.records} records, through {found.checkpoint.through}"
+    if found.failure is not None:
+        yield from _failure(found.failure)
     decision = found.decision
     if decision is None:
         return
     yield f"  request   {decision.request_id}"
+    for category, view in decision.verdict.views.items():
+        yield f"  view      {visible(category)}: {visible(view)}"
     policy = decision.policy
     yield f"  policy    {visible(policy.name)} ({policy.digest[:12]}), {decision.mode}"
     yield f"  action    {decision.action}" + (f" by {decision.rule}" if decision.rule else "")
     if found.kind == "decision":
         refused = {True: ", refused", False: ", did not refuse", None: ""}[decision.outcome.refused]
-        yield f"  outcome   {decision.outcome.finish_reason}{refused}"
+        replaced = ", by the policy's words" if decision.outcome.replaced else ""
+        yield f"  outcome   {decision.outcome.finish_reason}{refused}{replaced}"
     else:
         yield "  outcome   not known when this was written"
+    if decision.cached_from is not None:
+        yield f"  cached    the answer to request {decision.cached_from}, given again"
     if decision.review is not None:
         word = "approved" if decision.review.approved else "rejected"
         who = f" by {visible(decision.review.by)}" if decision.review.by else ""
+        word += "" if decision.review.honoured else " (not honoured)"
         yield f"  review    {word}{who}, request {decision.review.request_id}"
     for reason in decision.reasons:
         yield f"  because   {visible(reason)}"
@@ -72,12 +82,28 @@ def record(found: AuditRecord) -> Iterator[str]:
         yield f"  answer    {visible(found.content.answer or '', keep_newlines=False)}"
 
 
+def _failure(failure: Failure) -> Iterator[str]:
+    yield f"  request   {failure.request_id}"
+    policy = failure.policy
+    if policy is not None:
+        mode = f", {failure.mode}" if failure.mode else ""
+        yield f"  policy    {visible(policy.name)} ({policy.digest[:12]}){mode}"
+    yield f"  failed    {visible(failure.error_type)}: {visible(failure.reason)}"
+    if failure.detail is not None:
+        yield f"  detail    {visible(failure.detail, keep_newlines=False)}"
+    yield "  outcome   not judged, nothing generated"
+
+
 def stats(found: dict[str, Any]) -> Iterator[str]:
     """Yields counts as lines."""
     first, last = found["first_time"] or "-", found["last_time"] or "-"
     yield f"{found['decisions']} decisions, {first} to {last}"
     if found["unfinished"]:
         yield f"{found['unfinished']} requests were opened and have no end on record"
+    if found.get("failures"):
+        total = sum(found["failures"].values())
+        kinds = ", ".join(f"{visible(name)} {count}" for name, count in found["failures"].items())
+        yield f"{total} requests failed before they could be judged: {kinds}"
     for name in ("action", "label", "category", "policy", "mode", "finish"):
         counts = ", ".join(f"{visible(str(key))} {count}" for key, count in found[name].items())
         yield f"  {name:<9} {counts or '-'}"
@@ -98,6 +124,9 @@ def verification(found: Verification) -> Iterator[str]:
     yield f"verified: {found.records} records, {found.first} to {found.last}"
     if found.pruned:
         yield f"a signed checkpoint stands for {found.pruned} records before them"
+    if found.continues is not None:
+        link = found.continues
+        yield f"it continues the log {visible(link.log)} after record {link.seq} ({link.hash})"
     if not found.signed:
         yield "only hashes were checked: whoever alters a log can compute them again"
     yield f"anchor {found.anchor}"

@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from guardrail import __version__
 from guardrail.cli.eval_view import show
 from guardrail.cli.model_loading import load_engine
 from guardrail.errors import SettingsError
@@ -27,8 +26,9 @@ from guardrail.evaluation import (
     systems_for,
 )
 from guardrail.evaluation.runner import requests_of
-from guardrail.generation import GenerationSettings
 from guardrail.policy import load_policy
+from guardrail.record.version import __version__
+from guardrail.request.settings import GenerationSettings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

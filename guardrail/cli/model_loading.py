@@ -12,7 +12,7 @@ from rich.console import Console
 from guardrail.policy import Policy
 
 if TYPE_CHECKING:
-    from guardrail.safecode import SafeCoDe
+    from guardrail.steering.safecode import SafeCoDe
 
 
 def load_engine(model: str | None, policy: Policy, *, console: Console) -> SafeCoDe:
@@ -29,7 +29,7 @@ def load_engine(model: str | None, policy: Policy, *, console: Console) -> SafeC
     name = model or "the embedded model"
     with console.status(f"Loading {name} …"):
         quiet()
-        from guardrail.safecode import SafeCoDe
+        from guardrail.steering.safecode import SafeCoDe
 
         if model is None:
             return SafeCoDe.embedded(policy=policy)
@@ -44,10 +44,9 @@ def quiet() -> None:
     warnings.filterwarnings("ignore")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from transformers.utils import logging as transformers_logging
+    from guardrail.backends.transformers.loading import quieten
 
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    quieten()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     # What goes wrong on the way is in the decision record, which the commands show.
     logging.getLogger("guardrail").setLevel(logging.ERROR)

@@ -83,9 +83,14 @@ def check(
     encode = _encoder(tokenizer) if tokenizer else None
     parts = loaded.parts if isinstance(loaded, LoadedSelection) else (loaded,)
     findings = list(dict.fromkeys(f for part in parts for f in lint(part, encode)))
-    _print(
-        text.checked_json(parts, findings) if as_json else text.checked(parts, findings), as_json
-    )
+    found: Any = text.checked_json(parts, findings) if as_json else text.checked(parts, findings)
+    if isinstance(loaded, LoadedSelection):
+        found = (
+            {**found, **text.unmatched_json(loaded)}
+            if as_json
+            else [*found, *text.unmatched(loaded)]
+        )
+    _print(found, as_json)
     if strict and any(finding.level == "warning" for finding in findings):
         raise typer.Exit(FAILED)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from guardrail.policy import Policy
 from guardrail.policy.cases import JudgePicture
-from guardrail.verdict import Verdict
+from guardrail.policy.verdict import Verdict
 
 EMBEDDED = "embedded"
 
@@ -23,10 +23,10 @@ def picture_judge(model: str) -> JudgePicture:
     from guardrail.cli.model_loading import quiet
 
     quiet()
-    from guardrail.conversation import question
-    from guardrail.generation import GenerationSettings
-    from guardrail.pictures import load_picture
-    from guardrail.safecode import SafeCoDe
+    from guardrail.request.conversation import question
+    from guardrail.request.pictures import load_picture
+    from guardrail.request.settings import GenerationSettings
+    from guardrail.steering.safecode import SafeCoDe
 
     engine = SafeCoDe.embedded() if model == EMBEDDED else SafeCoDe.from_pretrained(model)
     shortest = GenerationSettings(max_new_tokens=1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from guardrail.policy.loader import Loaded
-from guardrail.policy.rules import FIELD_OF_LABEL
-from guardrail.policy.schema import Policy
+from guardrail.policy import Policy
+from guardrail.policy.loader import Loaded, LoadedSelection
+from guardrail.policy.terms import FIELD_OF_LABEL
 
 if TYPE_CHECKING:
     from guardrail.policy.cases import Run
@@ -65,6 +65,28 @@ def checked(parts: Sequence[Loaded], findings: Sequence[LintFinding]) -> Iterato
     yield from map(str, findings)
     for part in parts:
         yield f"{part.files[0]}: ok, policy {part.policy.name}, digest {part.policy.digest}"
+
+
+def unmatched(loaded: LoadedSelection) -> Iterator[str]:
+    """Yields what `check` says of a selection: what becomes of metadata that cannot be compared."""
+    selection = loaded.selection
+    outcome = "an error"
+    if selection.on_unmatched == "strictest":
+        outcome = f"policy {selection.strictest.name}, the strictest"
+    yield f"{loaded.files[0]}: ok, selection {selection.name}, unmatched metadata: {outcome}"
+
+
+def unmatched_json(loaded: LoadedSelection) -> dict[str, Any]:
+    """Returns what `check --json` says of a selection beside its policies."""
+    selection = loaded.selection
+    taken = selection.strictest.name if selection.on_unmatched == "strictest" else None
+    return {
+        "selection": {
+            "name": selection.name,
+            "on_unmatched": selection.on_unmatched,
+            "strictest": taken,
+        }
+    }
 
 
 def checked_json(parts: Sequence[Loaded], findings: Sequence[LintFinding]) -> dict[str, Any]:

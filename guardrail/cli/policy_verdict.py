@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from guardrail.errors import PolicyError
 from guardrail.policy import Policy
 from guardrail.policy.suggest import did_you_mean, listed, quoted
-from guardrail.verdict import Verdict
+from guardrail.policy.verdict import Verdict
 
 
 def verdict_of(policy: Policy, given: Sequence[str], *, rest: float, error: str | None) -> Verdict:

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from guardrail.conversation import Conversation, Picture, question
 from guardrail.errors import Escalation, PictureError
 from guardrail.evaluation.dataset import Dataset, Sample
 from guardrail.evaluation.results import Record, Results
 from guardrail.evaluation.systems import System
-from guardrail.generation import GenerationSettings
-from guardrail.pictures import load_picture
 from guardrail.policy import Policy
+from guardrail.request.conversation import Conversation, Picture, question
+from guardrail.request.pictures import load_picture
+from guardrail.request.settings import GenerationSettings
 
 if TYPE_CHECKING:
-    from guardrail.safecode import SafeCoDe
+    from guardrail.steering.safecode import SafeCoDe
 
 BLANK_SIZE = (224, 224)
 BLANK_GREY = (127, 127, 127)

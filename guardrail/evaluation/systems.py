@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from guardrail.decision import Mode
 from guardrail.errors import PolicyError
 from guardrail.policy import Policy, load_policy
+from guardrail.policy.terms import Mode
 
 SYSTEMS: dict[str, str] = {
     "unguarded": "the model as it is",

@@ -5,10 +5,12 @@ Importing it loads neither torch nor transformers nor langchain.
 """
 
 from guardrail.policy.context import Selection, When
-from guardrail.policy.evaluation import Ruling, decide
+from guardrail.policy.evaluation import decide
 from guardrail.policy.loader import load_policy
+from guardrail.policy.policy import Policy
 from guardrail.policy.refusals import is_refusal
-from guardrail.policy.schema import Category, Policy, Vocabulary
+from guardrail.policy.ruling import Ruling
+from guardrail.policy.schema import Category, Vocabulary
 from guardrail.policy.sources import (
     FixedPolicy,
     PolicyFile,

@@ -25,20 +25,23 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, Strict, model_validator
 
-from guardrail.decision import Action, Label
-from guardrail.policy import checks
+from guardrail.errors import PolicyError
 from guardrail.policy.coverage import Coverage
 from guardrail.policy.document import parse_document
-from guardrail.policy.evaluation import Ruling, decide
+from guardrail.policy.evaluation import decide
+from guardrail.policy.faults import fault
 from guardrail.policy.json_schema import SCHEMA_ID
 from guardrail.policy.loader import LoadedSelection, load_any
 from guardrail.policy.nodes import Mark
 from guardrail.policy.packs import BUILTIN, CASES_SUFFIX, Source, find_source
+from guardrail.policy.policy import Policy
 from guardrail.policy.problems import validated
-from guardrail.policy.rules import ACTIONS
-from guardrail.policy.schema import Policy, Section, Text, Words
+from guardrail.policy.ruling import Ruling
+from guardrail.policy.schema import Section
 from guardrail.policy.suggest import did_you_mean, listed, quoted
-from guardrail.verdict import Verdict
+from guardrail.policy.terms import ACTIONS, Action, Label
+from guardrail.policy.values import Text, Words
+from guardrail.policy.verdict import Verdict
 
 JudgePicture = Callable[[Path, str, Policy], Verdict]
 
@@ -75,10 +78,10 @@ class Case(Section):
         given = [key for key in ("verdict", "error", "picture") if getattr(self, key) is not None]
         if len(given) != 1:
             accepted = "accepted is one of verdict, error, or picture with a question"
-            raise checks.fault(f"a case has {listed(given) or 'nothing to decide on'}: {accepted}")
+            raise fault(f"a case has {listed(given) or 'nothing to decide on'}: {accepted}")
         if (self.picture is None) != (self.question is None):
             lacking = "question" if self.question is None else "picture"
-            raise checks.fault(f"a picture and a question go together: add the {lacking}")
+            raise fault(f"a picture and a question go together: add the {lacking}")
         return self
 
 
@@ -154,7 +157,10 @@ def run_cases(reference: str | Path, judge: JudgePicture | None = None) -> Run:
     results = []
     for index, case in enumerate(file.cases):
         at = document.at(("cases", index))
-        policy = loaded.choose(case.metadata)
+        try:
+            policy = loaded.choose(case.metadata)
+        except PolicyError as error:
+            raise at.at(("metadata",)).mark.error(str(error)) from error
         _known_categories(case, policy, at.at(("verdict",)).mark)
         results.append(_result(case, policy, at.mark, coverage, _Pictures(judge, source.folder)))
     return Run(source.label, tuple(results), coverage, tuple(part.policy for part in parts))

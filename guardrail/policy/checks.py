@@ -1,78 +1,25 @@
-"""Checks of a policy's values against each other, as pydantic validators use them.
+"""Checks of a policy's values against each other, as its validator uses them.
 
-Each says what is wrong in one sentence; `path` points at the value to blame, for its line and
-column.
+Each raises a fault: what is wrong in one sentence, and the path of the value to blame.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-from pydantic_core import PydanticCustomError
-
-from guardrail.decision import Action, Label
-from guardrail.policy.message import FIELDS, template_fields
-from guardrail.policy.rules import ACTIONS, FIELD_OF_LABEL, STRICTNESS
+from guardrail.policy.faults import Path, fault
+from guardrail.policy.rules import CategoryRule
+from guardrail.policy.schema import Category, PolicyContent
 from guardrail.policy.suggest import did_you_mean, listed, quoted
+from guardrail.policy.terms import ACTIONS, FIELD_OF_LABEL, STRICTNESS, Action, Label
 
-if TYPE_CHECKING:
-    from guardrail.policy.schema import Category, Policy
-
-Path = tuple[str | int, ...]
-
-FAULT = "policy_fault"
 UNLOCKABLE = ("version", "name", "description", "locked")
 _BY_SEVERITY: tuple[Label, ...] = ("safe", "uncertain", "unsafe")
 
 
-def fault(message: str, *path: str | int, or_at: Path = ()) -> PydanticCustomError:
-    """Returns the error to raise in a validator.
-
-    Args:
-        message: One sentence.
-        path: Where it is, below the validated value.
-        or_at: The other value that has a part in it, to blame if only that one is the file's own.
-    """
-    paths = [path, or_at] if or_at else [path]
-    return PydanticCustomError(FAULT, "{message}", {"message": message, "paths": paths})
-
-
-def no_flag(value: object) -> object:
-    """Returns `value`, which must not be true or false: in Python, those are numbers."""
-    if isinstance(value, bool):
-        raise fault(f"{quoted(value)} is not accepted: accepted is a number")
-    return value
-
-
-def not_blank(text: str) -> str:
-    """Returns `text`, which must hold more than white space."""
-    if not text.strip():
-        raise fault(f"{quoted(text)} is blank: accepted is text")
-    return text
-
-
-def known_fields(template: str) -> str:
-    """Returns `template`, whose fields must be ones that a message can fill."""
-    accepted = listed("{" + name + "}" for name in FIELDS)
-    try:
-        fields = template_fields(template)
-    except ValueError:
-        raise fault(
-            f"the braces do not match: accepted are {accepted}; write {{{{ for a brace"
-        ) from None
-    for name in fields:
-        if name not in FIELDS:
-            shown = "{" + name + "}"
-            raise fault(
-                f"unknown field {shown}: accepted are {accepted}{did_you_mean(name, FIELDS)}"
-            )
-    return template
-
-
-def unique_categories(policy: Policy) -> None:
+def unique_categories(policy: PolicyContent) -> None:
     """Raises if two categories share an id."""
     seen: set[str] = set()
     for index, category in enumerate(policy.categories):
@@ -86,13 +33,13 @@ def unique_categories(policy: Policy) -> None:
         seen.add(category.id)
 
 
-def ordered_thresholds(policy: Policy) -> None:
+def ordered_thresholds(policy: PolicyContent, rules: Sequence[CategoryRule]) -> None:
     """Raises if `safe_below` is above `unsafe_at`, globally or in any category."""
     base = policy.verdict
     if base.safe_below > base.unsafe_at:
         why = _overlap(base.safe_below, base.unsafe_at)
         raise fault(why, "verdict", "safe_below", or_at=("verdict", "unsafe_at"))
-    for index, (category, rule) in enumerate(zip(policy.categories, policy.rules, strict=True)):
+    for index, (category, rule) in enumerate(zip(policy.categories, rules, strict=True)):
         if rule.safe_below > rule.unsafe_at:
             low, high = (_place(category, index, key) for key in ("safe_below", "unsafe_at"))
             path, other = (high, low) if low[0] == "verdict" else (low, high)
@@ -115,7 +62,7 @@ def _overlap(safe_below: float, unsafe_at: float) -> str:
     )
 
 
-def ordered_actions(policy: Policy) -> None:
+def ordered_actions(policy: PolicyContent, rules: Sequence[CategoryRule]) -> None:
     """Raises if an action gets more permissive as the verdict gets worse.
 
     INVARIANT: with this, the strictest action over all categories can only get stricter when any
@@ -124,7 +71,7 @@ def ordered_actions(policy: Policy) -> None:
     base = policy.verdict
     general = {label: getattr(base, FIELD_OF_LABEL[label]) for label in _BY_SEVERITY}
     _ascending(general, "", lambda field: ("verdict", field))
-    for index, (category, rule) in enumerate(zip(policy.categories, policy.rules, strict=True)):
+    for index, (category, rule) in enumerate(zip(policy.categories, rules, strict=True)):
         place = partial(_place, category, index)
         _ascending(rule.actions, f"in category {rule.id}, ", place)
 
@@ -142,7 +89,7 @@ def _ascending(actions: Mapping[Label, Action], where: str, place: Callable[[str
             )
 
 
-def known_locks(policy: Policy) -> None:
+def known_locks(policy: PolicyContent) -> None:
     """Raises if a locked path names nothing in this policy."""
     choices = lockable(policy) if policy.locked else []
     for index, path in enumerate(policy.locked):
@@ -157,7 +104,7 @@ def known_locks(policy: Policy) -> None:
             )
 
 
-def lockable(policy: Policy) -> list[str]:
+def lockable(policy: PolicyContent) -> list[str]:
     """Returns every path that may be locked."""
     models = type(policy).model_fields
     tops = [name for name in models if name not in UNLOCKABLE]

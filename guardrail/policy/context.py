@@ -11,7 +11,10 @@ select:
   - policy: baseline
 ```
 The first rule whose every condition holds wins; the last rule has no `when` and is for all others.
-Metadata that a rule asks for and a request does not carry does not match.
+Metadata that a rule asks for and a request does not carry does not match. Metadata that cannot be
+compared with what a rule asks for is an error, or the strictest policy's (`on_unmatched`): a value
+is text, and only of `group` and of labels there may be several, in a list, tuple or set. Nothing
+is turned into text: 5 is not "5", and whoever's tenants are numbers says `str(tenant)`.
 """
 
 from __future__ import annotations
@@ -19,16 +22,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from functools import cached_property
+from reprlib import repr as shortened
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from guardrail.policy import checks
+from guardrail.errors import PolicyError
+from guardrail.policy.faults import fault
 from guardrail.policy.frozen import FrozenDict
-from guardrail.policy.schema import Identifier, Policy, Section, Text, Version, Words
+from guardrail.policy.policy import Policy
+from guardrail.policy.schema import Section
+from guardrail.policy.strictness import strictest
+from guardrail.policy.values import Identifier, Text, Version, Words
 
 Metadata = Mapping[str, Any]
 KEYS = ("tenant", "route", "group", "language")
+_SINGLE = ("tenant", "route", "language")
+
+OnUnmatched = Literal["error", "strictest"]
 
 OneOf = Annotated[
     tuple[Words, ...],
@@ -59,18 +71,55 @@ class When(Section):
     @model_validator(mode="after")
     def _asks_something(self) -> When:
         if not self.labels and all(getattr(self, key) is None for key in KEYS):
-            raise checks.fault(
-                "an empty `when` holds always: name a condition, or leave `when` out"
-            )
+            raise fault("an empty `when` holds always: name a condition, or leave `when` out")
         return self
 
     def holds(self, metadata: Metadata) -> bool:
-        """Returns whether a request with `metadata` meets every condition."""
-        asked = {key: getattr(self, key) for key in KEYS if getattr(self, key) is not None}
-        return all(
-            _matches(values, metadata.get(key), prefix=key == "language")
-            for key, values in {**asked, **self.labels}.items()
-        )
+        """Returns whether a request with `metadata` meets every condition.
+
+        Raises:
+            PolicyError: That hangs on a value that cannot be compared.
+        """
+        found = self.compare(metadata)
+        if isinstance(found, Unmatched):
+            raise PolicyError(str(found))
+        return found
+
+    def compare(self, metadata: Metadata) -> bool | Unmatched:
+        """Returns whether a request with `metadata` meets every condition, or the value on which
+        that hangs and that cannot be compared. One condition that does not hold settles it.
+        """
+        if not isinstance(metadata, Mapping):
+            return Unmatched(None, metadata)
+        asked = [(key, getattr(self, key), True) for key in KEYS if getattr(self, key) is not None]
+        labels = [(key, values, False) for key, values in self.labels.items()]
+        found = [
+            _matches(key, values, metadata[key], own=own) if key in metadata else False
+            for key, values, own in (*asked, *labels)
+        ]
+        if False in found:
+            return False
+        return next((each for each in found if isinstance(each, Unmatched)), True)
+
+
+@dataclass(frozen=True)
+class Unmatched:
+    """A value of a request's metadata that a rule asks about and that cannot be compared.
+
+    Attributes:
+        key: Its name; None if the metadata is no mapping at all.
+        several: Whether there may be several values.
+    """
+
+    key: str | None
+    value: Any
+    several: bool = False
+
+    def __str__(self) -> str:
+        if self.key is None:
+            return f"the metadata {shortened(self.value)} is no mapping: accepted is text by name"
+        accepted = "text, or a list of texts" if self.several else "text"
+        return f"the metadata's {self.key!r} is {shortened(self.value)}: accepted is {accepted}"
 
 
 class Choice(Section):
@@ -81,11 +130,18 @@ class Choice(Section):
 
 
 class SelectionFile(Section):
-    """What a selection file says."""
+    """What a selection file says.
+
+    Attributes:
+        on_unmatched: What a request gets whose metadata a rule asks about and cannot compare, such
+            as a number or a list where text is expected: `error` raises and nothing is answered,
+            `strictest` takes the strictest of the selection's policies.
+    """
 
     version: Version
     name: Identifier
     description: Text = ""
+    on_unmatched: OnUnmatched = "error"
     select: Annotated[tuple[Choice, ...], Field(min_length=1, max_length=500)]
 
     @model_validator(mode="after")
@@ -94,10 +150,10 @@ class SelectionFile(Section):
         for index, rule in enumerate(rules):
             if rule.when is None:
                 why = "a rule without `when` takes every request, so the rules below it never apply"
-                raise checks.fault(f"{why}: move it to the end", "select", index)
+                raise fault(f"{why}: move it to the end", "select", index)
         if last.when is not None:
             why = "there is no default: end the list with a rule that has a `policy` and no `when`"
-            raise checks.fault(why, "select", len(rules))
+            raise fault(why, "select", len(rules))
         return self
 
 
@@ -107,15 +163,29 @@ class Selection:
 
     Attributes:
         rules: Conditions and policies in order; the last has no conditions.
+        on_unmatched: What follows from metadata that cannot be compared.
     """
 
     name: str
     rules: tuple[tuple[When | None, Policy], ...]
+    on_unmatched: OnUnmatched = "error"
 
     def choose(self, metadata: Metadata | None = None) -> Policy:
-        """Returns the policy of the first rule that holds; without metadata, the default."""
+        """Returns the policy of the first rule that holds; without metadata, the default.
+
+        Raises:
+            PolicyError: Whether a rule holds hangs on a value that cannot be compared, and the
+                selection does not take its strictest policy then.
+        """
+        given: Metadata = {} if metadata is None else metadata
         for when, policy in self.rules:
-            if when is None or (metadata and when.holds(metadata)):
+            found = when.compare(given) if when is not None else True
+            if isinstance(found, Unmatched):
+                # INVARIANT: what may be a stricter rule's is never passed on to a milder one.
+                if self.on_unmatched == "strictest":
+                    return self.strictest
+                raise PolicyError(f"the selection {self.name!r} cannot choose a policy: {found}")
+            if found:
                 return policy
         raise AssertionError("a selection has a default")  # INVARIANT: checked at load
 
@@ -124,15 +194,21 @@ class Selection:
         """Every policy that may be chosen, in order."""
         return tuple(policy for _, policy in self.rules)
 
+    @cached_property
+    def strictest(self) -> Policy:
+        """The strictest of its policies."""
+        return strictest(self.policies)
 
-def _matches(accepted: Iterable[str], given: Any, *, prefix: bool) -> bool:
-    values = given if isinstance(given, (list, tuple, set, frozenset)) else [given]
-    return any(
-        _like(pattern, value, prefix=prefix)
-        for value in values
-        if isinstance(value, str)
-        for pattern in accepted
-    )
+
+def _matches(key: str, accepted: Iterable[str], given: Any, *, own: bool) -> bool | Unmatched:
+    several = not (own and key in _SINGLE)
+    listed = several and isinstance(given, (list, tuple, set, frozenset))
+    values = given if listed else [given]
+    texts = [value for value in values if isinstance(value, str)]
+    prefix = own and key == "language"
+    if any(_like(pattern, value, prefix=prefix) for value in texts for pattern in accepted):
+        return True
+    return False if len(texts) == len(values) else Unmatched(key, given, several)
 
 
 def _like(pattern: str, value: str, *, prefix: bool) -> bool:

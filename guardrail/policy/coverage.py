@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from guardrail.decision import Label
 from guardrail.policy.evaluation import decide, findings_of
+from guardrail.policy.policy import Policy
 from guardrail.policy.rules import CategoryRule
-from guardrail.policy.schema import Policy
-from guardrail.verdict import Verdict
+from guardrail.policy.terms import Label
+from guardrail.policy.verdict import Verdict
 
 _PER_CATEGORY: tuple[Label, ...] = ("uncertain", "unsafe")
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from guardrail.decision import Action, Label
+from guardrail.policy.policy import Policy
 from guardrail.policy.rules import CategoryRule
-from guardrail.policy.schema import Policy
+from guardrail.policy.terms import Action, Label
 
 Change = dict[str, Any]
 _UNWATCHED = ("name", "description", "version", "verdict", "categories", "locked")

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from guardrail.errors import PolicyError
+from guardrail.policy.blanks import named, odd_blank
 from guardrail.policy.nodes import Mark, Node
 from guardrail.policy.suggest import quoted
 
@@ -24,6 +25,8 @@ MAX_DEPTH = 16
 MAX_NODES = 50_000
 MAX_ALIASES = 64
 MAX_KEY_LENGTH = 128
+MAX_BLANKS = 64
+"""Odd blanks of a line that are looked at, for the one to name."""
 
 # A leading zero is octal in YAML 1.1 and is not in 1.2: such a thing is text here.
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
@@ -36,6 +39,7 @@ _WORDS = {
     **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), math.inf),
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
 }
+_SEPARATES = re.compile(r"(^|[:,{\[-])\s*\Z")
 # The longer marks first: UTF-32's begins with UTF-16's.
 _OTHER_ENCODINGS = {
     b"\xff\xfe\x00\x00": "UTF-32",
@@ -68,6 +72,8 @@ def parse_document(data: bytes, file: str) -> Node:
     except yaml.MarkedYAMLError as error:
         place = error.problem_mark or error.context_mark
         mark = _mark(file, place) if place else Mark(file)
+        if blank := _blank_before(error, text, file):
+            raise blank from None
         raise mark.error(f"this is not YAML: {_complaint(error, text, mark)}") from None
     except yaml.YAMLError as error:
         raise PolicyError(f"this is not YAML: {quoted(str(error))}", file=file) from None
@@ -82,6 +88,38 @@ def _complaint(error: yaml.MarkedYAMLError, text: str, mark: Mark) -> str:
         return "a tab is not accepted here: indent with spaces"
     what = ", ".join(part for part in (error.context, error.problem) if part)
     return f"{what}; accepted is a map of `key: value` lines"
+
+
+def _blank_before(error: yaml.MarkedYAMLError, text: str, file: str) -> PolicyError | None:
+    """What no one sees and YAML stumbles over, in the lines from where it began to where it ended.
+
+    One right after a colon or a dash, or before the first letter, is the likeliest; a text of
+    several lines may well hold others.
+    """
+    marks = [mark.line for mark in (error.context_mark, error.problem_mark) if mark is not None]
+    if not marks:
+        return None
+    lines = text.split("\n")[: max(marks) + 1]
+    first = max(0, min(marks) - 1)
+    found = [(n, at) for n in range(first, len(lines)) for at in _blanks_of(lines[n])]
+    if not found:
+        return None
+    number, column = min(
+        found, key=lambda place: not _SEPARATES.search(lines[place[0]][: place[1]])
+    )
+    return Mark(file, number + 1, column + 1).error(
+        f"{named(lines[number][column])} stands where YAML expects a plain space or nothing: "
+        "remove it or type a plain space"
+    )
+
+
+def _blanks_of(line: str) -> list[int]:
+    found: list[int] = []
+    at = 0
+    while (step := odd_blank(line[at:])) is not None and len(found) < MAX_BLANKS:
+        found.append(at + step)
+        at += step + 1
+    return found
 
 
 def _decoded(data: bytes, file: str) -> str:
@@ -111,7 +149,7 @@ def _decoded(data: bytes, file: str) -> str:
     if found := _FORBIDDEN.search(text):
         start = found.start()
         raise PolicyError(
-            f"the character U+{ord(found[0]):04X} is not accepted here: remove it",
+            f"{named(found[0])} is not accepted here: remove it",
             file=file,
             line=text.count("\n", 0, start) + 1,
             column=start - text.rfind("\n", 0, start),
@@ -197,8 +235,7 @@ class _Composer:
             return _scalar(event.value)
         if found := _FORBIDDEN.search(event.value):
             raise mark.error(
-                f"the character U+{ord(found[0]):04X}, here written as an escape, is not accepted: "
-                "remove it"
+                f"{named(found[0])}, here written as an escape, is not accepted: remove it"
             )
         return event.value
 
@@ -257,6 +294,11 @@ class _Composer:
                 else quoted(key)
             )
             raise node.mark.error(f"{shown} is not accepted as a key: accepted is text")
+        if (at := odd_blank(key)) is not None:
+            raise node.mark.error(
+                f"the key {quoted(key)} is not accepted: its character {at + 1} is "
+                f"{named(key[at])}, remove it or type a plain space"
+            )
         if len(key) > MAX_KEY_LENGTH:
             raise node.mark.error(
                 f"a key is longer than the {MAX_KEY_LENGTH} characters that are accepted"

@@ -25,39 +25,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from guardrail.decision import Action, Decision, Label, Review
-from guardrail.policy.memory import NOTHING, Memory, recorded_memory, tightened
-from guardrail.policy.rules import SEVERITY, STRICTNESS, CategoryRule
+from guardrail.policy.memory import NOTHING, Memory, tightened
+from guardrail.policy.policy import Policy
+from guardrail.policy.review import Review
+from guardrail.policy.rules import CategoryRule
+from guardrail.policy.ruling import Ruling
 from guardrail.policy.suggest import quoted
-from guardrail.verdict import Verdict
-
-if TYPE_CHECKING:
-    from guardrail.policy.schema import Policy
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """What a policy decided, and why.
-
-    Attributes:
-        label: The most severe label of any category.
-        action: The strictest action that any category asks for.
-        category: The category that decided; None if all are safe by the policy's general rule, or
-            if no verdict could be had.
-        rule: The path of the rule that decided, such as `categories.child-at-risk.on_unsafe`.
-        reasons: One sentence each; the first is the deciding one.
-        confidence: How far the deciding category is past its threshold, in [0, 1]; 0 if uncertain
-            or unavailable.
-    """
-
-    label: Label
-    action: Action
-    category: str | None
-    rule: str
-    reasons: tuple[str, ...]
-    confidence: float
+from guardrail.policy.terms import SEVERITY, STRICTNESS, Action, Label
+from guardrail.policy.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +103,10 @@ def decide(policy: Policy, verdict: Verdict, memory: Memory = NOTHING) -> Ruling
 def reviewed(ruling: Ruling, review: Review | None) -> Ruling:
     """Returns the ruling once a human has looked at the request that was escalated.
 
-    An approval puts `plain` in the place of `escalate` and of nothing else; a rejection blocks.
+    An approval puts `plain` in the place of `escalate` and of nothing else, if it is honoured; a
+    rejection blocks.
     """
-    if review is None:
+    if review is None or (review.approved and not review.honoured):
         return ruling
     if not review.approved:
         why = f"a human rejected request {review.request_id}: block"
@@ -138,11 +115,6 @@ def reviewed(ruling: Ruling, review: Review | None) -> Ruling:
         return ruling
     why = f"a human approved request {review.request_id}: plain instead of escalate"
     return replace(ruling, action="plain", reasons=(why, *ruling.reasons))
-
-
-def ruling_again(policy: Policy, verdict: Verdict, decision: Decision) -> Ruling:
-    """Returns the ruling of `policy` on `verdict`, with the memory and the review of `decision`."""
-    return reviewed(decide(policy, verdict, recorded_memory(decision)), decision.review)
 
 
 def findings_of(policy: Policy, verdict: Verdict, memory: Memory = NOTHING) -> list[Finding]:

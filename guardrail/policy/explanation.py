@@ -7,7 +7,7 @@ from typing import Any
 from guardrail.policy.evaluation import Finding, decide, findings_of
 from guardrail.policy.loader import Loaded
 from guardrail.policy.nodes import Mark
-from guardrail.verdict import Verdict
+from guardrail.policy.verdict import Verdict
 
 DEFAULT = "default"
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from guardrail.errors import PolicyError
 from guardrail.policy.document import MAX_BYTES, parse_document
 from guardrail.policy.locks import check_locks
 from guardrail.policy.merge import lay_over
@@ -32,6 +33,8 @@ class Reading:
         files: The labels of everything read, in the order of first reading.
         references: How many policies were named by all `extends` so far.
         size: How many bytes were read so far, less those of the first file.
+        outside: Of what was read, the files that are in no pack, by their labels.
+        told: The error that is on its way, if it holds nothing of what a file says.
     """
 
     resolved: dict[str, Node] = field(default_factory=dict)
@@ -40,6 +43,8 @@ class Reading:
     paths: list[Path] = field(default_factory=list)
     references: int = 0
     size: int = 0
+    outside: dict[str, Source] = field(default_factory=dict)
+    told: PolicyError | None = None
 
     def resolve(
         self, source: Source, at: Mark | None = None, *, document: Node | None = None
@@ -62,6 +67,7 @@ class Reading:
         self.files.append(source.label)
         if source.path is not None:
             self.paths.append(source.path)
+            self.outside[source.label] = source
         if document is None:
             document = parse_document(self._read(source, at), source.label)
         resolved = self.inherit(document, source.folder, in_pack=source.path is None)
@@ -90,27 +96,52 @@ class Reading:
                 f"`extends` names more than the {MAX_REFERENCES} policies that are accepted in all"
             )
         parents = [
-            self.resolve(
+            self._parent(
                 find_source(node.value, folder=folder, at=node.mark, in_pack=in_pack), node.mark
             )
             for node in named
         ]
-        base = Node({}, document.mark)
-        for parent in parents:
-            base = lay_over(base, parent)
-        merged = lay_over(base, own)
-        if extends is not None:
+        return self._laid(parents, own, extends.mark if extends is not None else document.mark)
+
+    def _laid(self, parents: list[Node], own: Node, at: Mark) -> Node:
+        base = Node({}, own.mark)
+        try:
             for parent in parents:
-                check_locks(parent, merged, extends.mark)
+                base = lay_over(base, parent)
+        except PolicyError as error:
+            raise self.discreet(error, at) from None
+        merged = lay_over(base, own)
+        try:
+            for parent in parents:
+                check_locks(parent, merged, at)
+        except PolicyError as error:
+            self.told = error  # it names places, and of values only those that policies share
+            raise
         return merged
+
+    def discreet(self, error: PolicyError, at: Mark) -> PolicyError:
+        """Returns `error`, or what the file of `at` may tell of it; see `without_content`."""
+        source = self.outside.get(error.file or "")
+        if error is self.told or source is None:
+            return error
+        return without_content(error, source, at)
+
+    def _parent(self, source: Source, at: Mark) -> Node:
+        try:
+            return self.resolve(source, at)
+        except PolicyError as error:
+            if error is self.told:
+                raise
+            raise without_content(error, source, at) from None
 
     def _read(self, source: Source, at: Mark | None) -> bytes:
         data = source.read()
         self.size += len(data)
         if self.size > MAX_TOTAL_BYTES:
-            raise (at or Mark(source.label)).error(
+            raise self._telling(
+                at or Mark(source.label),
                 f"with this, a policy and all that it extends have more than the "
-                f"{MAX_TOTAL_BYTES:,} bytes that are accepted"
+                f"{MAX_TOTAL_BYTES:,} bytes that are accepted",
             )
         return data
 
@@ -118,11 +149,39 @@ class Reading:
         mark = at or Mark(source.label)
         if any(source.key == above.key for above in self.chain):
             ring = " -> ".join(above.label for above in [*self.chain, source])
-            raise mark.error(f"`extends` comes back to itself: {ring}; take one of them out")
+            raise self._telling(
+                mark, f"`extends` comes back to itself: {ring}; take one of them out"
+            )
         if len(self.chain) >= MAX_CHAIN:
-            raise mark.error(f"`extends` is more than {MAX_CHAIN} files deep")
+            raise self._telling(mark, f"`extends` is more than {MAX_CHAIN} files deep")
         if len(self.files) >= MAX_FILES:
-            raise mark.error(f"`extends` reaches more than {MAX_FILES} files")
+            raise self._telling(mark, f"`extends` reaches more than {MAX_FILES} files")
+
+    def _telling(self, mark: Mark, message: str) -> PolicyError:
+        self.told = mark.error(message)
+        return self.told
+
+
+def without_content(error: PolicyError, source: Source, at: Mark) -> PolicyError:
+    """Returns `error` as the file that names `source` may tell it.
+
+    INVARIANT: nothing that a named file says gets into the error of the file that names it. Who
+    writes a policy may name any file of this machine, and read it in what the check prints. What
+    is in a pack is no secret, and its errors stay as they are.
+
+    Args:
+        error: What is wrong with `source`, or with something that it names.
+        source: What was named.
+        at: Where.
+    """
+    if error.file == at.file or source.path is None:
+        return error
+    own = error.file == source.label and error.line is not None
+    place = f" (line {error.line}, column {error.column})" if own else ""
+    return at.error(
+        f"{quoted(source.label)} cannot be used as a policy{place}: "
+        "run `guardrail policy check` on that file to see why"
+    )
 
 
 def resolve_plain(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from guardrail.policy.context import KEYS, SelectionFile
-from guardrail.policy.schema import Policy
+from guardrail.policy.policy import Policy
 
 SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 

@@ -12,10 +12,12 @@ from typing import Literal
 from guardrail.policy.innocent import INNOCENT, OTHER_LANGUAGES
 from guardrail.policy.loader import Loaded
 from guardrail.policy.nodes import Mark
+from guardrail.policy.policy import Policy
 from guardrail.policy.refusals import RefusalMatcher, normalised
-from guardrail.policy.rules import RULE_FIELDS, CategoryRule
-from guardrail.policy.schema import Policy, Vocabulary
+from guardrail.policy.rules import CategoryRule
+from guardrail.policy.schema import Vocabulary
 from guardrail.policy.suggest import listed, quoted
+from guardrail.policy.terms import RULE_FIELDS
 
 Level = Literal["warning", "note"]
 Encode = Callable[[str], list[int]]

@@ -8,12 +8,12 @@ from pathlib import Path
 from guardrail.errors import PolicyError
 from guardrail.policy.context import Metadata, Selection, SelectionFile, When
 from guardrail.policy.document import parse_document
-from guardrail.policy.inheritance import Reading
+from guardrail.policy.inheritance import Reading, without_content
 from guardrail.policy.json_schema import file_schema, selection_schema
-from guardrail.policy.nodes import Node
+from guardrail.policy.nodes import Mark, Node
 from guardrail.policy.packs import Source, find_source
+from guardrail.policy.policy import Policy
 from guardrail.policy.problems import validated
-from guardrail.policy.schema import Policy
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,11 @@ class LoadedSelection:
     paths: tuple[Path, ...]
 
     def choose(self, metadata: Metadata | None = None) -> Policy:
-        """Returns the policy for a request with `metadata`."""
+        """Returns the policy for a request with `metadata`.
+
+        Raises:
+            PolicyError: The metadata cannot be compared (see `Selection.choose`).
+        """
         return self.selection.choose(metadata)
 
 
@@ -99,8 +103,21 @@ def load_any(reference: str | Path) -> Loaded | LoadedSelection:
 def _loaded(document: Node, source: Source) -> Loaded:
     reading = Reading()
     merged = reading.resolve(source, document=document)
-    policy = validated(Policy, merged, file_schema())
+    try:
+        policy = validated(Policy, merged, file_schema())
+    except PolicyError as error:
+        raise reading.discreet(error, document.at(("extends",)).mark) from None
     return Loaded(policy, merged, tuple(reading.files), tuple(reading.paths))
+
+
+def _part(source: Source, at: Mark) -> Loaded:
+    try:
+        document = parse_document(source.read(), source.label)
+        if "select" not in document.entries:
+            return _loaded(document, source)
+    except PolicyError as error:
+        raise without_content(error, source, at) from None
+    raise at.error("a selection cannot name a selection: accepted is a policy")
 
 
 def _selection(document: Node, source: Source) -> LoadedSelection:
@@ -112,14 +129,14 @@ def _selection(document: Node, source: Source) -> LoadedSelection:
         part_source = find_source(
             choice.policy, folder=source.folder, at=at, in_pack=source.path is None
         )
-        part_document = parse_document(part_source.read(), part_source.label)
-        if "select" in part_document.entries:
-            raise at.error("a selection cannot name a selection: accepted is a policy")
-        parts.append(_loaded(part_document, part_source))
+        parts.append(_part(part_source, at))
         rules.append((choice.when, parts[-1].policy))
     own = [source.path] if source.path is not None else []
     files = dict.fromkeys([source.label, *(label for part in parts for label in part.files)])
     paths = dict.fromkeys([*own, *(path for part in parts for path in part.paths)])
     return LoadedSelection(
-        Selection(file.name, tuple(rules)), tuple(parts), tuple(files), tuple(paths)
+        Selection(file.name, tuple(rules), file.on_unmatched),
+        tuple(parts),
+        tuple(files),
+        tuple(paths),
     )

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from guardrail.policy.nodes import Mark, Node
-from guardrail.policy.rules import RULE_FIELDS
+from guardrail.policy.schema import PolicyContent
 from guardrail.policy.suggest import quoted
+from guardrail.policy.terms import RULE_FIELDS, WORDS
 
 Path = tuple[str | int, ...]
 _ABSENT = "absent"
@@ -38,16 +39,24 @@ def check_locks(parent: Node, child: Node, at: Mark) -> None:
             before, after = (_effective(doc, path, defaults) for doc in (parent, child))
             if not _same(before, after):
                 dotted = ".".join(str(part) for part in path)
+                if path[0] not in defaults:
+                    before = after = {}  # no field of a policy: nobody knows what it holds
                 raise _blame(child, path, at).error(
-                    f"{dotted} is locked by {node.mark}: {_shown(before)} cannot become "
-                    f"{_shown(after)}; remove this, or ask the owner of that policy"
+                    f"{dotted} is locked by {node.mark}: {_shown(before, 'what is inherited')} "
+                    f"cannot become {_shown(after, 'another value')}; remove this, or ask the "
+                    "owner of that policy"
                 )
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, (dict, list)):
-        return "what is inherited"
-    return "nothing" if value is _ABSENT else quoted(value)
+def _shown(value: Any, other: str) -> str:
+    """Returns the value if every policy could say it, else `other`.
+
+    It may stand in a file that somebody else named, and that is no policy at all.
+    """
+    if value is _ABSENT or value is None:
+        return "nothing"
+    number = isinstance(value, (bool, int, float))
+    return quoted(value) if number or (isinstance(value, str) and value in WORDS) else other
 
 
 def _places(lock: str, parent: Node, child: Node) -> Sequence[tuple[str, ...]]:
@@ -143,10 +152,8 @@ def _blame(child: Node, path: tuple[str, ...], at: Mark) -> Mark:
 
 
 def _defaults() -> dict[str, Any]:
-    from guardrail.policy.schema import Policy
-
     found = {}
-    for name, field in Policy.model_fields.items():
+    for name, field in PolicyContent.model_fields.items():
         default = field.get_default(call_default_factory=True, validated_data={})
         dump = getattr(default, "model_dump", None)
         found[name] = dump(mode="json") if dump else default

@@ -1,19 +1,17 @@
 """What earlier requests of a conversation do to a ruling: they may raise it, and never lower it.
 
-Pure: who keeps the earlier requests, and for how long, is not known here (`guardrail.sessions`).
+Pure: who keeps the earlier requests, and for how long, is not known here
+(`guardrail.request.sessions`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
-from guardrail.decision import Decision, RememberedRecord, SessionRecord
+from guardrail.policy.policy import Policy
 from guardrail.policy.rules import CategoryRule
-
-if TYPE_CHECKING:
-    from guardrail.policy.schema import AfterRefusal, Policy
+from guardrail.policy.schema import AfterRefusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,45 +74,6 @@ def recall(policy: Policy, earlier: Sequence[Recollection]) -> Memory:
             if name in known and 0 < faded <= 1 and (name not in found or faded > found[name].p):
                 found[name] = Remembered(faded, each.request_id)
     return Memory(found, refusal)
-
-
-def memory_record(memory: Memory) -> SessionRecord | None:
-    """Returns what a decision says of the memory that it was made with."""
-    if memory == NOTHING:
-        return None
-    remembered = {
-        name: RememberedRecord(p=each.p, request_id=each.request_id)
-        for name, each in memory.remembered.items()
-    }
-    return SessionRecord(remembered=remembered, refusal=memory.refusal)
-
-
-def recorded_memory(decision: Decision) -> Memory:
-    """Returns the memory that a decision was made with."""
-    record = decision.session
-    if record is None:
-        return NOTHING
-    remembered = {
-        name: Remembered(each.p, each.request_id) for name, each in record.remembered.items()
-    }
-    return Memory(remembered, record.refusal)
-
-
-def recollection(decision: Decision) -> Recollection:
-    """Returns what a decided request leaves behind: its own verdict, not what it remembered.
-
-    What a human let pass leaves no verdict: their word outweighs the judge's. Where their approval
-    did not help, since the request is refused all the same, the verdict stands.
-    """
-    judged, review = decision.verdict, decision.review
-    stopped = decision.action in ("refuse", "block")
-    if review is not None and review.approved and not stopped:
-        return Recollection(decision.request_id, {}, refused=False, replaces=review.request_id)
-    return Recollection(
-        request_id=decision.request_id,
-        categories={name: p for name, p in judged.categories.items() if 0 <= p <= 1},
-        refused=stopped and decision.mode == "enforce" and judged.label != "unavailable",
-    )
 
 
 def tightened(rule: CategoryRule, after: AfterRefusal) -> CategoryRule:

@@ -1,34 +1,16 @@
-"""The words of a blocked request: templates, and which language is taken."""
+"""The words of a blocked request: which template, in which language, filled in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from string import Formatter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from guardrail.policy.evaluation import Ruling
-    from guardrail.policy.schema import Policy, Vocabulary
+from guardrail.policy.ruling import Ruling
+from guardrail.policy.schema import PolicyContent, Vocabulary
 
-FIELDS = ("reason", "category")
 FALLBACK_LANGUAGE = "en"
 
 T = TypeVar("T")
-
-
-def template_fields(template: str) -> list[str]:
-    """Returns the fields of a template in their order, with their conversions and formats.
-
-    Raises:
-        ValueError: If braces do not match.
-    """
-    fields = []
-    for _, name, spec, conversion in Formatter().parse(template):
-        if name is not None:
-            fields.append(
-                name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
-            )
-    return fields
 
 
 def in_language(words: Mapping[str, T], language: str) -> T | None:
@@ -42,7 +24,7 @@ def in_language(words: Mapping[str, T], language: str) -> T | None:
     return None
 
 
-def refusal_message(policy: Policy, ruling: Ruling, language: str) -> str:
+def refusal_message(policy: PolicyContent, ruling: Ruling, language: str) -> str:
     """Returns the message for a ruling: the category's own, else the vocabulary's, filled in."""
     category = next((c for c in policy.categories if c.id == ruling.category), None)
     for code in (language, FALLBACK_LANGUAGE):
@@ -55,7 +37,7 @@ def refusal_message(policy: Policy, ruling: Ruling, language: str) -> str:
     return _filled(_vocabulary(policy, first).message, policy, ruling, first)
 
 
-def refusal_reason(policy: Policy, ruling: Ruling, language: str) -> str:
+def refusal_reason(policy: PolicyContent, ruling: Ruling, language: str) -> str:
     """Returns the words for why: the category's, or those for a verdict that could not be had."""
     category = next((c for c in policy.categories if c.id == ruling.category), None)
     if (ruling.label == "unavailable" and ruling.rule.endswith("on_error")) or category is None:
@@ -69,16 +51,14 @@ def refusal_reason(policy: Policy, ruling: Ruling, language: str) -> str:
     return next(iter(category.reason.values()), category.id.replace("-", " "))
 
 
-def _vocabulary(policy: Policy, language: str) -> Vocabulary:
-    from guardrail.policy.schema import Vocabulary
-
+def _vocabulary(policy: PolicyContent, language: str) -> Vocabulary:
     found = in_language(policy.refusals, language) or in_language(
         policy.refusals, FALLBACK_LANGUAGE
     )
     return found or next((policy.refusals[code] for code in sorted(policy.refusals)), Vocabulary())
 
 
-def _filled(template: str, policy: Policy, ruling: Ruling, language: str) -> str:
+def _filled(template: str, policy: PolicyContent, ruling: Ruling, language: str) -> str:
     return template.format(
         reason=refusal_reason(policy, ruling, language), category=ruling.category or "none"
     )

@@ -27,6 +27,8 @@ BUILTIN = "guardrail.policies"
 SUFFIXES = (".yaml", ".yml", ".json")
 CASES_SUFFIX = ".cases.yaml"
 PATH_LENGTH = 300
+NAME_LENGTH = 200
+"""Characters of a policy's name: no file system takes longer ones."""
 _NAME = re.compile(r"[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)*\Z")
 
 
@@ -78,6 +80,12 @@ def find_source(
         if in_pack:
             why = f"a policy in a pack cannot name the path {quoted(str(reference))}"
             raise _error(f"{why}: accepted is the name of a policy", at)
+        if at is not None and not str(reference).endswith(SUFFIXES):
+            # Whoever writes a policy may name any file of this machine: no other kind is opened.
+            raise at.error(
+                f"{quoted(str(reference))} is no path of a policy: accepted is the name of a "
+                "policy, or a path ending in .yaml"
+            )
         return _file_source(Path(reference), folder, at)
     return _pack_source(reference, at)
 
@@ -138,7 +146,7 @@ def _missing(message: str, path: Path, at: Mark | None) -> PolicyError:
 
 def _pack_source(reference: str, at: Mark | None) -> Source:
     package, _, name = reference.rpartition(":")
-    if not _NAME.match(name):
+    if len(name) > NAME_LENGTH or not _NAME.match(name):
         raise _error(
             f"{quoted(reference)} is no name of a policy, and no path (a path ends in .yaml)",
             at,

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from guardrail.errors import PolicyError
-from guardrail.policy.checks import FAULT
+from guardrail.policy.blanks import blank_note
+from guardrail.policy.faults import FAULT
 from guardrail.policy.nodes import Mark, Node
 from guardrail.policy.shapes import Loc, Shape
 from guardrail.policy.suggest import SHOWN_LENGTH, did_you_mean, listed, quoted
@@ -24,37 +25,37 @@ def validated(model: type[M], document: Node, schema: dict[str, Any]) -> M:
     """Returns the content of a merged document as a `model`.
 
     Raises:
-        PolicyError: For the first problem, saying how many more there are.
+        PolicyError: For the first problem in the file (what is missing comes last), saying how many
+            more there are.
     """
     try:
         return model.model_validate(document.plain(), context={"resolved": True})
     except ValidationError as error:
-        first, *others = problems_of(error, document, schema)
-        if others:
-            first.args = (f"{first.args[0]} (and {len(others)} more)",)
+        found = _in_order(error, document)
+        first = _problem(found[0], document, schema)
+        if len(found) > 1:
+            first.args = (f"{first.args[0]} (and {len(found) - 1} more)",)
         raise first from None
 
 
-def problems_of(
-    error: ValidationError, document: Node, schema: dict[str, Any]
-) -> list[PolicyError]:
-    """Returns every problem, at least one: in the order of the file, what is missing at the end.
-
-    Args:
-        error: What pydantic said about the plain content of `document`.
-        document: What was validated.
-        schema: The JSON Schema of such documents.
-    """
+def _in_order(error: ValidationError, document: Node) -> list[Any]:
+    """Returns what pydantic said, by place; the words for it take time, and come later."""
     errors = error.errors(include_url=False)
-    found = [
-        _problem(details, document, schema) for details in errors if not _echo(details, errors)
-    ]
-    return [problem for _, problem in sorted(found, key=lambda pair: pair[0])]
+    found = [details for details in errors if not _echo(details, errors)]
+    return sorted(found, key=lambda details: _order(details, document))
 
 
-def _problem(
-    details: Any, document: Node, schema: dict[str, Any]
-) -> tuple[tuple[bool, int, int], PolicyError]:
+def _order(details: Any, document: Node) -> tuple[bool, int, int]:
+    loc: Loc = tuple(s for s in details["loc"] if not str(s).startswith(_ARTEFACTS))
+    kind = details["type"]
+    if kind == FAULT:
+        loc, _ = _fault(loc, details["ctx"], document)
+    mark = _place(document, loc, kind, on_key="[key]" in details["loc"])
+    # What is missing comes last: often it is there, misspelt.
+    return kind == "missing", mark.line or 0, mark.column or 0
+
+
+def _problem(details: Any, document: Node, schema: dict[str, Any]) -> PolicyError:
     loc: Loc = tuple(s for s in details["loc"] if not str(s).startswith(_ARTEFACTS))
     on_key = "[key]" in details["loc"]
     kind = details["type"]
@@ -68,9 +69,8 @@ def _problem(
     mark = _place(document, loc, kind, on_key=on_key)
     dotted = _dotted(loc, document)
     where = f"{dotted}: " if dotted else ""
-    # What is missing comes last: often it is there, misspelt.
-    order = (kind == "missing", mark.line or 0, mark.column or 0)
-    return order, mark.error(where + message)
+    note = "" if kind == "extra_forbidden" else blank_note(document.at(loc).value)
+    return mark.error(where + message + note)
 
 
 def _fault(loc: Loc, context: Mapping[str, Any], document: Node) -> tuple[Loc, str]:

@@ -6,6 +6,7 @@ Only the beginning counts. "I'm sorry" at the end of a helpful answer is politen
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -22,6 +23,7 @@ class RefusalMatcher:
         self._phrases = frozenset(filter(None, map(normalised, phrases)))
         self._lengths = sorted({len(phrase) for phrase in self._phrases})
         self._longest = max(self._lengths, default=0)
+        self._sorted = sorted(self._phrases)
 
     def __call__(self, text: str) -> bool:
         """Returns whether `text` begins with a phrase; in Latin script, with whole words."""
@@ -32,6 +34,16 @@ class RefusalMatcher:
             for length in self._lengths
             if length <= len(start)
         )
+
+    def may_become(self, text: str) -> bool:
+        """Returns whether more text could make a refusal of `text`, which is none yet."""
+        start = normalised(text.lstrip(_BEFORE))
+        at = bisect_left(self._sorted, start)
+        return at < len(self._sorted) and self._sorted[at].startswith(start)
+
+    def is_settled(self, text: str) -> bool:
+        """Returns whether `text` is a refusal, whatever follows it: its last word is whole."""
+        return self(text) and self(f"{text}x")
 
 
 def normalised(text: str) -> str:
@@ -49,11 +61,12 @@ def is_refusal(text: str, phrases: Iterable[str]) -> bool:
         text: An answer, as the model gave it.
         phrases: Beginnings of refusals; the matcher for a tuple is kept.
     """
-    return _matcher(tuple(phrases))(text)
+    return matcher(tuple(phrases))(text)
 
 
 @lru_cache(maxsize=32)
-def _matcher(phrases: tuple[str, ...]) -> RefusalMatcher:
+def matcher(phrases: tuple[str, ...]) -> RefusalMatcher:
+    """Returns the matcher for `phrases`; made once, then remembered."""
     return RefusalMatcher(phrases)
 
 

@@ -3,28 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
 
-from guardrail.decision import Action, Label
-
-if TYPE_CHECKING:
-    from guardrail.policy.schema import Category, Policy
-
-# From the most permissive to the strictest.
-ACTIONS: Final[tuple[Action, ...]] = ("comply", "plain", "refuse", "escalate", "block")
-STRICTNESS: Final[dict[Action, int]] = {action: rank for rank, action in enumerate(ACTIONS)}
-
-# From the mildest to the most severe.
-LABELS: Final[tuple[Label, ...]] = ("safe", "uncertain", "unsafe", "unavailable")
-SEVERITY: Final[dict[Label, int]] = {label: rank for rank, label in enumerate(LABELS)}
-
-FIELD_OF_LABEL: Final[dict[Label, str]] = {
-    "safe": "on_safe",
-    "uncertain": "on_uncertain",
-    "unsafe": "on_unsafe",
-    "unavailable": "on_error",
-}
-RULE_FIELDS: Final = ("unsafe_at", "safe_below", *FIELD_OF_LABEL.values())
+from guardrail.policy.schema import Category, PolicyContent
+from guardrail.policy.terms import FIELD_OF_LABEL, Action, Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +26,12 @@ class CategoryRule:
     own: frozenset[Label]
 
 
-def compile_rules(policy: Policy) -> tuple[CategoryRule, ...]:
+def compile_rules(policy: PolicyContent) -> tuple[CategoryRule, ...]:
     """Returns the effective rule of each category, in the policy's order."""
     return tuple(_rule(policy, category) for category in policy.categories)
 
 
-def _rule(policy: Policy, category: Category) -> CategoryRule:
+def _rule(policy: PolicyContent, category: Category) -> CategoryRule:
     base = policy.verdict
     own = frozenset(
         label for label, field in FIELD_OF_LABEL.items() if getattr(category, field) is not None

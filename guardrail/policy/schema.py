@@ -1,64 +1,37 @@
 """What a policy says, as pydantic models: the shape of a policy file once everything is inherited.
 
-It knows nothing of files (see `loader`) and decides nothing (see `evaluation`). Every value is
-checked strictly: no unknown keys, no text where a number belongs, nothing out of range.
+It knows nothing of files (see `loader`) and decides nothing (see `evaluation`): whatever reads a
+policy imports this, and is not imported here. No key is unknown, and every value is checked
+strictly (see `values`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    Strict,
-    ValidationInfo,
-    model_validator,
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
+
+from guardrail.policy.faults import fault
+from guardrail.policy.frozen import FrozenDict
+from guardrail.policy.terms import Action, Mode
+from guardrail.policy.values import (
+    ByLanguage,
+    CategoryId,
+    Count,
+    Flag,
+    Identifier,
+    Language,
+    Probability,
+    Template,
+    Templates,
+    Text,
+    Unsigned,
+    Version,
+    Words,
 )
 
-from guardrail.decision import Action, Mode
-from guardrail.policy import checks
-from guardrail.policy.digest import digest_of
-from guardrail.policy.frozen import FrozenDict
-from guardrail.policy.message import refusal_message, refusal_reason
-from guardrail.policy.rules import CategoryRule, compile_rules
-
-if TYPE_CHECKING:
-    from guardrail.policy.evaluation import Ruling
-
 SCHEMA_VERSION = 1
-
-Text = Annotated[str, Strict(), Field(max_length=2000)]
-Words = Annotated[Text, Field(min_length=1), AfterValidator(checks.not_blank)]
-Identifier = Annotated[
-    str, Strict(), Field(pattern=r"^[a-z0-9]+([-_./][a-z0-9]+)*$", min_length=1, max_length=64)
-]
-CategoryId = Annotated[
-    str, Strict(), Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$", min_length=1, max_length=64)
-]
-Language = Annotated[str, Strict(), Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
-# -0.0 becomes 0.0, so that equal policies have one digest.
-Unsigned = AfterValidator(lambda number: number + 0.0)
-Probability = Annotated[float, Strict(), Field(ge=0, le=1), Unsigned]
-Version = Annotated[Literal[1], BeforeValidator(checks.no_flag)]
-Flag = Annotated[bool, Strict()]
-Count = Annotated[int, Strict()]
-Template = Annotated[Words, AfterValidator(checks.known_fields)]
-ByLanguage = Annotated[
-    dict[Language, Words],
-    BeforeValidator(lambda value: {"en": value} if isinstance(value, str) else value),
-    AfterValidator(FrozenDict),
-]
-Templates = Annotated[
-    dict[Language, Template],
-    BeforeValidator(lambda value: {"en": value} if isinstance(value, str) else value),
-    AfterValidator(FrozenDict),
-]
 
 
 class Section(BaseModel):
@@ -86,6 +59,10 @@ class Judge(Section):
             (another local model), `chat` (a LangChain chat model), `callable` (given in code).
         model: The path of the judge's model, for kind `model`; relative to the working directory.
         answer_suffix: Put after each category's question.
+        views: Which parts of a request are judged besides the whole, the highest probability of a
+            category counting: `auto` where its structure gives a reason (several pictures, tool
+            results, a prefilled answer, odd text), `all` the last user turn of every longer
+            conversation, too; `whole` none.
     """
 
     kind: Literal["self", "caption", "model", "chat", "callable"] = "self"
@@ -93,13 +70,14 @@ class Judge(Section):
     model: Words | None = None
     calibration: Calibration | None = None
     answer_suffix: Text = "Answer yes or no."
+    views: Literal["auto", "all", "whole"] = "auto"
 
     @model_validator(mode="after")
     def _has_its_model(self) -> Judge:
         if self.kind == "model" and self.model is None:
-            raise checks.fault("kind 'model' needs the path of a model in `judge.model`", "kind")
+            raise fault("kind 'model' needs the path of a model in `judge.model`", "kind")
         if self.kind != "model" and self.model is not None:
-            raise checks.fault(
+            raise fault(
                 f"kind {self.kind!r} takes no model: remove it, or set kind: model", "model"
             )
         return self
@@ -157,6 +135,8 @@ class Modulation(Section):
         suppress: Taken away where the action is `comply`, in logits.
         scale: `confidence` scales both with how far the verdict is past its threshold.
         top_k: For the paper's form: only tokens among the `top_k` most probable are touched.
+        ensure_refusal: Where the action is `refuse` and the answer begins as no refusal does, the
+            policy's words take its place.
     """
 
     form: Literal["phrase", "paper", "off"] = "phrase"
@@ -164,6 +144,7 @@ class Modulation(Section):
     suppress: Annotated[float, Strict(), Field(ge=0, le=100), Unsigned] = 8.0
     scale: Literal["confidence", "fixed"] = "confidence"
     top_k: Annotated[Count, Field(ge=1, le=10_000)] = 20
+    ensure_refusal: Flag = True
 
 
 class Vocabulary(Section):
@@ -241,11 +222,10 @@ class Capture(Section):
     content: Flag = False
 
 
-class Policy(Section):
-    """An organisation's rules, complete: nothing is left to inherit.
+class PolicyContent(Section):
+    """Every key of a policy, each checked by itself.
 
-    `Policy.model_validate` takes what a policy file holds, `extends` too (paths in it are relative
-    to the working directory). Use `load_policy` for files: its errors name line and column.
+    Whether they fit each other, and what follows from them, is for `guardrail.Policy`.
     """
 
     version: Version
@@ -265,51 +245,3 @@ class Policy(Section):
     audit: Audit = Audit()
     capture: Capture = Capture()
     locked: Annotated[tuple[Text, ...], Field(max_length=500)] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _resolve(cls, data: Any, info: ValidationInfo) -> Any:
-        from guardrail.policy.inheritance import inherits, resolve_plain
-
-        resolved = info.context and info.context.get("resolved")
-        if resolved or not isinstance(data, Mapping) or not inherits(data):
-            return data
-        return resolve_plain(data)
-
-    @model_validator(mode="after")
-    def _hangs_together(self) -> Policy:
-        checks.unique_categories(self)
-        checks.ordered_thresholds(self)
-        checks.ordered_actions(self)
-        checks.known_locks(self)
-        return self
-
-    @cached_property
-    def digest(self) -> str:
-        """The SHA-256 of the content, hexadecimal; the same in every process and key order."""
-        return digest_of(self.model_dump(mode="json"))
-
-    @cached_property
-    def rules(self) -> tuple[CategoryRule, ...]:
-        """The effective thresholds and actions of each category, in the policy's order."""
-        return compile_rules(self)
-
-    @cached_property
-    def phrases(self) -> tuple[str, ...]:
-        """The refusal phrases of all languages, each once; languages in alphabetical order."""
-        languages = sorted(self.refusals)
-        return tuple(dict.fromkeys(p for code in languages for p in self.refusals[code].phrases))
-
-    def message_for(self, ruling: Ruling, language: str = "en") -> str:
-        """Returns the words that a blocked request is answered with.
-
-        Args:
-            ruling: What `decide` returned.
-            language: A language code; `pt-BR` falls back to `pt`, then to English, then to the
-                first language that the policy has.
-        """
-        return refusal_message(self, ruling, language)
-
-    def reason_for(self, ruling: Ruling, language: str = "en") -> str:
-        """Returns the words for why, as they stand in a message."""
-        return refusal_reason(self, ruling, language)

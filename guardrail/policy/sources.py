@@ -18,7 +18,7 @@ from typing import Protocol
 from guardrail.errors import PolicyError
 from guardrail.policy.context import Metadata
 from guardrail.policy.loader import Loaded, LoadedSelection, load_any
-from guardrail.policy.schema import Policy
+from guardrail.policy.policy import Policy
 
 logger = logging.getLogger("guardrail.policy")
 
@@ -103,7 +103,11 @@ class PolicyFile:
         return self._error
 
     def current(self, metadata: Metadata | None = None) -> Policy:
-        """Returns the policy in force for a request with `metadata`; a selection looks at it."""
+        """Returns the policy in force for a request with `metadata`; a selection looks at it.
+
+        Raises:
+            PolicyError: A selection cannot compare the metadata (see `Selection.choose`).
+        """
         if self._interval_s is not None and time.monotonic() - self._looked_at >= self._interval_s:
             self.refresh(wait=False)
         return self._loaded.choose(metadata)

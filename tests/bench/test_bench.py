@@ -4,17 +4,17 @@ import json
 
 import pytest
 
-from guardrail.audit.observer import AuditObserver
+from guardrail.backends.transformers.shape_vocabulary import make_tokenizer, refusal_phrases
+from guardrail.backends.transformers.shapes import SHAPES, build_shape
 from guardrail.bench import recording
 from guardrail.bench.measure import PicturesCost, Spread, Timing
 from guardrail.bench.memory import Task, peak_bytes
 from guardrail.bench.report import Report, linearity
-from guardrail.bench.shapes import SHAPES, build_shape
 from guardrail.bench.subject import Subject, pinned, shaped
 from guardrail.bench.variants import VARIANTS
-from guardrail.bench.vocabulary import make_tokenizer, refusal_phrases
 from guardrail.cli import main
 from guardrail.errors import GuardrailError, SettingsError
+from guardrail.record.audit.observer import AuditObserver
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_a_model_that_stops_early_is_not_measured(
     subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from guardrail.bench import variants
-    from guardrail.generation import GenerationSettings
+    from guardrail.request.settings import GenerationSettings
 
     monkeypatch.setattr(
         variants, "exactly", lambda count: GenerationSettings(max_new_tokens=2, temperature=0)

@@ -20,9 +20,9 @@ from guardrail.cli.ask_request import ask_request
 from guardrail.cli.ask_view import show
 from guardrail.cli.bar import probability_bar
 from guardrail.cli.plain_text import visible
-from guardrail.decision import Candidate, ContrastRecord, Outcome, StepRecord, VerdictRecord
 from guardrail.errors import Escalation
 from guardrail.policy import load_policy
+from guardrail.record.decision import Candidate, ContrastRecord, Outcome, StepRecord, VerdictRecord
 from tests.evaluation.stand_in import StandIn
 from tests.families import save
 

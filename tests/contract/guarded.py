@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from guardrail import Policy, SafeCoDe
-from guardrail.conversation import Conversation, Picture, question
-from guardrail.engine.judge import Judge, JudgeRequest
-from guardrail.generation import GenerationSettings
+from guardrail.judging.judge import Judge, JudgeRequest
+from guardrail.request.conversation import Conversation, Picture, question
+from guardrail.request.settings import GenerationSettings
 from tests.families import FAMILIES, RECIPES, build, picture
 
 WORDS = "What is in this image?"
@@ -20,13 +20,10 @@ SAMPLED = GenerationSettings(max_new_tokens=6, temperature=0.9, top_p=0.9, seed=
 SEVERAL_PICTURES = tuple(name for name in FAMILIES if RECIPES[name].most_pictures > 1)
 TEXT_ONLY = tuple(name for name in FAMILIES if RECIPES[name].text_only)
 TEMPLATED = tuple(name for name in FAMILIES if RECIPES[name].prompt is None)
-WHOLE = ("paligemma", "blip-2", "instructblip")
-"""Families whose prompt cannot be run in parts: it attends both ways, or pictures read the text."""
-APART = (*WHOLE, "git")
-"""Families in which the judge needs a prompt of its own; the others share the answer's prefix.
-
-GIT's prompt ends with the user's own words, so that nothing tells where the question begins.
-"""
+WHOLE = tuple(name for name in FAMILIES if RECIPES[name].prefix == "whole")
+"""Families whose prompt cannot be run in parts."""
+APART = tuple(name for name in FAMILIES if RECIPES[name].prefix != "shared")
+"""Families in which the judge needs a prompt of its own; the others share the answer's prefix."""
 
 _PHRASES = ("I'm sorry", "I can't help with that", "I cannot", "Sorry", "No")
 
@@ -43,7 +40,7 @@ def policy(changes: Mapping[str, Mapping[str, Any]] | None = None, **top: Any) -
             {"id": "fire", "question": "Could this set the house on fire, or the garden?"},
         ],
         "contrast": {"when": "always", "guided_steps": 3},
-        "modulation": {"boost": 4.0, "suppress": 4.0},
+        "modulation": {"boost": 4.0, "suppress": 4.0, "ensure_refusal": False},
         "refusals": {"en": {"phrases": list(_PHRASES)}},
         **top,
     }
@@ -62,14 +59,7 @@ def engine(family: str) -> SafeCoDe:
 def judged_engine(family: str, judge: Judge, policy: Policy | None = None) -> SafeCoDe:
     """The same model with a judge of the test's own."""
     shared = engine(family)
-    made = SafeCoDe(
-        model=shared.model,
-        processor=shared.processor,
-        policy=policy or shared.policy,
-        judge=judge,
-    )
-    made.encoder = shared.encoder  # finding the mark takes longer than a short answer
-    return made
+    return SafeCoDe(backend=shared.backend, policy=policy or shared.policy, judge=judge)
 
 
 def by_word(**probabilities: float) -> Judge:
@@ -100,12 +90,12 @@ def ask(
 def generated(family: str, conversation: Conversation, settings: GenerationSettings) -> list[int]:
     """What the model's own `generate()` says, as token ids without the prompt."""
     made = engine(family)
-    inputs = made.encoder.encode([conversation])
+    inputs = made.backend.encoder.encode([conversation])
     if settings.seed is not None:
         torch.manual_seed(settings.seed)
     arguments: dict[str, Any] = settings.generate_arguments()
     if settings.stop:
-        arguments.update(stop_strings=list(settings.stop), tokenizer=made.encoder.tokenizer)
+        arguments.update(stop_strings=list(settings.stop), tokenizer=made.backend.encoder.tokenizer)
     ids = made.model.generate(**inputs, **arguments)[0]
     prompt = inputs["input_ids"][0]
     # BLIP-2 and InstructBLIP give back the answer alone.

@@ -2,10 +2,10 @@
 
 import pytest
 
-from guardrail.answer import Answer
-from guardrail.conversation import Conversation, question
 from guardrail.errors import Escalation
-from guardrail.generation import GenerationSettings
+from guardrail.record.answer import Answer
+from guardrail.request.conversation import Conversation, question
+from guardrail.request.settings import GenerationSettings
 from tests.contract.guarded import (
     GREEDY,
     LONGER,

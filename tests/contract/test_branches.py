@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from guardrail.engine.branch import Branch, prepare
-from guardrail.engine.noise import noised_inputs
+from guardrail.backends.transformers.branch import Branch, prepare
+from guardrail.backends.transformers.noise import noised_inputs
 from tests.contract.full_forward import full_logits
 from tests.contract.guarded import LONGER, WHOLE, ask, engine
-from tests.families import FAMILIES
+from tests.families import FAMILIES, RECIPES
 
 TOKENS = torch.tensor([70, 81, 75, 300, 40])
 SHARING = [family for family in FAMILIES if family not in WHOLE]
@@ -18,7 +18,7 @@ SHARING = [family for family in FAMILIES if family not in WHOLE]
 
 def both_inputs(family: str) -> tuple[dict[str, Any], dict[str, Any]]:
     made = engine(family)
-    inputs = made.encoder.encode([ask(family, LONGER, count=2)])
+    inputs = made.backend.encoder.encode([ask(family, LONGER, count=2)])
     image_processor = getattr(made.processor, "image_processor", None)
     return inputs, noised_inputs(inputs, noise_std=0.2, image_processor=image_processor)
 
@@ -86,34 +86,16 @@ def test_prompt_run_in_two_parts_equals_a_full_forward(family: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_of_a_padded_batch_step_like_full_forwards(family: str) -> None:
     made = engine(family)
-    if made.adapter.batches == "alone":
+    if made.backend.adapter.batches == "alone":
         pytest.skip("rows of this family run one by one")
     conversations = [ask(family), ask(family, LONGER, first=2)]
     branch = Branch.prefill(
-        prepare(made.model, made.encoder.encode(conversations), max_new_tokens=8)
+        prepare(made.model, made.backend.encoder.encode(conversations), max_new_tokens=8)
     )
     branch = branch.extend(TOKENS[:1].repeat(2, 1)).extend(TOKENS[1:2].repeat(2, 1))
     for row, conversation in enumerate(conversations):
-        inputs = made.encoder.encode([conversation])
+        inputs = made.backend.encoder.encode([conversation])
         close(family, branch.logits[row], full_logits(made.model, inputs, TOKENS[:2])[-1])
-
-
-REWINDING = {
-    "llava",
-    "llava_next",
-    "llava_onevision",
-    "internvl",
-    "qwen2_vl",
-    "qwen2_5_vl",
-    "qwen3_vl",
-    "idefics",
-    "idefics2",
-    "idefics3",
-    "git",
-    "kosmos-2",
-    "glm4v",
-}
-"""Families whose caches can go back: no recurrence, no full sliding window, no cross-attention."""
 
 
 @pytest.mark.parametrize("family", SHARING)
@@ -121,7 +103,7 @@ def test_rewound_branch_is_as_it_was(family: str) -> None:
     model = engine(family).model
     inputs, _ = both_inputs(family)
     prepared = prepare(model, inputs, max_new_tokens=8)
-    assert prepared.can_rewind == (family in REWINDING)
+    assert prepared.can_rewind == RECIPES[family].rewinds
     if not prepared.can_rewind:
         return
     whole = Branch.prefill(prepared)

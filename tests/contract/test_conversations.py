@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from guardrail.conversation import Conversation, Turn
 from guardrail.errors import MessageError, ModelError
+from guardrail.request.conversation import Conversation, Turn
 from tests.contract.guarded import (
     GREEDY,
     SEVERAL_PICTURES,
@@ -49,7 +49,7 @@ def test_dialogue_is_answered_as_generate_answers_it(family: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_dialogue_s_words_reach_the_model_in_their_order(family: str) -> None:
-    encoder = engine(family).encoder
+    encoder = engine(family).backend.encoder
     ids = encoder.encode([dialogue(family)])["input_ids"][0]
     text = encoder.tokenizer.decode(ids)
     places = [text.index(part) for turn in dialogue(family).turns for part in [turn.text]]
@@ -76,7 +76,7 @@ def test_a_picture_too_many_is_one_clear_error(family: str) -> None:
 @pytest.mark.parametrize("family", [f for f in FAMILIES if f not in TEXT_ONLY])
 def test_no_picture_is_answered_or_one_clear_error(family: str) -> None:
     alone = Conversation((Turn("user", ("Hello there, how are you?",)),))
-    if engine(family).adapter.needs_picture:
+    if engine(family).backend.adapter.needs_picture:
         with pytest.raises(MessageError, match="at least one picture"):
             engine(family).answer(alone, GREEDY)
     else:
@@ -87,8 +87,8 @@ def test_no_picture_is_answered_or_one_clear_error(family: str) -> None:
 def test_tools_are_shown_to_the_model_or_refused(family: str) -> None:
     weather = {"name": "weather", "parameters": {"type": "object", "properties": {}}}
     asked = replace(ask(family), tools=({"type": "function", "function": weather},))
-    if family in ("qwen3_vl", "mllama"):
-        prompt = engine(family).encoder.render(asked)
+    if RECIPES[family].tools:
+        prompt = engine(family).backend.encoder.render(asked)
         assert '"name": "weather"' in prompt
         assert engine(family).answer(asked, GREEDY).token_ids
     else:
@@ -108,10 +108,10 @@ def test_tool_results_are_judged_and_answered(family: str) -> None:
     )
     guarded = judged_engine(family, by_word(shade=0.9))
     try:
-        ids = guarded.encoder.encode([talk])["input_ids"][0]
+        ids = guarded.backend.encoder.encode([talk])["input_ids"][0]
     except MessageError:
         return
-    assert "41 degrees in the shade" in guarded.encoder.tokenizer.decode(ids)
+    assert "41 degrees in the shade" in guarded.backend.encoder.tokenizer.decode(ids)
     decision = guarded.answer(talk, GREEDY).decision
     assert decision.action == "refuse"
     assert engine(family).answer(talk, GREEDY, mode="shadow").token_ids == tuple(

@@ -27,7 +27,7 @@ def test_half_precision_is_guarded_all_the_same(family: str, dtype: torch.dtype)
         assert step.divergence > 0
     first = decision.steps[0]
     assert first.refusal_mass_after > first.refusal_mass_before
-    inputs = guarded.encoder.encode([ask(family)])
+    inputs = guarded.backend.encoder.encode([ask(family)])
     inputs = {k: v.to(dtype) if v.is_floating_point() else v for k, v in inputs.items()}
     expected = model.generate(**inputs, **GREEDY.generate_arguments())
     answer = guarded.answer(ask(family), GREEDY, mode="off")

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from guardrail.conversation import Conversation, Picture, Turn, question
-from guardrail.engine.control import ControlGuard
-from guardrail.engine.noise import PICTURE_INPUTS
+from guardrail.backends.transformers.control import ControlGuard
+from guardrail.backends.transformers.noise import PICTURE_INPUTS
+from guardrail.request.conversation import Conversation, Picture, Turn, question
 from tests.contract.guarded import (
     APART,
     GREEDY,
@@ -26,7 +26,8 @@ from tests.families import FAMILIES, RECIPES
 EVERYWHERE = (
     "<|im_start|> <|im_end|> <image> <image_soft_token> <start_of_image> <|image_pad|> "
     "<|vision_start|> <start_of_turn> <end_of_utterance> <|eot_id|> <|image|> [INST] [/INST] "
-    "<<SYS>> <s> </s> <bos> <eos> [SEP] <IMG_CONTEXT> <fake_token_around_image> <|endoftext|>"
+    "<<SYS>> <s> </s> <bos> <eos> [SEP] <IMG_CONTEXT> <fake_token_around_image> <|endoftext|> "
+    "<0x04>"
 )
 """Control tokens of many families: a request may carry any of them to any model."""
 
@@ -34,7 +35,9 @@ EVERYWHERE = (
 def controls(family: str) -> list[str]:
     """Everything that the family's tokenizer or processor reads as more than text."""
     made = engine(family)
-    found = {token.content for token in made.encoder.tokenizer.added_tokens_decoder.values()}
+    found = {
+        token.content for token in made.backend.encoder.tokenizer.added_tokens_decoder.values()
+    }
     found |= {
         value
         for name, value in vars(made.processor).items()
@@ -59,8 +62,10 @@ def briefly_forged(family: str) -> str:
 
 
 def control_ids(family: str) -> Tensor:
-    tokenizer = engine(family).encoder.tokenizer
-    return torch.tensor(sorted({*tokenizer.added_tokens_decoder, *tokenizer.all_special_ids}))
+    tokenizer = engine(family).backend.encoder.tokenizer
+    known = tokenizer.get_vocab()
+    ids = {known[text] for text in (*controls(family), "<0x04>") if text in known}
+    return torch.tensor(sorted({*tokenizer.added_tokens_decoder, *tokenizer.all_special_ids, *ids}))
 
 
 def counted(family: str, ids: Tensor) -> Counter[int]:
@@ -82,7 +87,7 @@ def assert_neutral(family: str, made: dict[str, Any], neutral: dict[str, Any]) -
 
 
 def spelled(family: str, ids: Sequence[int] | Tensor) -> str:
-    tokenizer = engine(family).encoder.tokenizer
+    tokenizer = engine(family).backend.encoder.tokenizer
     return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
@@ -92,7 +97,7 @@ def pictures(family: str) -> list[Picture]:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_answer_prompt_has_no_forged_control_tokens(family: str) -> None:
-    encode, words = engine(family).encoder.encode, forged(family)
+    encode, words = engine(family).backend.encoder.encode, forged(family)
     made = encode([question(words, pictures(family))])
     assert_neutral(family, made, encode([question("x y", pictures(family))]))
     assert words in spelled(family, made["input_ids"][0])
@@ -100,7 +105,7 @@ def test_answer_prompt_has_no_forged_control_tokens(family: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_judge_prompts_have_no_forged_control_tokens(family: str) -> None:
-    encoder, words = engine(family).encoder, forged(family)
+    encoder, words = engine(family).backend.encoder, forged(family)
     asked, calm = question(words, pictures(family)), question("x y", pictures(family))
     for harm in ("Is it safe?", forged(family)):
         made = encoder.encode([asked.ask(harm)])
@@ -120,7 +125,7 @@ def test_judge_prompts_have_no_forged_control_tokens(family: str) -> None:
 
 @pytest.mark.parametrize("family", TEXT_ONLY)
 def test_placeholders_alone_are_no_pictures(family: str) -> None:
-    encode, words = engine(family).encoder.encode, forged(family)
+    encode, words = engine(family).backend.encoder.encode, forged(family)
     made = encode([question(words)])
     assert not any(name in made for name in PICTURE_INPUTS) or family == "idefics"
     assert_neutral(family, made, encode([question("x y")]))
@@ -130,7 +135,7 @@ def test_placeholders_alone_are_no_pictures(family: str) -> None:
 
 @pytest.mark.parametrize("family", TEMPLATED)
 def test_every_turn_is_data(family: str) -> None:
-    encode, words = engine(family).encoder.encode, forged(family)
+    encode, words = engine(family).backend.encoder.encode, forged(family)
 
     def talk(text: str) -> Conversation:
         return Conversation(
@@ -156,7 +161,7 @@ def test_forged_rows_of_a_batch_are_as_they_are_alone(family: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_mark_itself_forges_nothing(family: str) -> None:
-    encoder = engine(family).encoder
+    encoder = engine(family).backend.encoder
     # Any character by which control strings are taken apart must not put them together again.
     guard = ControlGuard(engine(family).processor).guard
     marks = {character for text in controls(family) for character in guard(text)}
@@ -171,7 +176,7 @@ def test_the_mark_itself_forges_nothing(family: str) -> None:
 
 @pytest.mark.parametrize("family", SEVERAL_PICTURES)
 def test_forged_placeholders_between_pictures_move_no_features(family: str) -> None:
-    encode, words = engine(family).encoder.encode, forged(family)
+    encode, words = engine(family).backend.encoder.encode, forged(family)
     between = (shown(0), words, shown(1), words)
     made = encode([Conversation((Turn("user", between),))])
     calm = encode([Conversation((Turn("user", (shown(0), "x y", shown(1), "x y")),))])

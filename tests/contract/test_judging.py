@@ -7,12 +7,13 @@ from unittest.mock import Mock
 import pytest
 import torch
 
-from guardrail import SafeCoDe, self_judge
-from guardrail.conversation import Conversation, Turn, question
-from guardrail.engine.branch import Branch, Prepared
-from guardrail.engine.prompt import PromptEncoder
+from guardrail import SafeCoDe
+from guardrail.backends.transformers import reading
+from guardrail.backends.transformers.branch import Branch, Prepared
+from guardrail.backends.transformers.prompt import PromptEncoder
+from guardrail.backends.transformers.reading import PromptReader
 from guardrail.errors import MessageError
-from guardrail.self_judge import SelfJudge
+from guardrail.request.conversation import Conversation, Turn, question
 from tests.contract.guarded import (
     APART,
     GREEDY,
@@ -35,8 +36,8 @@ def alone(family: str) -> SafeCoDe:
     """The same engine, made to put every judge question in a prompt of its own."""
     shared = engine(family)
     made = SafeCoDe(model=shared.model, processor=shared.processor, policy=shared.policy)
-    made.adapter = replace(shared.adapter, shares_prefix=False)
-    made.encoder = PromptEncoder(shared.processor, made.adapter)
+    made.backend.adapter = replace(shared.backend.adapter, shares_prefix=False)
+    made.backend.encoder = PromptEncoder(shared.processor, made.backend.adapter)
     return made
 
 
@@ -64,7 +65,7 @@ def test_shared_prefix_gives_the_verdict_of_separate_prompts(
     expected = [
         separate.answer(each, GREEDY).decision.verdict.categories for each in conversations(family)
     ]
-    monkeypatch.setattr(SelfJudge, "_judged_apart", no_prompt_of_its_own)
+    monkeypatch.setattr(PromptReader, "_read_apart", no_prompt_of_its_own)
     for conversation, p in zip(conversations(family), expected, strict=True):
         decision = engine(family).answer(conversation, GREEDY).decision
         assert decision.verdict.source == "self"
@@ -81,17 +82,17 @@ TREES = {"llava", "llava_next", "llava_onevision", "internvl", "idefics2", "idef
 def test_questions_read_in_one_pass_are_read_as_row_by_row(
     family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_as_tree, seen = self_judge._read_as_tree, []
+    read_as_tree, seen = reading._read_as_tree, []
 
     def both(prefix: Any, suffixes: Any, labels: Any) -> Any:
         tree = read_as_tree(prefix.fork(range(prefix.batch)), suffixes, labels)
-        rows = self_judge._read_as_rows(prefix.fork(range(prefix.batch)), suffixes, labels)
+        rows = reading._read_as_rows(prefix.fork(range(prefix.batch)), suffixes, labels)
         seen.append(tree)
         if tree is not None:
             assert tree == pytest.approx(rows, abs=1e-4)
         return tree
 
-    monkeypatch.setattr(self_judge, "_read_as_tree", both)
+    monkeypatch.setattr(reading, "_read_as_tree", both)
     for conversation in conversations(family):
         engine(family).answer(conversation, GREEDY)
     engine(family).batch([ask(family, LONGER), ask(family, "Is it heavy? I am not sure.")], GREEDY)
@@ -108,7 +109,7 @@ def test_a_judge_that_fails_half_way_is_unavailable_and_leaves_nothing_behind(
         Branch.prefill(prepared, **options)
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(self_judge, "Branch", Mock(prefill=fails))
+    monkeypatch.setattr(reading, "Branch", Mock(prefill=fails))
     made, asked = engine(family), ask(family)
     for decision in (made.decide(asked).decision, made.answer(asked, GREEDY).decision):
         assert (decision.verdict.label, decision.action) == ("unavailable", "block")
@@ -127,16 +128,27 @@ def test_a_question_that_cannot_be_put_is_a_failed_judge(
         raise MessageError("the template says no")
 
     made = engine("llava")
-    monkeypatch.setattr(made.encoder, where, fails)
+    monkeypatch.setattr(made.backend.encoder, where, fails)
     assert made.decide(ask("llava")).decision.action == "block"
 
 
 @pytest.mark.parametrize("family", APART)
 def test_families_without_a_shared_prefix_are_judged_all_the_same(family: str) -> None:
-    assert engine(family).encoder.judge_suffixes(ask(family), ["Is it safe?"]) is None
+    assert engine(family).backend.encoder.judge_suffixes(ask(family), ["Is it safe?"]) is None
     decision = engine(family).answer(ask(family), GREEDY).decision
     assert decision.verdict.error is None
     assert len(set(decision.verdict.categories.values())) == 2
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_question_is_judged_as_if_it_were_the_only_one(family: str) -> None:
+    """In prompts of their own, which some families cannot run as one batch."""
+    made = alone(family)
+    together = made.decide(ask(family)).decision.verdict.categories
+    for category in made.policy.categories:
+        only = policy(categories=[category.model_dump()])
+        apart = made.decide(ask(family), policy=only).decision.verdict.categories
+        assert apart == pytest.approx({category.id: together[category.id]}, abs=1e-4)
 
 
 @pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "qwen3_5", "paligemma"])

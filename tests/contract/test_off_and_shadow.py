@@ -2,7 +2,7 @@
 
 import pytest
 
-from guardrail.generation import GenerationSettings
+from guardrail.request.settings import GenerationSettings
 from tests.contract.guarded import GREEDY, LONGER, SAMPLED, TEXT_ONLY, ask, engine, generated
 from tests.families import FAMILIES
 

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 
 from guardrail import SafeCoDe
-from guardrail.answer import Answer
-from guardrail.conversation import Conversation
-from guardrail.engine.noise import noised_inputs
+from guardrail.backends.transformers.noise import noised_inputs
 from guardrail.policy.refusals import is_refusal
+from guardrail.record.answer import Answer
+from guardrail.request.conversation import Conversation
 from tests.contract.full_forward import full_logits
 from tests.contract.guarded import GREEDY, TEXT_ONLY, ask, by_word, engine, judged_engine, policy
 from tests.families import FAMILIES
@@ -21,7 +21,7 @@ def steered(
     guarded: SafeCoDe, conversation: Conversation, answer: Answer, delta: float, form: str
 ) -> list[Tensor]:
     """The guided steps' logits by hand: full forwards, then the equations of the method."""
-    inputs = guarded.encoder.encode([conversation])
+    inputs = guarded.backend.encoder.encode([conversation])
     noised = noised_inputs(
         inputs,
         noise_std=0.1,
@@ -39,7 +39,7 @@ def steered(
     ):
         if form == "paper":
             result = z - 0.3 * z_noised
-            refusal = torch.isin(torch.arange(len(z)), index.loose_tokens)
+            refusal = torch.isin(torch.arange(len(z)), torch.from_numpy(index.loose_tokens))
             refusal &= torch.isin(torch.arange(len(z)), result.topk(20).indices)
         else:
             log_p, log_p_noised = z.log_softmax(-1), z_noised.log_softmax(-1)
@@ -48,7 +48,7 @@ def steered(
             share = log_p.exp()[inside].sum() / contrasted[inside].sum()
             result = torch.where(inside, (contrasted * share).log(), log_p)
             found = index.beginnings(index.spell(answer.token_ids[:step])).steerable
-            refusal = torch.isin(torch.arange(len(z)), found)
+            refusal = torch.isin(torch.arange(len(z)), torch.from_numpy(found))
         logits.append(result + delta * refusal)
     return logits
 
@@ -105,7 +105,7 @@ def test_strong_boost_makes_any_model_refuse_and_suppression_stops_it(family: st
     assert refusal.decision.outcome.refused == is_refusal(refusal.text, forced.phrases)
     # What the model would say is declared a refusal: suppressed, it says something else.
     said = judged_engine(family, UNSAFE).answer(ask(family), settings, mode="off")
-    opening = engine(family).encoder.decode(said.token_ids[:1]).strip()
+    opening = engine(family).backend.encoder.decode(said.token_ids[:1]).strip()
     if not (opening.isascii() and opening.isalnum()):
         return
     banned = policy(
@@ -153,7 +153,7 @@ def test_only_the_guided_steps_are_guided(family: str) -> None:
     """After the guided steps the real branch goes on as if it had always been alone."""
     guarded = judged_engine(family, UNSAFE, policy(FIXED))
     answer = guarded.answer(ask(family), GREEDY)
-    inputs = guarded.encoder.encode([ask(family)])
+    inputs = guarded.backend.encoder.encode([ask(family)])
     logits = full_logits(guarded.model, inputs, torch.tensor(answer.token_ids[:-1]))
     assert len(answer.decision.steps) == min(3, len(answer.token_ids))
     for step in range(3, len(answer.token_ids)):

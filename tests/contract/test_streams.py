@@ -6,9 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from guardrail.answer import Answer, Delta
-from guardrail.conversation import Conversation
-from guardrail.generation import GenerationSettings
+from guardrail.record.answer import Answer
+from guardrail.request.conversation import Conversation
+from guardrail.request.delta import Delta
+from guardrail.request.settings import GenerationSettings
 from tests.contract.guarded import (
     GREEDY,
     LONGER,
@@ -45,7 +46,7 @@ def test_streamed_text_equals_answered_text(family: str, settings: GenerationSet
     assert "".join(pieces) == last.text == answer.text
     assert last.token_ids == answer.token_ids
     assert len(answer.token_ids) == answer.usage.output_tokens
-    assert answer.text == engine(family).encoder.decode(answer.token_ids)
+    assert answer.text == engine(family).backend.encoder.decode(answer.token_ids)
     ended = "stop" if len(answer.token_ids) < (settings.max_new_tokens or 0) else "length"
     assert answer.decision.outcome.finish_reason == ended
 
@@ -92,7 +93,8 @@ def test_cancelled_request_stops_at_the_next_token(family: str) -> None:
 
     guarded = engine(family)
     whole = guarded.answer(conversation, settings, mode="off")
-    handle = guarded.model.get_output_embeddings().register_forward_hook(count)
+    head = guarded.model.get_output_embeddings() or guarded.model  # Nemotron H names none
+    handle = head.register_forward_hook(count)
     try:
         answer = guarded.answer(conversation, settings, mode="off", cancel=cancel)
     finally:

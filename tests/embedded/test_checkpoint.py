@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 
 from guardrail.embedded import CHECKPOINT, HELDOUT
-from guardrail.embedded.card import measured
-from guardrail.embedded.evaluate import (
+from guardrail.embedded.load import load_embedded
+from guardrail.embedded.training.card import measured
+from guardrail.embedded.training.evaluate import (
     Asker,
     auroc,
     evaluate_pairs,
@@ -21,7 +22,6 @@ from guardrail.embedded.evaluate import (
     named,
     wilson,
 )
-from guardrail.embedded.load import load_embedded
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from guardrail.embedded.evaluate import Asker
 from guardrail.embedded.load import load_embedded
-from guardrail.embedded.packing import IGNORE, Sample, Shown, collate, pack
-from guardrail.embedded.training import Schedule, decode, hidden_states
-from guardrail.embedded.trees import Node
+from guardrail.embedded.training.evaluate import Asker
+from guardrail.embedded.training.optimising import Schedule, decode, hidden_states
+from guardrail.embedded.training.packing import IGNORE, Sample, Shown, collate, pack
+from guardrail.embedded.training.trees import Node
 
 
 @pytest.fixture(scope="module")

@@ -6,16 +6,16 @@ import random
 import pytest
 
 from guardrail.embedded.load import load_embedded
-from guardrail.embedded.stream import MAX_TOKENS, TOOLS, sample
-from guardrail.embedded.things import THINGS
-from guardrail.embedded.tool_dialogues import (
+from guardrail.embedded.training.stream import MAX_TOKENS, TOOLS, sample
+from guardrail.embedded.training.things import THINGS
+from guardrail.embedded.training.tool_dialogues import (
     Request,
     json_pair,
     picture_request,
     tool_request,
     tools_turn,
 )
-from guardrail.embedded.trees import Node, json_tree, tool_tree
+from guardrail.embedded.training.trees import Node, json_tree, tool_tree
 
 REQUESTS = [tool_request(random.Random(seed)) for seed in range(80)]
 

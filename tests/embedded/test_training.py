@@ -10,11 +10,17 @@ import pytest
 import torch
 
 from guardrail.embedded.load import load_embedded
-from guardrail.embedded.packing import collate_pictures
-from guardrail.embedded.scenes import Scene
-from guardrail.embedded.stream import GRID, shown
-from guardrail.embedded.things import PLACES, THINGS
-from guardrail.embedded.training import Schedule, make_probe, see_loss, seeing_loss, train
+from guardrail.embedded.training.optimising import (
+    Schedule,
+    make_probe,
+    see_loss,
+    seeing_loss,
+    train,
+)
+from guardrail.embedded.training.packing import collate_pictures
+from guardrail.embedded.training.scenes import Scene
+from guardrail.embedded.training.stream import GRID, shown
+from guardrail.embedded.training.things import PLACES, THINGS
 
 SCENE = Scene("beach", ("dog", "kite"))
 

@@ -6,19 +6,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from guardrail.embedded.dialogues import (
+from guardrail.embedded.training.dialogues import (
     forced_answer,
     hazard_reason,
     neutral_pairs,
     refusal_log_odds,
 )
-from guardrail.embedded.pictures import FAMILY, UNSEEN_STYLE
-from guardrail.embedded.scenes import Scene, compose, random_scene, scene_from_json, styles_for
-from guardrail.embedded.stream import draw_scene, is_heldout, signature
-from guardrail.embedded.things import CATEGORIES, PLACES, THINGS
-from guardrail.embedded.trees import judge_nodes
-from guardrail.embedded.wording import ANSWERS, JUDGE_QUESTIONS, REFUSALS
-from guardrail.embedded.world import activities, build_scene, parse_situation
+from guardrail.embedded.training.pictures import FAMILY, UNSEEN_STYLE
+from guardrail.embedded.training.scenes import (
+    Scene,
+    compose,
+    random_scene,
+    scene_from_json,
+    styles_for,
+)
+from guardrail.embedded.training.stream import draw_scene, is_heldout, signature
+from guardrail.embedded.training.things import CATEGORIES, PLACES, THINGS
+from guardrail.embedded.training.trees import judge_nodes
+from guardrail.embedded.training.wording import ANSWERS, JUDGE_QUESTIONS, REFUSALS
+from guardrail.embedded.training.world import activities, build_scene, parse_situation
 
 
 @pytest.fixture(scope="module")

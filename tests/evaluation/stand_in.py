@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from guardrail.answer import Answer, Usage
-from guardrail.conversation import Conversation
-from guardrail.decision import Decision, Mode, Outcome, PolicyRef, VerdictRecord
-from guardrail.generation import GenerationSettings
 from guardrail.policy import Policy
+from guardrail.policy.terms import Mode
+from guardrail.record.answer import Answer
+from guardrail.record.decision import Decision, Outcome, PolicyRef, VerdictRecord
+from guardrail.request.conversation import Conversation
+from guardrail.request.delta import Usage
+from guardrail.request.settings import GenerationSettings
 
 Says = Callable[[str, Policy, str], dict[str, Any]]
 """From question, policy and mode to `text`, and what else differs from an ordinary answer."""

@@ -134,6 +134,6 @@ def test_a_results_path_that_cannot_be_written_is_one_sentence(tmp_path: Path) -
 
 
 def _conversation() -> Any:
-    from guardrail.conversation import question
+    from guardrail.request.conversation import question
 
     return question("x")

@@ -154,12 +154,42 @@ def _kosmos_2() -> tuple[PreTrainedConfig, ProcessorMixin]:
     return config, processor
 
 
+def _blip_2_t5() -> tuple[PreTrainedConfig, ProcessorMixin]:
+    text = tokenizer(("<pad>", "</s>", "<unk>", "<image>"), eos="</s>", pad="<pad>")
+    processor = Blip2Processor(
+        image_processor=BlipImageProcessorPil(size=square(16)),
+        tokenizer=text,
+        num_query_tokens=_QUERIES,
+    )
+    config = Blip2Config(
+        vision_config=vision("blip_2_vision_model", image_size=16, patch_size=8),
+        qformer_config=_qformer(len(text)),
+        text_config={
+            "model_type": "t5",
+            "vocab_size": len(text),
+            "d_model": HIDDEN,
+            "d_kv": HIDDEN // HEADS,
+            "d_ff": 2 * HIDDEN,
+            "num_layers": LAYERS,
+            "num_heads": HEADS,
+            "eos_token_id": text.eos_token_id,
+            "pad_token_id": text.pad_token_id,
+            "decoder_start_token_id": text.pad_token_id,
+        },
+        num_query_tokens=_QUERIES,
+        image_token_index=text.convert_tokens_to_ids("<image>"),
+    )
+    return config, processor
+
+
 RECIPES = {
     # All but GIT insist on a picture. InstructBLIP's processor pads the Q-Former's text on the left
     # with the language model's, so that its absolute positions move with the padding. KOSMOS-2
     # counts padding as positions in cached steps.
     "blip-2": Recipe(
         make=_blip_2,
+        prefix="whole",
+        rewinds=False,
         prompt=lambda words, pictures: f"Question: {words} Answer:",
         most_pictures=1,
         text_only=False,
@@ -167,16 +197,27 @@ RECIPES = {
     "instructblip": Recipe(
         make=_instructblip,
         prompt=lambda words, pictures: words,
+        prefix="whole",
+        rewinds=False,
         most_pictures=1,
         text_only=False,
         padded_batches=False,
     ),
-    "git": Recipe(make=_git, prompt=lambda words, pictures: words, most_pictures=1),
+    # GIT's prompt ends with the user's own words, so that nothing tells where a question begins.
+    "git": Recipe(make=_git, prompt=lambda words, pictures: words, most_pictures=1, prefix="apart"),
     "kosmos-2": Recipe(
         make=_kosmos_2,
         prompt=lambda words, pictures: f"<grounding> Question: {words} Answer:",
         most_pictures=1,
         text_only=False,
         padded_batches=False,
+    ),
+    "blip-2-t5": Recipe(
+        model_type="blip-2",
+        make=_blip_2_t5,
+        prompt=lambda words, pictures: f"Question: {words} Answer:",
+        most_pictures=1,
+        text_only=False,
+        decoder_only=False,
     ),
 }

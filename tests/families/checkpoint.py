@@ -15,17 +15,22 @@ from transformers import (
     ProcessorMixin,
     processing_utils,
 )
+from transformers.models.smolvlm import processing_smolvlm
 
 from .catalogue import RECIPES
+from .parts import NoVideos
 from .weights import spread_weights
 
-_NEEDS_MORE_PACKAGES = ("video_processor", "feature_extractor")
+
+class _Absent:
+    def __init__(self, stand_in: object) -> None:
+        self._stand_in = stand_in
+
+    def from_pretrained(self, *_: object, **__: object) -> object:
+        return self._stand_in
 
 
-class _Nothing:
-    @staticmethod
-    def from_pretrained(*_: object, **__: object) -> None:
-        return None
+_ABSENT = {"video_processor": _Absent(NoVideos()), "feature_extractor": _Absent(None)}
 
 
 @contextmanager
@@ -37,14 +42,16 @@ def _pictures_and_text_only() -> Iterator[None]:
     check = ProcessorMixin.check_argument_for_proper_class
 
     def lenient(self: ProcessorMixin, name: str, argument: object) -> object:
-        return None if argument is None else check(self, name, argument)
+        absent = argument is None or isinstance(argument, NoVideos)
+        return None if absent else check(self, name, argument)
 
     mapping = processing_utils.MODALITY_TO_AUTOPROCESSOR_MAPPING
     names = list(mapping.keys())  # a lazy dict, which looks empty when iterated over
-    loaders = {k: _Nothing if k in _NEEDS_MORE_PACKAGES else mapping[k] for k in names}
+    loaders = {k: _ABSENT.get(k) or mapping[k] for k in names}
     with (
         mock.patch.object(ProcessorMixin, "check_argument_for_proper_class", lenient),
         mock.patch.object(processing_utils, "MODALITY_TO_AUTOPROCESSOR_MAPPING", loaders),
+        mock.patch.object(processing_smolvlm, "num2words", str),  # says when a frame was taken
     ):
         yield
 
@@ -54,7 +61,7 @@ def _absent_parts_not_saved() -> Iterator[None]:
     attributes = ProcessorMixin.get_attributes.__func__
 
     def present(cls: type[ProcessorMixin]) -> list[str]:
-        return [name for name in attributes(cls) if name not in _NEEDS_MORE_PACKAGES]
+        return [name for name in attributes(cls) if name not in _ABSENT]
 
     with mock.patch.object(ProcessorMixin, "get_attributes", classmethod(present)):
         yield

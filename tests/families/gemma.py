@@ -82,9 +82,11 @@ def _paligemma() -> tuple[PreTrainedConfig, ProcessorMixin]:
 
 
 RECIPES = {
-    "gemma3": Recipe(make=_gemma3),
+    "gemma3": Recipe(make=_gemma3, rewinds=False),
     "paligemma": Recipe(
         make=_paligemma,
+        prefix="whole",
+        rewinds=False,
         prompt=lambda words, pictures: "<image>" * pictures + words + "\n",
         text_only=False,
     ),

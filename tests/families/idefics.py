@@ -185,5 +185,5 @@ RECIPES = {
     "idefics3": Recipe(make=_idefics3),
     # Tokens before the first picture attend to every picture slot, and a row with fewer pictures
     # than its neighbours has empty ones.
-    "mllama": Recipe(make=_mllama, mixed_batches=False, seed=1),
+    "mllama": Recipe(make=_mllama, mixed_batches=False, rewinds=False, tools=True, seed=1),
 }

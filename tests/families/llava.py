@@ -206,5 +206,5 @@ RECIPES = {
     "llava_next": Recipe(make=_llava_next),
     "llava_onevision": Recipe(make=_llava_onevision),
     "internvl": Recipe(make=_internvl),
-    "aya_vision": Recipe(make=_aya_vision),
+    "aya_vision": Recipe(make=_aya_vision, rewinds=False),
 }

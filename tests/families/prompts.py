@@ -37,16 +37,24 @@ def encode(
     with warnings.catch_warnings():
         # GLM-4V's and PaliGemma's processors hand tensors to NumPy.
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-        if RECIPES[family].prompt is not None:
-            return _encode_plain(family, processor, requests)
-        return processor.apply_chat_template(
-            [r.messages() for r in requests],
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            processor_kwargs={"padding": True},
-        )
+        inputs = _encode(family, processor, requests)
+    for name, value in inputs.items():
+        if isinstance(value, torch.Tensor) and value.is_floating_point():
+            inputs[name] = value.float()  # Llama 4's pictures come in bfloat16
+    return inputs
+
+
+def _encode(family: str, processor: ProcessorMixin, requests: Sequence[Request]) -> BatchFeature:
+    if RECIPES[family].prompt is not None:
+        return _encode_plain(family, processor, requests)
+    return processor.apply_chat_template(
+        [r.messages() for r in requests],
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+        processor_kwargs={"padding": True, **RECIPES[family].asks},
+    )
 
 
 def _encode_plain(
@@ -66,7 +74,9 @@ def _encode_plain(
         pictures = None
     elif RECIPES[family].most_pictures == 1:
         pictures = [p for row in pictures for p in row]
-    inputs = processor(images=pictures, text=texts, padding=True, return_tensors="pt")
+    inputs = processor(
+        images=pictures, text=texts, padding=True, return_tensors="pt", **RECIPES[family].asks
+    )
     inputs.pop("labels", None)  # PaliGemma's, for training
     return inputs
 

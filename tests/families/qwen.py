@@ -21,10 +21,11 @@ from .recipe import HEADS, HIDDEN, LAYERS, Recipe, decoder
 from .text import tokenizer
 
 _PATCH = 4  # pixels; two by two patches make one image token
-_MROPE = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]}
+MROPE = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]}
 
 
-def _tokenizer(template: str) -> PreTrainedTokenizerFast:
+def qwen_text(template: str, **named: str) -> PreTrainedTokenizerFast:
+    """Qwen's control tokens; `named` are further ones, which a processor reads as attributes."""
     return tokenizer(
         (
             "<|endoftext|>",
@@ -36,28 +37,39 @@ def _tokenizer(template: str) -> PreTrainedTokenizerFast:
             "<|video_pad|>",
             "<think>",
             "</think>",
+            *named.values(),
         ),
         eos="<|im_end|>",
         pad="<|endoftext|>",
+        named=named,
         template=template,
     )
 
 
-def _processor(
-    kind: type[ProcessorMixin], text: PreTrainedTokenizerFast, template: str
-) -> ProcessorMixin:
-    picture = Qwen2VLImageProcessorPil(
+def qwen_pictures(*, frames: int = 2) -> Qwen2VLImageProcessorPil:
+    """Qwen's image processor: 16 by 16 to 32 by 32 pixels; a patch repeats them `frames` times."""
+    return Qwen2VLImageProcessorPil(
         patch_size=_PATCH,
         merge_size=2,
-        temporal_patch_size=2,
+        temporal_patch_size=frames,
         size={"shortest_edge": 16 * 16, "longest_edge": 32 * 32},
     )
+
+
+def qwen_processor(
+    kind: type[ProcessorMixin], text: PreTrainedTokenizerFast, template: str
+) -> ProcessorMixin:
+    """A processor of `kind` that is shown no videos."""
     return kind(
-        image_processor=picture, tokenizer=text, video_processor=None, chat_template=template
+        image_processor=qwen_pictures(),
+        tokenizer=text,
+        video_processor=None,
+        chat_template=template,
     )
 
 
-def _ids(text: PreTrainedTokenizerFast) -> dict[str, Any]:
+def picture_ids(text: PreTrainedTokenizerFast) -> dict[str, Any]:
+    """The control tokens that configurations name."""
     return {
         "image_token_id": text.convert_tokens_to_ids("<|image_pad|>"),
         "video_token_id": text.convert_tokens_to_ids("<|video_pad|>"),
@@ -66,7 +78,8 @@ def _ids(text: PreTrainedTokenizerFast) -> dict[str, Any]:
     }
 
 
-def _tower(**options: Any) -> dict[str, Any]:
+def tower(**options: Any) -> dict[str, Any]:
+    """A Qwen-VL vision tower's configuration."""
     return {
         "depth": LAYERS,
         "hidden_size": HIDDEN,
@@ -79,52 +92,52 @@ def _tower(**options: Any) -> dict[str, Any]:
 
 
 def _qwen2_vl() -> tuple[PreTrainedConfig, ProcessorMixin]:
-    text = _tokenizer(templates.QWEN_VL)
+    text = qwen_text(templates.QWEN_VL)
     config = Qwen2VLConfig(
-        vision_config=_tower(embed_dim=HIDDEN, mlp_ratio=2),
-        text_config=decoder(text, "qwen2_vl_text", rope_parameters=_MROPE),
-        **_ids(text),
+        vision_config=tower(embed_dim=HIDDEN, mlp_ratio=2),
+        text_config=decoder(text, "qwen2_vl_text", rope_parameters=MROPE),
+        **picture_ids(text),
     )
-    return config, _processor(Qwen2VLProcessor, text, templates.QWEN_VL)
+    return config, qwen_processor(Qwen2VLProcessor, text, templates.QWEN_VL)
 
 
 def _qwen2_5_vl() -> tuple[PreTrainedConfig, ProcessorMixin]:
-    text = _tokenizer(templates.QWEN_VL)
+    text = qwen_text(templates.QWEN_VL)
     config = Qwen2_5_VLConfig(
-        vision_config=_tower(
+        vision_config=tower(
             intermediate_size=2 * HIDDEN,
             out_hidden_size=HIDDEN,
             window_size=16,
             fullatt_block_indexes=[1],
         ),
-        text_config=decoder(text, "qwen2_5_vl_text", rope_parameters=_MROPE),
-        **_ids(text),
+        text_config=decoder(text, "qwen2_5_vl_text", rope_parameters=MROPE),
+        **picture_ids(text),
     )
-    return config, _processor(Qwen2_5_VLProcessor, text, templates.QWEN_VL)
+    return config, qwen_processor(Qwen2_5_VLProcessor, text, templates.QWEN_VL)
 
 
 def _qwen3_vl() -> tuple[PreTrainedConfig, ProcessorMixin]:
-    text = _tokenizer(templates.QWEN3_VL)
+    text = qwen_text(templates.QWEN3_VL)
     config = Qwen3VLConfig(
-        vision_config=_tower(
+        vision_config=tower(
             intermediate_size=2 * HIDDEN,
             out_hidden_size=HIDDEN,
             num_position_embeddings=64,
             deepstack_visual_indexes=[0],
         ),
         text_config=decoder(
-            text, "qwen3_vl_text", rope_parameters={**_MROPE, "mrope_interleaved": True}
+            text, "qwen3_vl_text", rope_parameters={**MROPE, "mrope_interleaved": True}
         ),
-        **_ids(text),
+        **picture_ids(text),
     )
-    return config, _processor(Qwen3VLProcessor, text, templates.QWEN3_VL)
+    return config, qwen_processor(Qwen3VLProcessor, text, templates.QWEN3_VL)
 
 
 def _qwen3_5() -> tuple[PreTrainedConfig, ProcessorMixin]:
-    text = _tokenizer(templates.QWEN_3_5)
-    rope = {**_MROPE, "mrope_interleaved": True, "partial_rotary_factor": 0.5}
+    text = qwen_text(templates.QWEN_3_5)
+    rope = {**MROPE, "mrope_interleaved": True, "partial_rotary_factor": 0.5}
     config = Qwen3_5Config(
-        vision_config=_tower(
+        vision_config=tower(
             intermediate_size=2 * HIDDEN, out_hidden_size=HIDDEN, num_position_embeddings=64
         ),
         text_config=decoder(
@@ -138,14 +151,14 @@ def _qwen3_5() -> tuple[PreTrainedConfig, ProcessorMixin]:
             linear_num_key_heads=2,
             linear_num_value_heads=4,
         ),
-        **_ids(text),
+        **picture_ids(text),
     )
-    return config, _processor(Qwen3VLProcessor, text, templates.QWEN_3_5)
+    return config, qwen_processor(Qwen3VLProcessor, text, templates.QWEN_3_5)
 
 
 RECIPES = {
     "qwen2_vl": Recipe(make=_qwen2_vl),
     "qwen2_5_vl": Recipe(make=_qwen2_5_vl),
-    "qwen3_vl": Recipe(make=_qwen3_vl),
-    "qwen3_5": Recipe(make=_qwen3_5),
+    "qwen3_vl": Recipe(make=_qwen3_vl, tools=True),
+    "qwen3_5": Recipe(make=_qwen3_5, rewinds=False),
 }

@@ -16,7 +16,8 @@ def _parts(image: str, text: str = "{{ part['text'] }}") -> str:
     )
 
 
-def _chatml(image: str) -> str:
+def chatml(image: str) -> str:
+    """ChatML; `image` is what a picture becomes."""
     return (
         "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}"
         + _parts(image)
@@ -44,7 +45,7 @@ LLAVA_NEXT = (
     + "{{ '\\n<</SYS>>\\n\\n' }}{% endif %}{% endfor %}"
 )
 
-QWEN_VL = _chatml("{{ '<|vision_start|><|image_pad|><|vision_end|>' }}")
+QWEN_VL = chatml("{{ '<|vision_start|><|image_pad|><|vision_end|>' }}")
 _QWEN_PICTURE = "{{ '<|vision_start|><|image_pad|><|vision_end|>' }}"
 _QWEN_TOOLS = (
     "{% if tools %}{{ '<|im_start|>system\\n# Tools\\n\\n<tools>' }}"
@@ -81,8 +82,8 @@ QWEN_3_5 = _QWEN_TOOLS + _QWEN_TURNS.replace(
     "{{ '<|im_start|>assistant\\n' }}",
     "{{ '<|im_start|>assistant\\n<think>\\n\\n</think>\\n\\n' }}",
 )
-INTERNVL = _chatml("{{ '<IMG_CONTEXT>\\n' }}")
-LLAVA_ONEVISION = _chatml("{{ '<image>\\n' }}")
+INTERNVL = chatml("{{ '<IMG_CONTEXT>\\n' }}")
+LLAVA_ONEVISION = chatml("{{ '<image>\\n' }}")
 
 GEMMA3 = (
     "{{ bos_token }}{% for message in messages %}"
@@ -132,7 +133,7 @@ AYA_VISION = (
     "{{ '<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|><|START_RESPONSE|>' }}{% endif %}"
 )
 
-# Not of a family built here: calls in a list after a control token, and names outside the JSON.
+# Calls in a list after a control token, and names outside the JSON.
 _MISTRAL = (
     "{{ '<s>' }}{% for message in messages %}{% if message['role'] == 'user' %}"
     "{% if tools %}{{ '[AVAILABLE_TOOLS] ' + tools | tojson + '[/AVAILABLE_TOOLS]' }}{% endif %}"
@@ -152,6 +153,13 @@ MISTRAL = _MISTRAL.replace(
     "{{ (call['function'] | tojson)[:-1] + ', \"id\": \"' + call['id'] + '\"}' }}"
     "{% if not loop.last %}{{ ', ' }}{% endif %}{% endfor %}{{ ']' }}",
 )
+MISTRAL_PICTURES = MISTRAL.replace(
+    "{% elif message['role'] == 'tool' %}",
+    "{% elif message['role'] == 'system' %}{{ '[SYSTEM_PROMPT]' }}"
+    + _parts("")
+    + "{{ '[/SYSTEM_PROMPT]' }}{% elif message['role'] == 'tool' %}",
+)
+# Not of a family built here: a call is its name, then its arguments.
 MISTRAL_V11 = _MISTRAL.replace(
     "CALLS",
     "{% for call in message['tool_calls'] %}{{ '[TOOL_CALLS]' + call['function']['name'] }}"
@@ -172,4 +180,110 @@ GEMMA4 = (
     + _parts("{{ '<|image|>' }}", "{{ part['text'] | trim }}")
     + "{{ '<turn|>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|turn>model\\n' }}{% endif %}"
+)
+
+ERNIE = (
+    "{{ '<|begin_of_sentence|>' }}{% for message in messages %}"
+    "{% if message['role'] == 'user' %}{{ 'User: ' }}"
+    + _parts("{{ '<|IMAGE_START|><|IMAGE_PLACEHOLDER|><|IMAGE_END|>' }}")
+    + "{{ '\\n' }}{% elif message['role'] == 'assistant' %}{{ 'Assistant: ' }}"
+    + _parts("")
+    + "{{ '<|end_of_sentence|>' }}{% else %}"
+    + _parts("")
+    + "{{ '\\n' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}"
+)
+
+GRANITE = (
+    "{% for message in messages %}"
+    "{{ '<|start_of_role|>' + message['role'] + '<|end_of_role|>' }}"
+    + _parts("{{ '<image>\\n' }}")
+    + "{{ '<|end_of_text|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start_of_role|>assistant<|end_of_role|>' }}{% endif %}"
+)
+
+LLAMA4 = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{{ '<|header_start|>' + message['role'] + '<|header_end|>\\n\\n' }}"
+    + _parts("{{ '<|image|>' }}")
+    + "{{ '<|eot|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|header_start|>assistant<|header_end|>\\n\\n' }}{% endif %}"
+)
+# No published template was at hand: inferred from the tokens that the processor names.
+MUSE = LLAMA4.replace("<|image|>", "<|patch|>")
+
+KIMI = (
+    "{% for message in messages %}"
+    "{{ '<|im_' + message['role'] + '|>' + message['role'] + '<|im_middle|>' }}"
+    + _parts("{{ '<|media_begin|>image<|media_content|><|media_pad|><|media_end|>' }}")
+    + "{{ '<|im_end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_assistant|>assistant<|im_middle|>' }}{% endif %}"
+)
+
+MINIMAX = (
+    "{% for message in messages %}"
+    "{% set role = 'ai' if message['role'] == 'assistant' else message['role'] %}"
+    "{{ ']~b]' + role + '\\n' }}" + _parts("{{ ']<]image[>[' }}") + "{{ '[e~[\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ ']~b]ai\\n' }}{% endif %}"
+)
+
+# As published, with names in ASCII for its control tokens.
+HUNYUAN = (
+    "{{ bos_token }}{% for message in messages %}"
+    + _parts("{{ '<|hy_image_start|><|hy_image|><|hy_image_end|>' }}")
+    + "{% if message['role'] == 'user' %}{{ '<|hy_User|>' }}"
+    "{% elif message['role'] == 'assistant' %}{{ '<|hy_Assistant|>' }}"
+    "{% else %}{{ '<|hy_system|>' }}{% endif %}{% endfor %}"
+)
+
+# No published template was at hand: its predecessor's, with the placeholder its processor names.
+HY4 = HUNYUAN.replace("<|hy_image|>", "<|image_pad|>")
+
+DEEPSEEK = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{% if message['role'] == 'system' %}"
+    + _parts("")
+    + "{% elif message['role'] == 'assistant' %}{{ '<|Assistant|>: ' }}"
+    + _parts("")
+    + "{{ eos_token }}{% else %}{{ '<|User|>: ' }}"
+    + _parts("{{ '<image>\\n' }}")
+    + "{% endif %}{{ '\\n\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|Assistant|>:' }}{% endif %}"
+)
+
+# The turns of Apertus 1; where 1.5 has its pictures is inferred from its processor.
+APERTUS = (
+    "{{ bos_token }}{% for message in messages %}{{ '<|' + message['role'] + '_start|>' }}"
+    + _parts("{{ '<|image|>' }}")
+    + "{{ '<|' + message['role'] + '_end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant_start|>' }}{% endif %}"
+)
+
+DOTS = (
+    "{% for message in messages %}{% if message['role'] == 'user' %}{{ '<|userprompt|>' }}"
+    + _parts("{{ '<|img|><|imgpad|><|endofimg|>' }}")
+    + "{{ '<|endofuserprompt|>' }}{% elif message['role'] == 'assistant' %}{{ '<|assistant|>' }}"
+    + _parts("")
+    + "{{ '<|endofassistant|>' }}{% else %}{{ '<|system|>' }}"
+    + _parts("")
+    + "{{ '<|endofsystem|>' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+
+# No published template was at hand: inferred from the tokens that the processor names.
+INKLING = (
+    "{% for message in messages %}"
+    "{% set role = 'model' if message['role'] == 'assistant' else message['role'] %}"
+    "{{ '<|message_' + role + '|>' }}"
+    + _parts("{{ '<|content_image|><|unused_200054|>' }}")
+    + "{{ '<|end_message|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|message_model|>' }}{% endif %}"
+)
+
+LLAMA3_PICTURES = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' }}"
+    + _parts("{{ '<|image|>' }}")
+    + "{{ '<|eot_id|>' }}{% endfor %}{% if add_generation_prompt %}"
+    "{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}"
 )

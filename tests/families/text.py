@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-_CORPUS = (
+CORPUS = (
     "Describe the picture. What is in this image? Is it safe to do this?",
     "I'm sorry, but I can't help with that. I cannot assist with this request.",
     "Sure, here is how you can do it: first, take the red box and open the door.",
@@ -37,7 +37,7 @@ def tokenizer_json(specials: tuple[str, ...], bos: str | None) -> str:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_CORPUS, trainer)
+    tokenizer.train_from_iterator(CORPUS, trainer)
     if bos is not None:
         tokenizer.post_processor = processors.TemplateProcessing(
             single=f"{bos} $A", special_tokens=[(bos, tokenizer.token_to_id(bos))]

@@ -540,6 +540,56 @@ ENCODINGS = [
     _after("a bell", "description: a\x07b\n", "4:15", "U+0007"),
     _after("a byte-order mark inside", "mode: \ufeffenforce\n", "4:7", "U+FEFF"),
     _after("a line separator", "description: a\u2028b\n", "4:15", "U+2028"),
+    _after(
+        "a no-break space after a colon",
+        "mode:\u00a0enforce\n",
+        "4:6",
+        "the no-break space (U+00A0)",
+        "plain space",
+    ),
+    _after("an ideographic space after a colon", "mode:\u3000off\n", "4:6", "U+3000"),
+    _after(
+        "a no-break space of an indented key",
+        "judge:\n  kind:\u00a0self\n  timeout_s: 5\n",
+        "5:8",
+        "no-break space",
+    ),
+    _after(
+        "a no-break space in an indent",
+        "verdict:\n  unsafe_at: 0.5\n\u00a0\u00a0safe_below: 0.4\n",
+        "6:1",
+        "no-break space",
+    ),
+    _after(
+        "a narrow no-break space between two keys that are fine",
+        "description: d'accord\u00a0?\nmode:\u202foff\ncapture: {}\n",
+        "5:6",
+        "narrow no-break space (U+202F)",
+    ),
+    _after(
+        "a no-break space after a value",
+        "mode: enforce\u00a0\n",
+        "4:7",
+        "character 8 is the no-break space",
+    ),
+    _after("a zero width space in a value", "mode: \u200boff\n", "4:7", "zero width space"),
+    _after(
+        "a no-break space where a map belongs",
+        "judge:\n  kind:\u00a0self\n",
+        "5:3",
+        "character 6 is the no-break space",
+    ),
+    _after("a zero width space in a key", "mo\u200bde: off\n", "4:1", "character 3", "U+200B"),
+    _after("a joiner in a key", "mode\u200d: off\n", "4:1", "zero width joiner (U+200D)"),
+    _after("a soft hyphen in a key", "verdict: {un\u00adsafe_at: 1}\n", "4:11", "soft hyphen"),
+    _after(
+        "a word joiner in a number",
+        "verdict: {unsafe_at: 0.5\u2060}\n",
+        "4:22",
+        "word joiner (U+2060)",
+    ),
+    _after("a paragraph separator", "description: a\u2029b\n", "4:15", "paragraph separator"),
+    _after("a next-line character", "description: a\x85b\n", "4:15", "next-line"),
     _after("text turned around", "description: a\u202eb\n", "4:15", "U+202E"),
     _after("a null byte as an escape", 'description: "a\\0b"\n', "4:14", "U+0000", "an escape"),
     _after("text turned around by an escape", 'description: "a\\u202eb"\n', "4:14", "U+202E"),
@@ -557,8 +607,8 @@ HUGE = [
     Bad(
         "an enormous parent",
         {"p.yaml": "version: 1\nname: a\nextends: ./big.yaml\n"},
-        "big.yaml:1:1",
-        ("524,288 bytes",),
+        "3:10",
+        ("'big.yaml' cannot be used as a policy (line 1, column 1)",),
         {"big.yaml": 3 * 1024**3},
     ),
 ]
@@ -660,14 +710,54 @@ EXTENDS = [
             "p.yaml": "version: 1\nname: a\nextends: ./q.yaml\n",
             "q.yaml": "version: 1\nname: q\nextends: baseline\nverdict: {unsafe: 0.4}\n",
         },
-        "q.yaml:4:11",
-        ("did you mean unsafe_at",),
+        "3:10",
+        ("'q.yaml' cannot be used as a policy (line 4, column 11)", "guardrail policy check"),
     ),
     Bad(
         "a parent that is no YAML",
         {"p.yaml": "version: 1\nname: a\nextends: ./q.yaml\n", "q.yaml": "a: [\n"},
-        "q.yaml:2:1",
-        ("not YAML",),
+        "3:10",
+        ("'q.yaml' cannot be used as a policy (line 2, column 1)",),
+    ),
+    _whole(
+        "a name longer than any file's",
+        f"version: 1\nname: a\nextends: {'x' * 5000}\n",
+        "3:10",
+        "no name of a policy",
+    ),
+    _whole(
+        "a file of the system",
+        "version: 1\nname: a\nextends: ../../../../../../../../etc/passwd\n",
+        "3:10",
+        "is no path of a policy",
+    ),
+    *(
+        Bad(
+            f"a parent that is {what}",
+            {"p.yaml": f"version: 1\nname: a\nextends: {name}\n", name: text},
+            "3:10",
+            (f"{name!r} cannot be used as a policy", "policy check"),
+        )
+        for what, name, text in (
+            ("a list of accounts", "passwd.yaml", "root:x:0:0:canary:/root:/bin/sh\n"),
+            ("another program's map", "service.yaml", "user: root\npassword: canary\n"),
+            ("a private key", "key.yaml", "-----BEGIN PRIVATE KEY-----\ncanary\n"),
+            ("a map of a wrong value", "p2.yaml", "version: 1\nname: b\nmode: canary\n"),
+            ("a policy that extends the unknown", "p3.yaml", "extends: ./canary.yaml\n"),
+            ("a policy that extends another thing", "p4.yaml", "extends: {canary: 1}\n"),
+            ("JSON of other keys", "token.json", '{"token": "canary"}\n'),
+            ("a policy of a stray category", "p5.yaml", "categories: [{id: canary, x: 1}]\n"),
+        )
+    ),
+    Bad(
+        "a lock on what another file says",
+        {
+            "p.yaml": "version: 1\nname: a\nextends: [lock.yaml, service.yaml]\n",
+            "lock.yaml": "version: 1\nname: l\nlocked: [password]\n",
+            "service.yaml": "user: root\npassword: canary\n",
+        },
+        "service.yaml:2:11",
+        ("what is inherited cannot become another value",),
     ),
     Bad(
         "a folder",
@@ -687,7 +777,7 @@ EXTENDS = [
         "a device",
         {"p.yaml": "version: 1\nname: a\nextends: /dev/zero\n"},
         "3:10",
-        ("not a regular file",),
+        ("'/dev/zero' is no path of a policy", "ending in .yaml"),
     ),
     _whole(
         "one parent very often",
@@ -869,8 +959,8 @@ SELECTIONS = [
     Bad(
         "a bad policy in a selection",
         {"p.yaml": f"{SELECT}  - policy: ./q.yaml\n", "q.yaml": f"{GOOD}mode: of\n"},
-        "q.yaml:4:7",
-        ("did you mean off",),
+        "4:13",
+        ("'q.yaml' cannot be used as a policy (line 4, column 7)",),
     ),
 ]
 

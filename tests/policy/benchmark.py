@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from guardrail.cli import main as command
 from guardrail.policy import decide, is_refusal, load_policy
 from guardrail.policy.loader import load
-from guardrail.verdict import Verdict
+from guardrail.policy.verdict import Verdict
 from tests.policy.bad_policies import CORPUS
 from tests.policy.test_bad_policies import write
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from guardrail.policy import Policy
 from guardrail.policy.memory import Memory, Recollection, Remembered
-from guardrail.policy.rules import ACTIONS
-from guardrail.verdict import Verdict
+from guardrail.policy.terms import ACTIONS
+from guardrail.policy.verdict import Verdict
 
 probabilities = st.floats(0, 1, allow_nan=False) | st.sampled_from([0.0, 0.25, 0.4, 0.5, 0.6, 1.0])
 words = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), max_size=12)

@@ -50,6 +50,7 @@ def test_a_bad_policy_gives_one_clear_line(
     assert err.startswith(f"guardrail: error: {bad.start}: " if bad.start else "guardrail: error: ")
     for word in bad.words:
         assert word in err
+    assert "canary" not in err, "an error quotes a file that somebody else named"
     assert len(err) < 1000
 
 

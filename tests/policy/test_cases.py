@@ -11,7 +11,7 @@ from guardrail.policy import Policy, load_policy
 from guardrail.policy.cases import run_cases
 from guardrail.policy.difference import difference
 from guardrail.policy.packs import names
-from guardrail.verdict import Verdict
+from guardrail.policy.verdict import Verdict
 
 POLICY = "version: 1\nname: acme\nextends: baseline\n"
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from guardrail.policy import Policy, decide, load_policy
-from guardrail.policy.rules import ACTIONS
-from guardrail.verdict import Verdict
+from guardrail.policy.terms import ACTIONS
+from guardrail.policy.verdict import Verdict
 
 BASELINE = load_policy("baseline")
 SAFE = dict.fromkeys((category.id for category in BASELINE.categories), 0.0)

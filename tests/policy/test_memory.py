@@ -12,22 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrail.decision import Decision, PolicyRef, Review, VerdictRecord
 from guardrail.errors import PolicyError
 from guardrail.policy import Policy, decide, load_policy
-from guardrail.policy.evaluation import Ruling, reviewed, ruling_again
-from guardrail.policy.memory import (
-    NOTHING,
-    Memory,
-    Recollection,
-    Remembered,
-    memory_record,
-    recall,
-    recollection,
-    tightened,
-)
-from guardrail.policy.rules import SEVERITY, STRICTNESS
-from guardrail.verdict import Verdict
+from guardrail.policy.evaluation import reviewed
+from guardrail.policy.memory import NOTHING, Memory, Recollection, Remembered, recall, tightened
+from guardrail.policy.review import Review
+from guardrail.policy.ruling import Ruling
+from guardrail.policy.terms import SEVERITY, STRICTNESS
+from guardrail.policy.verdict import Verdict
+from guardrail.record.decision import Decision, PolicyRef, VerdictRecord
+from guardrail.record.memory import memory_record, recollection, ruling_again
 from tests.policy import strategies as some
 from tests.policy.test_properties import prove
 

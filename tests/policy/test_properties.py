@@ -12,7 +12,6 @@ import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from guardrail.decision import Action, Label
 from guardrail.errors import PolicyError
 from guardrail.policy import Policy, decide
 from guardrail.policy.difference import difference
@@ -24,8 +23,8 @@ from guardrail.policy.loader import Loaded
 from guardrail.policy.locks import check_locks
 from guardrail.policy.merge import lay_over
 from guardrail.policy.nodes import Mark, from_plain
-from guardrail.policy.rules import STRICTNESS
-from guardrail.verdict import Verdict
+from guardrail.policy.terms import STRICTNESS, Action, Label
+from guardrail.policy.verdict import Verdict
 from tests.policy import strategies as some
 
 prove = settings(

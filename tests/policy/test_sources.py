@@ -14,7 +14,7 @@ import pytest
 from guardrail.policy import FixedPolicy, PolicyFile, PolicyWatcher, Reload, policy_source
 from guardrail.policy import sources as module
 from guardrail.policy.evaluation import decide
-from guardrail.verdict import Verdict
+from guardrail.policy.verdict import Verdict
 
 GOOD = "version: 1\nname: {name}\nextends: baseline\nverdict: {{unsafe_at: {at}}}\n"
 

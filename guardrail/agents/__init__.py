@@ -1,8 +1,0 @@
-"""The guardrail around LangChain agents, whatever their model: `GuardrailMiddleware`.
-
-Needs the extra `agents`.
-"""
-
-from guardrail.agents.middleware import GuardrailMiddleware
-
-__all__ = ["GuardrailMiddleware"]

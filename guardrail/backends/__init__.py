@@ -1,0 +1,26 @@
+"""What runs a model: the protocol that judging and steering speak to, and who speaks it.
+
+Nothing here or above imports torch or transformers; the backends themselves do as they must.
+"""
+
+from guardrail.backends.backend import (
+    Backend,
+    Constraint,
+    FinishReason,
+    Interrupted,
+    Phase,
+    Reading,
+    Run,
+    Stop,
+)
+
+__all__ = [
+    "Backend",
+    "Constraint",
+    "FinishReason",
+    "Interrupted",
+    "Phase",
+    "Reading",
+    "Run",
+    "Stop",
+]

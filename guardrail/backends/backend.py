@@ -1,0 +1,196 @@
+"""The seam between what guards a model and what runs it.
+
+A `Backend` is a model that can be asked: for the probability of a word, for a short answer, or for
+a `Run`, in which several requests are judged, steered and answered together. What is done to the
+logits is decided above and written in no backend; how logits come about is known in no other place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from guardrail.request.call_format import CallFormat
+from guardrail.request.conversation import Conversation
+from guardrail.request.settings import GenerationSettings
+
+Array = Any
+"""Logits: a NumPy array or a torch tensor, float32."""
+
+FinishReason = Literal["stop", "length"]
+
+Phase = Callable[[str], AbstractContextManager[Any]]
+"""Entered around a part of the work (`prefill`, `judge`), for the requests' timings."""
+
+
+Constraint = Any
+"""What an answer is held to; opaque to all but the backend that made it."""
+
+
+Stop = Callable[[], bool]
+"""Asked while a model runs: whether it is to run no further."""
+
+
+class Interrupted(Exception):
+    """A run was stopped before it was done. Not an error: whoever stopped it knows why."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Answers to yes-or-no questions, read as probabilities.
+
+    Attributes:
+        rows: For each request P(yes) of each question, in [0, 1], or why there are none.
+        took_s: Seconds that reading took, beyond what the answer's own prompt costs.
+    """
+
+    rows: Sequence[Sequence[float] | Exception]
+    took_s: float
+
+
+class Run(Protocol):
+    """Several requests on one model, from their prompts to their last tokens.
+
+    Rows are numbered as the requests were given, until `keep` drops some. Not thread-safe. Whatever
+    runs the model raises `Interrupted` once the run is to stop.
+    """
+
+    @property
+    def input_tokens(self) -> Sequence[int]:
+        """Prompt tokens of each request, pictures included, padding not."""
+
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether its pictures can be noised."""
+
+    def read(self, questions: Sequence[str], phase: Phase) -> Reading:
+        """Puts yes-or-no questions after each request; raises nothing but `Interrupted`."""
+
+    def prefill(self, phase: Phase) -> None:
+        """Runs the prompts, unless reading has done so."""
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Goes on with these rows alone, in that order."""
+
+    def noise(self, noise_std: float, *, seed: int = 0) -> None:
+        """Runs the same prompts with noised pictures beside the real ones.
+
+        Args:
+            noise_std: Standard deviation of Gaussian noise, in [0, 1] pixel units.
+            seed: Mixed into each picture's own seed.
+
+        Raises:
+            MemoryError: There is no room for them; the run goes on without.
+        """
+
+    def logits(self) -> tuple[Array, Array | None]:
+        """Returns next-token logits, real and (if there are any) noised: (rows, candidates)."""
+
+    def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
+        """Makes ready to decode.
+
+        Args:
+            constraints: One per row, None where any token may come.
+            seed: Seeds sampling per row, so that a row decodes alike alone and in a batch. Without
+                one, rows draw from fresh randomness.
+        """
+
+    def within(self, logits: Array) -> Array:
+        """Returns logits in which what a row's constraint forbids is out of reach, and finite."""
+
+    def choose(self, logits: Array) -> list[int]:
+        """Returns each row's next token under the caller's own settings."""
+
+    def peek(self, logits: Array) -> list[int]:
+        """Returns what `choose` would, and leaves the rows' randomness as it is."""
+
+    def take(self, tokens: Sequence[int]) -> list[FinishReason | None]:
+        """Makes these the rows' next tokens; returns why rows have finished, None where not."""
+
+    def advance(self, *, noised: bool) -> None:
+        """Runs the model on what was taken; without `noised`, the noised rows are dropped."""
+
+    def rest(self) -> Iterator[tuple[list[int], list[FinishReason | None]]]:
+        """Decodes on, unsteered, until every row has finished; yields (tokens, finished)."""
+
+
+class Backend(Protocol):
+    """A model that can be judged by, steered and asked. Safe to use from several threads."""
+
+    @property
+    def name(self) -> str:
+        """The model's name, for records."""
+
+    @property
+    def needs_picture(self) -> bool:
+        """Whether the model cannot answer without a picture."""
+
+    def start(
+        self,
+        conversations: Sequence[Conversation],
+        settings: GenerationSettings,
+        *,
+        stop: Stop | None = None,
+    ) -> Run:
+        """Encodes requests that run together.
+
+        Args:
+            conversations: The requests.
+            settings: The same for all.
+            stop: Asked while the model runs, so that a cancelled run computes no further.
+
+        Raises:
+            GuardrailError: The model cannot be told what one of them holds, or its context does not
+                take so much; nothing has been run.
+        """
+
+    def resolved(self, settings: GenerationSettings) -> GenerationSettings:
+        """Returns settings with what the model's own configuration adds to them."""
+
+    def groups(self, conversations: Sequence[Conversation]) -> list[list[int]]:
+        """Returns which requests may run together, so that each is as it would be alone."""
+
+    def vocabulary(self) -> Sequence[bytes | None]:
+        """Returns the bytes that each token id spells, None for control tokens."""
+
+    def decode(self, token_ids: Sequence[int], *, keep: frozenset[int] = frozenset()) -> str:
+        """Returns the text of generated tokens, of control tokens only those in `keep`."""
+
+    def spell(self, token_ids: Sequence[int]) -> str:
+        """Returns what tokens spell, control tokens included."""
+
+    def control_tokens(self, text: str) -> dict[str, int]:
+        """Returns the control tokens that `text` holds, by what they spell."""
+
+    def call_format(self) -> CallFormat:
+        """Returns how this model writes tool calls.
+
+        Raises:
+            ModelError: It takes no tools, or writes calls in an unknown form.
+        """
+
+    def constraint(self, conversation: Conversation) -> Constraint | None:
+        """Returns what the answer to a conversation is held to, or None where it is free.
+
+        Raises:
+            GuardrailError: The form demanded cannot be had of this model.
+        """
+
+    def p_yes(self, conversations: Sequence[Conversation]) -> list[float]:
+        """Returns P(yes) of each conversation's answer, of yes and no.
+
+        Raises:
+            JudgeError: It would be neither.
+        """
+
+    def p_word(self, conversation: Conversation, word: str, other: str) -> float:
+        """Returns P(word) of the answer's first word, of these two.
+
+        Raises:
+            JudgeError: It would be neither.
+        """
+
+    def say(self, conversation: Conversation, *, max_new_tokens: int) -> str:
+        """Returns a short greedy answer, unguarded."""

@@ -1,0 +1,57 @@
+"""Choosing tokens as `generate()` would: the caller's processors, then the best or a draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from guardrail.backends.transformers.branch import Prepared
+from guardrail.backends.transformers.grammar import enforced
+
+
+class Chooser:
+    """Chooses the next token of every row.
+
+    Args:
+        prepared: The caller's settings, as `generate()` resolved them.
+        batch: How many rows.
+        seed: Seeds sampling per row; fresh randomness without one.
+    """
+
+    def __init__(self, prepared: Prepared, batch: int, seed: int | None) -> None:
+        self._processors: Callable[[Tensor, Tensor], Tensor] = prepared.logits_processor
+        self._sample = bool(prepared.config.do_sample)
+        device = prepared.ids.device
+        self._generators = []
+        for _ in range(batch if self._sample else 0):
+            generator = torch.Generator(device=device)
+            generator.seed() if seed is None else generator.manual_seed(seed)
+            self._generators.append(generator)
+
+    def choose(self, ids: Tensor, logits: Tensor, allowed: Tensor | None) -> Tensor:
+        """Returns the next tokens, (batch,) int64; draws advance the rows' randomness.
+
+        Args:
+            ids: Tokens so far, (batch, length) int64.
+            logits: (batch, vocabulary) float32.
+            allowed: Same shape, bool; None allows everything.
+        """
+        scores = enforced(self._processors(ids, logits), logits, allowed)
+        if not self._sample:
+            return scores.argmax(-1)
+        probabilities = scores.softmax(-1)
+        draws = [
+            torch.multinomial(probabilities[row : row + 1], 1, generator=generator)[0]
+            for row, generator in enumerate(self._generators)
+        ]
+        return torch.cat(draws)
+
+    def peek(self, ids: Tensor, logits: Tensor, allowed: Tensor | None) -> Tensor:
+        """Returns what `choose` would return, without advancing any randomness."""
+        states = [generator.get_state() for generator in self._generators]
+        tokens = self.choose(ids, logits, allowed)
+        for generator, state in zip(self._generators, states, strict=True):
+            generator.set_state(state)
+        return tokens

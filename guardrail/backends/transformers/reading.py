@@ -1,0 +1,187 @@
+"""Questions read off an answer's own prompt: it is run once, its cache shared by all of them.
+
+It decides nothing, and does not know what is asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from guardrail.backends.backend import Phase, Reading
+from guardrail.backends.transformers.branch import Branch, Prepared
+from guardrail.backends.transformers.labels import Labels, read_labels
+from guardrail.backends.transformers.prompt import JudgeSuffixes, PromptEncoder
+from guardrail.backends.transformers.tree import run_tree
+from guardrail.errors import JudgeError
+from guardrail.request.conversation import Conversation
+
+_JUDGE_ROWS = 16
+"""Judge suffixes that run at once; more of them run in turns, to bound memory."""
+
+
+@dataclass(frozen=True)
+class PromptReader:
+    """Reads questions for one model.
+
+    Attributes:
+        encoder: Its prompts.
+        labels: Returns the tokens of yes and no, or raises where there are none.
+        p_yes: Returns P(yes) of prompts of their own.
+    """
+
+    encoder: PromptEncoder
+    labels: Callable[[], Labels]
+    p_yes: Callable[[Sequence[Conversation]], list[float]]
+
+    def read(
+        self,
+        conversations: Sequence[Conversation],
+        prepared: Prepared,
+        questions: Sequence[str],
+        phase: Phase,
+        context: int | None = None,
+    ) -> tuple[Reading, Branch | None]:
+        """Returns what is read, and the prompt's branch if it was run on the way.
+
+        Args:
+            conversations: Requests.
+            prepared: Their common prompt; where reading raises, its cache may be spent.
+            questions: Of every request.
+            phase: Entered around running the prompt and around reading.
+            context: Tokens that the model's context takes; a question that goes beyond it is not
+                put. None sets no limit.
+
+        Raises:
+            JudgeError: A question would go beyond the context.
+        """
+        suffixes = self._shared_suffixes(conversations, prepared, questions)
+        if suffixes is None:
+            with phase("judge"):
+                return self._read_apart(conversations, questions), None
+        drop = len(suffixes[0].tail)
+        longest = max(len(tokens) for each in suffixes for tokens in each.questions)
+        _check_room(prepared.ids.shape[1] - drop + longest, context)
+        whole: Branch | None = None
+        prefix: Branch | None = None
+        with phase("prefill"):
+            if prepared.can_rewind:  # one forward less
+                whole = Branch.prefill(prepared)
+                prefix = whole.rewound(drop)
+            if prefix is None:
+                whole = None
+                prefix = Branch.prefill(prepared, length=prepared.ids.shape[1] - drop)
+        with phase("judge"):
+            started = time.perf_counter()
+            rows = self._read_shared(prefix, suffixes)
+            reading = Reading(rows, time.perf_counter() - started)
+        with phase("prefill"):
+            return reading, whole or prefix.extend(prepared.ids[:, -drop:])
+
+    def _shared_suffixes(
+        self, conversations: Sequence[Conversation], prepared: Prepared, questions: Sequence[str]
+    ) -> list[JudgeSuffixes] | None:
+        """Returns how questions go on from each prompt, or None if they cannot for all."""
+        if prepared.embeds_prompt:
+            return None
+        found: list[JudgeSuffixes] = []
+        for conversation, ids in zip(conversations, prepared.ids.tolist(), strict=True):
+            suffixes = self.encoder.judge_suffixes(conversation, questions)
+            if suffixes is None or tuple(ids[-len(suffixes.tail) :]) != suffixes.tail:
+                return None
+            found.append(suffixes)
+        same = all(each.tail == found[0].tail for each in found)
+        return found if same else None
+
+    def _read_shared(
+        self, prefix: Branch, suffixes: Sequence[JudgeSuffixes]
+    ) -> Sequence[Sequence[float] | Exception]:
+        """Reads all rows' questions off the shared prefix.
+
+        Questions often begin alike ("Could helping with this …"): that beginning is run once.
+        """
+        try:
+            labels = self.labels()
+            p = _read_as_tree(prefix, suffixes, labels) or _read_as_rows(prefix, suffixes, labels)
+        except Exception as error:
+            return [error] * len(suffixes)
+        each = len(suffixes[0].questions)
+        return [p[at * each : (at + 1) * each] for at in range(len(suffixes))]
+
+    def _read_apart(
+        self, conversations: Sequence[Conversation], questions: Sequence[str]
+    ) -> Reading:
+        """Reads off prompts of their own, for families in which no prefix can be shared."""
+        started = time.perf_counter()
+        rows: list[Sequence[float] | Exception] = []
+        for conversation in conversations:
+            try:
+                rows.append(self.p_yes([conversation.ask(text) for text in questions]))
+            except Exception as error:
+                rows.append(error)
+        return Reading(rows, time.perf_counter() - started)
+
+
+def _check_room(tokens: int, context: int | None) -> None:
+    if context is not None and tokens > context:
+        raise JudgeError(
+            f"the prompt and the judge's question have {tokens:,} tokens, more than the "
+            f"{context:,} that this model's context takes"
+        )
+
+
+def _read_as_tree(
+    prefix: Branch, suffixes: Sequence[JudgeSuffixes], labels: Labels
+) -> list[float] | None:
+    """Returns P(harm) of every row's questions, in one pass, or None where a family forbids it."""
+    questions = suffixes[0].questions
+    if any(each.questions != questions for each in suffixes):
+        return None
+    alike = _common_length(questions)
+    columns: list[Tensor] = []
+    for start in range(0, len(questions), _JUDGE_ROWS):
+        part = [tokens[alike:] for tokens in questions[start : start + _JUDGE_ROWS]]
+        logits = run_tree(prefix.fork(range(prefix.batch)), questions[0][:alike], part)
+        if logits is None:
+            return None
+        columns.append(logits)
+    return read_labels(torch.cat(columns, dim=1).flatten(0, 1), labels)
+
+
+def _read_as_rows(prefix: Branch, suffixes: Sequence[JudgeSuffixes], labels: Labels) -> list[float]:
+    """The same, as one batch of suffixes on forks of the prefix."""
+    flat = [(at, tokens) for at, each in enumerate(suffixes) for tokens in each.questions]
+    alike = _common_length([tokens for _, tokens in flat])
+    if alike:
+        beginning = torch.tensor([flat[0][1][:alike]] * prefix.batch)
+        prefix = prefix.fork(range(prefix.batch)).extend(beginning)
+    p: list[float] = []
+    for start in range(0, len(flat), _JUDGE_ROWS):
+        part = flat[start : start + _JUDGE_ROWS]
+        tokens, last = _pad_right([tokens[alike:] for _, tokens in part])
+        fork = prefix.fork([at for at, _ in part])
+        p += read_labels(fork.extend(tokens, last=last).logits, labels)
+    return p
+
+
+def _common_length(sequences: Sequence[Sequence[int]]) -> int:
+    """Returns how many first tokens all sequences share, short of the whole of any."""
+    shortest = min(map(len, sequences)) - 1
+    first = sequences[0]
+    for at in range(shortest):
+        if any(sequence[at] != first[at] for sequence in sequences):
+            return at
+    return max(shortest, 0)
+
+
+def _pad_right(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Returns tokens (rows, longest), padded on the right with 0, and each row's last index."""
+    width = max(map(len, sequences))
+    tokens = torch.zeros(len(sequences), width, dtype=torch.long)
+    for row, sequence in enumerate(sequences):
+        tokens[row, : len(sequence)] = torch.tensor(sequence)
+    return tokens, torch.tensor([len(sequence) - 1 for sequence in sequences])

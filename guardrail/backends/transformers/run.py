@@ -1,0 +1,244 @@
+"""Requests that one model in this process runs together: prompts, questions, tokens.
+
+A prompt is run once; questions go on from its cache, and real and noised rows step as one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from guardrail.backends.backend import FinishReason, Interrupted, Phase, Reading, Stop
+from guardrail.backends.transformers.branch import Branch, Prepared, prepare
+from guardrail.backends.transformers.choosing import Chooser
+from guardrail.backends.transformers.context_limit import prompt_lengths
+from guardrail.backends.transformers.grammar import Constraint, RowConstraints, floored
+from guardrail.backends.transformers.interruption import interruptible
+from guardrail.backends.transformers.noise import PICTURE_INPUTS, noised_inputs
+from guardrail.backends.transformers.reading import PromptReader
+from guardrail.request.conversation import Conversation
+
+
+class TransformersRun:
+    """See `guardrail.backends.Run`.
+
+    Args:
+        model: The model.
+        conversations: The requests.
+        inputs: They encoded, on the model's device.
+        arguments: Of `generate()`: the caller's settings.
+        reader: Puts questions to the model.
+        stop: Asked before every layer of a prompt.
+        context: Tokens that the model's context takes; None where that is not known.
+        image_processor: Tells the model's pixel units.
+        computing: Held around every forward pass, and never across a yield.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        conversations: Sequence[Conversation],
+        inputs: Mapping[str, Any],
+        arguments: Mapping[str, Any],
+        *,
+        reader: PromptReader,
+        stop: Stop | None,
+        context: int | None,
+        image_processor: Any,
+        computing: AbstractContextManager[Any],
+    ) -> None:
+        self._model, self._inputs, self._arguments = model, inputs, dict(arguments)
+        self._conversations = tuple(conversations)
+        self._reader, self._image_processor, self._computing = reader, image_processor, computing
+        self._stop, self._context = stop, context
+        self._live = list(range(len(self._conversations)))
+        self._real: Branch | None = None
+        self._noised: Branch | None = None
+        self._spent = False
+        with computing:
+            self._prepared = self._prepare(inputs)
+
+    def _prepare(self, inputs: Mapping[str, Any]) -> Prepared:
+        return prepare(self._model, inputs, **self._arguments)
+
+    @property
+    def input_tokens(self) -> Sequence[int]:
+        """Prompt tokens of each request, padding not counted."""
+        return prompt_lengths(self._inputs)
+
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether its pictures can be noised."""
+        return any(name in self._inputs for name in PICTURE_INPUTS)
+
+    # Before the first token ------------------------------------------------------------------
+
+    def read(self, questions: Sequence[str], phase: Phase) -> Reading:
+        """Puts questions after each request; whatever fails on the way, out of memory included,
+        fails the reading.
+        """
+        with self._computing:
+            try:
+                with interruptible(self._model, self._stop):
+                    reading, self._real = self._reader.read(
+                        self._conversations, self._prepared, questions, phase, self._context
+                    )
+            except Interrupted:
+                raise
+            except Exception as error:
+                self._spent = True  # the failed reading may have used the prompt's cache
+                return Reading([error] * len(self._conversations), 0.0)
+            return reading
+
+    def prefill(self, phase: Phase) -> None:
+        """Runs the prompts, unless reading has done so."""
+        if self._real is not None:
+            return
+        with self._computing, interruptible(self._model, self._stop), phase("prefill"):
+            if self._spent:
+                self._prepared = self._prepare(self._inputs)
+            self._real = Branch.prefill(self._prepared)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Goes on with these rows alone, in that order."""
+        if list(rows) == self._live:
+            return
+        places = [self._live.index(row) for row in rows]
+        self._real = self._ready.fork(places)
+        if self._noised is not None:
+            self._noised = self._noised.fork(places)
+        self._live = list(rows)
+
+    def noise(self, noise_std: float, *, seed: int = 0) -> None:
+        """Runs the same prompts with noised pictures.
+
+        Raises:
+            MemoryError: There is no room for them.
+        """
+        try:
+            with self._computing, interruptible(self._model, self._stop):
+                noised = noised_inputs(
+                    self._inputs,
+                    noise_std=noise_std,
+                    image_processor=self._image_processor,
+                    seed=seed,
+                )
+                branch = Branch.prefill(self._prepare(noised))
+        except torch.OutOfMemoryError as error:
+            raise MemoryError("out of memory in the noised branch") from error
+        whole = len(self._live) == len(self._conversations)
+        self._noised = branch if whole else branch.fork(self._live)
+
+    # Tokens ----------------------------------------------------------------------------------
+
+    def logits(self) -> tuple[Tensor, Tensor | None]:
+        """Returns next-token logits, real and noised, each (rows, vocabulary) float32."""
+        rows = len(self._live)
+        if self._noised is not None:
+            return self._ready.logits, self._noised.logits
+        stacked = self._ready.logits
+        return stacked[:rows], stacked[rows:] if len(stacked) > rows else None
+
+    def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
+        """Makes ready to decode; real and noised rows go on as one batch."""
+        rows = len(self._live)
+        ids = self._prepared.ids
+        self._prepared = replace(self._prepared, ids=ids[self._live] if len(ids) > rows else ids)
+        self._ids = self._prepared.ids  # (rows, length), grows by a token each step
+        self._chooser = Chooser(self._prepared, rows, seed)
+        self._held = RowConstraints(constraints, _eos_ids(self._prepared))
+        self._finished: list[FinishReason | None] = [None] * rows
+        self._lengths = [self.input_tokens[at] for at in self._live]
+        self._allowed: Tensor | None = None
+        self._allow()
+        if self._noised is not None:
+            self._real, self._noised = self._ready.stack(self._noised), None
+
+    def within(self, logits: Tensor) -> Tensor:
+        """Returns logits in which what is not allowed is out of reach, and finite."""
+        return floored(logits, self._allowed)
+
+    def choose(self, logits: Tensor) -> list[int]:
+        """Returns each row's next token."""
+        chosen: list[int] = self._chooser.choose(self._ids, logits, self._allowed).tolist()
+        return chosen
+
+    def peek(self, logits: Tensor) -> list[int]:
+        """Returns what `choose` would."""
+        chosen: list[int] = self._chooser.peek(self._ids, logits, self._allowed).tolist()
+        return chosen
+
+    def take(self, tokens: Sequence[int]) -> list[FinishReason | None]:
+        """Makes these the rows' next tokens; returns why rows have finished."""
+        pad = _pad_id(self._prepared)
+        taken = [pad if done else token for token, done in zip(tokens, self._finished, strict=True)]
+        column = torch.tensor(taken, device=self._ids.device)[:, None]
+        self._ids = torch.cat([self._ids, column], dim=1)
+        stops = self._prepared.stopping_criteria(self._ids, None).tolist()
+        for row, token in enumerate(taken):
+            if self._finished[row] is None:
+                if self._held.accept(row, token):
+                    self._finished[row] = "stop"
+                elif stops[row]:
+                    self._finished[row] = self._reason(token)
+                elif self._is_full(row):
+                    self._finished[row] = "length"
+        return list(self._finished)
+
+    def advance(self, *, noised: bool) -> None:
+        """Runs the model on what was taken."""
+        branch, rows = self._ready, len(self._live)
+        if branch.batch > rows and not noised:
+            branch = branch.fork(range(rows))  # the noised rows have done their work
+        feed = self._ids[:, -1:].to(branch.ids.device)
+        with self._computing:
+            self._real = branch.extend(torch.cat([feed] * (branch.batch // rows)))
+        self._allow()
+
+    def rest(self) -> Iterator[tuple[list[int], list[FinishReason | None]]]:
+        """Decodes on, unsteered, until every row has finished."""
+        while True:
+            real, _ = self.logits()
+            tokens = self.choose(self.within(real))
+            finished = self.take(tokens)
+            yield tokens, finished
+            if all(finished):
+                return
+            self.advance(noised=False)
+
+    @property
+    def _ready(self) -> Branch:
+        assert self._real is not None, "prefill comes first"
+        return self._real
+
+    def _allow(self) -> None:
+        going = [reason is None for reason in self._finished]
+        self._allowed = self._held.allowed(going, self.logits()[0])
+
+    def _is_full(self, row: int) -> bool:
+        """Whether a row has come to the end of the model's context."""
+        if self._context is None:
+            return False
+        made = self._ids.shape[1] - self._prepared.ids.shape[1]
+        return self._lengths[row] + made >= self._context
+
+    def _reason(self, token: int) -> FinishReason:
+        if token in _eos_ids(self._prepared).tolist():
+            return "stop"
+        longest = self._prepared.stopping_criteria.max_length
+        return "length" if longest is not None and self._ids.shape[1] >= longest else "stop"
+
+
+def _pad_id(prepared: Prepared) -> int:
+    pad = prepared.config._pad_token_tensor
+    return int(pad) if pad is not None else 0
+
+
+def _eos_ids(prepared: Prepared) -> Tensor:
+    eos: Tensor | None = prepared.config._eos_token_tensor
+    return eos.reshape(-1) if eos is not None else torch.empty(0, dtype=torch.long)

@@ -1,0 +1,1 @@
+"""The guarded model as a LangChain chat model, and agents."""

@@ -1,0 +1,1 @@
+"""How the embedded model was made. Not imported at run time."""

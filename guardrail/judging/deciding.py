@@ -1,0 +1,341 @@
+"""From requests to decisions: the judge, the session's memory, the policy, and the record.
+
+What `Guard.decide` and the guarded model share. It knows nothing of decoding.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from opentelemetry.context import Context
+
+from guardrail.backends import Interrupted, Run, Stop
+from guardrail.errors import AuditError, GuardrailError
+from guardrail.judging.approvals import Approvals
+from guardrail.judging.draft import Draft, Reply
+from guardrail.judging.judge import (
+    Judge,
+    Judged,
+    JudgeRequest,
+    ask_judge,
+    judge_failure,
+    questions_of,
+    readable,
+)
+from guardrail.judging.patience import Patience
+from guardrail.judging.self_judge import SOURCE, self_verdicts
+from guardrail.judging.timing import timed
+from guardrail.judging.views import highest, views_of
+from guardrail.policy import Policy, Ruling, decide
+from guardrail.policy.calibration import calibrate
+from guardrail.policy.evaluation import reviewed
+from guardrail.policy.memory import NOTHING, Memory, Recollection, recall
+from guardrail.policy.review import Review
+from guardrail.policy.terms import Mode
+from guardrail.policy.verdict import Verdict
+from guardrail.record.answer import Judgement
+from guardrail.record.observer import Observer
+from guardrail.record.telemetry.tracing import Tracing
+from guardrail.request.conversation import Conversation
+from guardrail.request.sessions import SessionStore
+from guardrail.request.settings import GenerationSettings
+from guardrail.request.telling import told
+
+_log = logging.getLogger(__name__)
+_ALONE = GenerationSettings(max_new_tokens=1, temperature=0)
+
+
+@dataclass(frozen=True)
+class Chair:
+    """Who judges.
+
+    Attributes:
+        kind: As the record names it: `self`, `caption`, `model`, `chat`, `callable`.
+        judge: Returns the judge, made on first use; raises a `GuardrailError` where it cannot be
+            had. Not asked where the answering model reads its own prompt.
+        patience: What is remembered of its time-outs.
+        own: Encodes requests for the answering model to judge them itself; None where none answers.
+    """
+
+    kind: str
+    judge: Callable[[], Judge]
+    patience: Patience[Judged]
+    own: Callable[[Sequence[Conversation], Stop | None], Run] | None = None
+
+    @property
+    def reads_itself(self) -> bool:
+        """Whether the answering model is the judge."""
+        return self.kind == SOURCE and self.own is not None
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """Decides requests under one policy.
+
+    Attributes:
+        policy: What decides.
+        mode: `enforce`, `shadow` (all is decided and recorded, nothing withheld) or `off`.
+        chair: Who judges.
+        sessions: Keeps what policies with a memory remember.
+        tracing: Where spans and metrics go.
+        model_name: What is guarded, in records and spans.
+        observer: Sees every record before its answer is out; it may refuse the request.
+        approvals: Says which of them are honoured.
+    """
+
+    policy: Policy
+    mode: Mode
+    chair: Chair
+    sessions: SessionStore
+    tracing: Tracing
+    model_name: str
+    observer: Observer | None = None
+    approvals: Approvals = field(default_factory=Approvals)
+
+    def decide(
+        self, conversation: Conversation, *, review: Review | None, verdict: Verdict | None
+    ) -> Judgement:
+        """Returns what is decided about a request that somebody else answers.
+
+        What the engine would have steered to refuse is withheld here: nobody else's decoding can be
+        steered.
+
+        Args:
+            conversation: What was asked.
+            review: A human's word on it.
+            verdict: What is believed already; without one the judge is asked.
+
+        Raises:
+            AuditError: The record cannot be kept.
+        """
+        drafts = self.drafts([conversation], _ALONE, review=review, operation="apply_guardrail")
+        [draft] = drafts
+        with self.recorded(drafts):
+            if self.mode != "off" and verdict is None:
+                self._judge_alone(drafts)
+            elif self.mode != "off" and verdict is not None:
+                self._rule(draft, readable(verdict))
+            action = draft.ruling.action if draft.ruling is not None else "plain"
+            withheld = self.mode == "enforce" and action in ("refuse", "block", "escalate")
+            draft.finish = "judged"
+            if withheld:
+                draft.finish = "escalated" if action == "escalate" else "blocked"
+            words = draft.refusal if withheld else ""
+            if draft.finish == "blocked":
+                draft.reply = Reply.in_words(words)
+            return Judgement(draft.conclude().decision, words, draft.token)
+
+    def _judge_alone(self, drafts: Sequence[Draft]) -> None:
+        run: Run | None = None
+        try:
+            if self.chair.reads_itself and self.chair.own is not None:
+                run = self.chair.own([draft.conversation for draft in drafts], None)
+        except Exception as error:  # nobody is to answer it here, so it is the judge's failure
+            failed = Verdict.unavailable(judge_failure(error, source=SOURCE, ours=True))
+            for draft in drafts:
+                self._rule(draft, failed)
+            return
+        if run is not None:
+            for draft, count in zip(drafts, run.input_tokens, strict=True):
+                draft.input_tokens = count
+        self.judge(drafts, run)
+
+    # Records -----------------------------------------------------------------------------------
+
+    def drafts(
+        self,
+        conversations: Sequence[Conversation],
+        settings: GenerationSettings,
+        *,
+        review: Review | None = None,
+        contexts: Sequence[Context] | None = None,
+        operation: str = "chat",
+    ) -> list[Draft]:
+        """Begins the record and the trace of every request."""
+        return [
+            Draft(
+                each,
+                self.policy,
+                self.mode,
+                self.model_name,
+                self.tracing.request(
+                    self.model_name,
+                    settings,
+                    conversation=each,
+                    capture_content=self.policy.capture.content,
+                    context=contexts[at] if contexts else None,
+                    operation=operation,
+                ),
+                observer=self.observer,
+                review=review,
+            )
+            for at, each in enumerate(conversations)
+        ]
+
+    @contextmanager
+    def recorded(self, drafts: Sequence[Draft]) -> Iterator[None]:
+        """Ends every record when the block ends, however it does.
+
+        Raises:
+            AuditError: A record cannot be kept, and nothing else has failed.
+        """
+        error: BaseException | None = None
+        try:
+            yield
+        except GeneratorExit:
+            for draft in drafts:
+                draft.stop("cancelled")
+            raise
+        except BaseException as caught:
+            error = caught
+            raise
+        finally:
+            refusals: list[AuditError | None] = [draft.end(error) for draft in drafts]
+            for refusal in refusals:
+                if refusal is not None and error is None:
+                    raise refusal
+
+    # Verdicts and rulings ----------------------------------------------------------------------
+
+    def judge(self, drafts: Sequence[Draft], run: Run | None, *, stop: Stop | None = None) -> None:
+        """Gives every request its verdict and ruling.
+
+        Args:
+            drafts: Requests.
+            run: They on the answering model, where that may be the judge.
+            stop: Asked while the answering model judges.
+        """
+        with ExitStack() as phases:
+            for draft in drafts:
+                phases.enter_context(draft.trace.phase("guardrail.verdict"))
+            if run is not None and self.chair.reads_itself:
+                verdicts = self_verdicts(
+                    run,
+                    questions_of(self.policy),
+                    timeout_s=self.policy.judge.timeout_s,
+                    phase=partial(timed, drafts),
+                )
+            else:
+                with timed(drafts, "judge"):
+                    verdicts = [self._asked(draft.conversation) for draft in drafts]
+            verdicts = [
+                self._viewed(draft, verdict, stop)
+                for draft, verdict in zip(drafts, verdicts, strict=True)
+            ]
+        for draft, verdict in zip(drafts, verdicts, strict=True):
+            self._rule(draft, self._calibrated(verdict))
+
+    def rule_again(self, draft: Draft, reason: str) -> None:
+        """Rules on a request once more, without a verdict, after something failed on the way."""
+        draft.ruling = self._ruling(draft, Verdict.unavailable(reason), draft.memory)
+
+    def _viewed(self, draft: Draft, whole: Verdict, stop: Stop | None) -> Verdict:
+        """Returns the verdict once the judge has looked at the request's parts, too."""
+        if whole.error is not None:
+            return whole
+        judge = self.policy.judge
+        asked = [*(each.question for each in self.policy.categories), judge.answer_suffix]
+        seen: list[tuple[str, Verdict]] = []
+        for view in views_of(draft.conversation, asked, judge.views):
+            with timed([draft], "views"):
+                seen.append((view.name, self._looked_at(view.conversation, stop)))
+        return highest(whole, seen)
+
+    def _looked_at(self, part: Conversation, stop: Stop | None) -> Verdict:
+        """Judges a part of a request by itself."""
+        if not self.chair.reads_itself or self.chair.own is None:
+            return self._asked(part)
+        try:
+            run = self.chair.own([part], stop)
+        except Interrupted:
+            raise
+        except Exception as error:  # it is judged and not answered, so this is the judge's failure
+            return Verdict.unavailable(
+                judge_failure(error, source=SOURCE, ours=True), source=SOURCE
+            )
+        [verdict] = self_verdicts(
+            run,
+            questions_of(self.policy),
+            timeout_s=self.policy.judge.timeout_s,
+            phase=lambda _: nullcontext(),
+        )
+        return verdict
+
+    def _asked(self, conversation: Conversation) -> Verdict:
+        """Asks the judge that was given in code, or the one that the policy names."""
+        kind = self.chair.kind
+        try:
+            judge = self.chair.judge()
+        except GuardrailError as error:
+            return Verdict.unavailable(str(error), source=kind)
+        try:
+            request = JudgeRequest(told(conversation), questions_of(self.policy))
+        except Exception as error:  # a call's arguments may hold anything
+            return Verdict.unavailable(judge_failure(error, source=kind), source=kind)
+        return ask_judge(
+            judge,
+            request,
+            timeout_s=self.policy.judge.timeout_s,
+            source=kind,
+            patience=self.chair.patience,
+        )
+
+    def _calibrated(self, verdict: Verdict) -> Verdict:
+        calibration = self.policy.judge.calibration
+        if calibration is None:
+            return verdict
+        return replace(
+            verdict,
+            categories={
+                name: calibrate(p, scale=calibration.scale, bias=calibration.bias)
+                if 0 <= p <= 1
+                else p
+                for name, p in verdict.categories.items()
+            },
+        )
+
+    def _rule(self, draft: Draft, verdict: Verdict) -> None:
+        """Rules on a request, and leaves to its session what it was. INVARIANT: the one place."""
+        memory = NOTHING
+        draft.hear(partial(self._refusal_of, draft.conversation))
+        try:
+            memory = recall(self.policy, self._earlier(draft))
+            draft.rule(verdict, memory, self._ruling(draft, verdict, memory))
+            if self._remembers(draft):
+                self.sessions.remember(str(draft.conversation.session), draft.recollection())
+        except Exception as error:
+            line = f"the session memory failed: {type(error).__name__}"
+            _log.warning("%s", line)
+            _log.debug("the session memory's error", exc_info=error)
+            lost = Verdict.unavailable(line)
+            draft.rule(lost, memory, self._ruling(draft, lost, memory))
+
+    def _ruling(self, draft: Draft, verdict: Verdict, memory: Memory) -> Ruling:
+        ruling = reviewed(decide(self.policy, verdict, memory), draft.review)
+        escalated = self.mode == "enforce" and ruling.action == "escalate"
+        asked = draft.id, draft.conversation, self.policy.digest
+        draft.token = self.approvals.issue(*asked) if escalated else ""
+        return ruling
+
+    def _refusal_of(self, conversation: Conversation, review: Review) -> str | None:
+        return self.approvals.refusal(review, conversation, self.policy.digest)
+
+    def _remembers(self, draft: Draft) -> bool:
+        return self.policy.session.memory != "off" and draft.conversation.session is not None
+
+    def _earlier(self, draft: Draft) -> list[Recollection]:
+        """Returns the earlier requests of a session: what the conversation carries of them, then
+        what is kept here. The request under review is this one, and no earlier one.
+        """
+        kept: Sequence[Recollection] = ()
+        if self._remembers(draft):
+            kept = self.sessions.recall(str(draft.conversation.session))
+        known = {each.request_id for each in kept}
+        earlier = [each for each in draft.conversation.earlier if each.request_id not in known]
+        review = draft.review
+        again = review.request_id if review is not None and review.honoured else None
+        return [each for each in (*earlier, *kept) if each.request_id != again]

@@ -1,0 +1,305 @@
+"""A policy with its judges, sessions and records, and no model that answers.
+
+`decide` says what is to be done about a request that somebody else answers: an agent whose model is
+remote, or a call to a tool. `SafeCoDe` is a guard that answers as well.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from opentelemetry.context import Context
+from typing_extensions import Self
+
+from guardrail.backends import Run, Stop
+from guardrail.errors import JudgeError, ModelError, SettingsError
+from guardrail.judging.approvals import APPROVAL_LIFETIME_S, ApprovalLedger, Approvals
+from guardrail.judging.chat_judge import ChatJudge
+from guardrail.judging.deciding import Chair, Deciding
+from guardrail.judging.judge import Judge, Judged
+from guardrail.judging.judges import load_judge
+from guardrail.judging.patience import Patience
+from guardrail.judging.unjudged import Preparation, Unjudged
+from guardrail.policy import Policy
+from guardrail.policy.context import Metadata
+from guardrail.policy.review import Review
+from guardrail.policy.schema import Judge as JudgeSettings
+from guardrail.policy.sources import PolicySource, policy_source
+from guardrail.policy.terms import Mode
+from guardrail.policy.verdict import Verdict
+from guardrail.record.answer import Judgement
+from guardrail.record.audit import AuditLog
+from guardrail.record.audit.observer import AuditObserver, log_path
+from guardrail.record.decision import Decision
+from guardrail.record.observer import Observer
+from guardrail.record.telemetry.tracing import Tracing
+from guardrail.request.conversation import Conversation
+from guardrail.request.sessions import SessionMemory, SessionStore
+
+
+class Guard:
+    """Decides about requests, and answers none.
+
+    Safe to use from several threads.
+
+    Args:
+        policy: A pack's name, the path of a policy file (read again when it changes), a `Policy`,
+            or a `PolicySource`.
+        judge: Judges instead of the policy's own judge: any callable (see
+            `guardrail.judging.judge.Judge`), or a LangChain chat model with structured output.
+        tracing: Where spans and metrics go; OpenTelemetry's global providers by default.
+        observer: Sees every record before its answer is out; by default the audit log, if the
+            policy or `GUARDRAIL_AUDIT_LOG` names one.
+        sessions: Keeps what policies with a memory remember; in this process by default.
+        name: What is guarded, in records and spans.
+        approval_key: By which approvals of escalated requests are known again, 16 bytes or more;
+            by default that of `GUARDRAIL_APPROVAL_KEY`, else one of this process alone. Processes
+            that resume each other's requests, also after a restart, need the same.
+        approval_lifetime_s: Seconds that a human has.
+        approval_ledger: Knows which approvals are used up; in this process by default.
+
+    Raises:
+        PolicyError: The policy is not usable.
+
+    Example:
+        >>> guard = Guard(policy="strict", judge=my_judge)
+        >>> guard.decide(question("How do I get down there?", [picture])).decision.action
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: str | Path | Policy | PolicySource = "baseline",
+        judge: Judge | None = None,
+        tracing: Tracing | None = None,
+        observer: Observer | None = None,
+        sessions: SessionStore | None = None,
+        name: str = "",
+        approval_key: str | bytes | None = None,
+        approval_lifetime_s: float = APPROVAL_LIFETIME_S,
+        approval_ledger: ApprovalLedger | None = None,
+    ) -> None:
+        self._source = policy_source(policy)
+        self._sources: dict[str, PolicySource] = {}
+        self.model_name = name
+        self.judge = ChatJudge(judge) if hasattr(judge, "with_structured_output") else judge
+        self._judges: dict[JudgeSettings, Judge] = {}
+        self._patiences: dict[JudgeSettings | None, Patience[Judged]] = {}
+        self.tracing = tracing or Tracing()
+        self.observer = observer
+        self.sessions: SessionStore = SessionMemory() if sessions is None else sessions
+        self._logs: dict[str, AuditLog] = {}
+        self._observers: dict[tuple[str, str], AuditObserver] = {}
+        self._lock = threading.Lock()
+        self._approvals = Approvals(
+            key=approval_key, lifetime_s=approval_lifetime_s, ledger=approval_ledger
+        )
+
+    def decide(
+        self,
+        conversation: Conversation,
+        *,
+        policy: str | Path | Policy | None = None,
+        metadata: Metadata | None = None,
+        mode: Mode | None = None,
+        review: Review | None = None,
+        verdict: Verdict | None = None,
+    ) -> Judgement:
+        """Judges a request and decides about it; nothing is generated, and nothing raised for it.
+
+        It is recorded, traced and remembered like every request. An action of `refuse` withholds
+        the request as `block` does: nobody else's decoding can be steered.
+
+        Args:
+            conversation: What was asked.
+            policy: Another policy for this request; one given by path is watched, too.
+            metadata: What a policy selection looks at: `tenant`, `route`, `group`, `language`, ….
+            mode: `enforce`, `shadow` or `off` for this request, instead of the policy's.
+            review: A human's word, if it was escalated before; an approval brings the judgement's
+                `token` back.
+            verdict: What is believed already; without one the judge is asked.
+
+        Raises:
+            PolicyError: The request's own policy is not usable, or `metadata` cannot be compared.
+            AuditError: The record cannot be kept.
+        """
+        with self.preparing(operation="apply_guardrail") as known:
+            known.policy = chosen = self.policy_for(policy, metadata)
+            deciding = self.deciding(chosen, mode)
+        return deciding.decide(conversation, review=review, verdict=verdict)
+
+    @contextmanager
+    def preparing(
+        self, *, operation: str = "chat", context: Context | None = None
+    ) -> Iterator[Preparation]:
+        """A with-block in which a request is made ready; if it fails there, that is on record.
+
+        What comes after the block has a record of its own. Yields what is known of the request,
+        for the block to fill in.
+
+        Args:
+            operation: `chat`, or `apply_guardrail` where nothing is to be answered.
+            context: The request's OpenTelemetry context; the current one without it.
+        """
+        known = Preparation(operation=operation)
+        try:
+            yield known
+        except Exception as error:
+            self._unjudged().failed(
+                error, known, fallback=lambda: self.policy_for(None), context=context
+            )
+            raise
+
+    def served(
+        self, conversation: Conversation, decision: Decision, text: str, *, policy: Policy
+    ) -> Decision:
+        """Records a request whose answer was given before and kept, and returns its decision.
+
+        Args:
+            conversation: What was asked.
+            decision: What was decided when the answer was made.
+            text: The answer.
+            policy: The policy in force.
+
+        Raises:
+            AuditError: The record cannot be kept.
+        """
+        return self._unjudged().served(conversation, decision, text, policy)
+
+    def _unjudged(self) -> Unjudged:
+        return Unjudged(self.model_name, self.tracing, self.observer_for)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy is the guard itself: its model, log and sessions are there once."""
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise ModelError(
+            f"a {type(self).__name__} cannot be pickled: it holds a model, locks and open logs; "
+            "build one in the other process"
+        )
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that the next request without metadata will have.
+
+        One given by path is read again when its file has changed; a change that does not check is
+        logged and not taken. Requests keep the policy they began with.
+        """
+        return self._source.current()
+
+    def policy_for(
+        self, policy: str | Path | Policy | None = None, metadata: Metadata | None = None
+    ) -> Policy:
+        """Returns the policy that a request will have.
+
+        Args:
+            policy: The request's own; the engine's without one.
+            metadata: What a selection of policies chooses by.
+
+        Raises:
+            PolicyError: The request's own policy is not usable, or `metadata` cannot be compared.
+        """
+        if isinstance(policy, Policy):
+            return policy
+        source = self._source if policy is None else self._watched(policy)
+        return source.current(metadata)
+
+    def _watched(self, reference: str | Path) -> PolicySource:
+        place = str(Path(reference).absolute())  # the same relative path may come to mean another
+        with self._lock:
+            if place not in self._sources:
+                self._sources[place] = policy_source(reference)
+            return self._sources[place]
+
+    def judge_for(self, policy: Policy) -> Judge:
+        """Returns the judge given in code, or the one that `policy` asks for; made once.
+
+        Raises:
+            GuardrailError: The judge cannot be had.
+        """
+        if self.judge is not None:
+            return self.judge
+        with self._lock:
+            if policy.judge not in self._judges:
+                self._judges[policy.judge] = self._make_judge(policy.judge)
+            return self._judges[policy.judge]
+
+    def deciding(self, policy: Policy, mode: Mode | None) -> Deciding:
+        """Returns what decides requests under `policy`.
+
+        Raises:
+            SettingsError: The mode is none.
+        """
+        kind = "callable" if self.judge is not None else policy.judge.kind
+        return Deciding(
+            policy=policy,
+            mode=checked_mode(mode) or policy.mode,
+            chair=Chair(
+                kind, partial(self.judge_for, policy), self._patience(policy), self._own_reading()
+            ),
+            sessions=self.sessions,
+            tracing=self.tracing,
+            model_name=self.model_name,
+            observer=self.observer_for(policy),
+            approvals=self._approvals,
+        )
+
+    def _patience(self, policy: Policy) -> Patience[Judged]:
+        """Returns what is remembered of a judge's time-outs: one for each judge."""
+        key = policy.judge if self.judge is None else None
+        with self._lock:
+            return self._patiences.setdefault(key, Patience())
+
+    def _own_reading(self) -> Callable[[Sequence[Conversation], Stop | None], Run] | None:
+        """Returns how the answering model is made to judge; None where none answers."""
+        return None
+
+    def _make_judge(self, settings: JudgeSettings) -> Judge:
+        if settings.kind == "model" and settings.model is not None:
+            return load_judge(settings.model)
+        raise JudgeError(f"the policy's judge is of kind {settings.kind!r}: give one as `judge=`")
+
+    def observer_for(self, policy: Policy) -> Observer | None:
+        """Returns who sees the records of requests under `policy`."""
+        if self.observer is not None:
+            return self.observer
+        path = log_path(policy)
+        if path is None:
+            return None
+        with self._lock:
+            if path not in self._logs:
+                self._logs[path] = AuditLog(path)
+            watched = (path, policy.digest)
+            if watched not in self._observers:
+                self._observers[watched] = AuditObserver(self._logs[path], policy)
+            return self._observers[watched]
+
+    def reopen_audit_logs(self) -> bool:
+        """Has every audit log that was renamed begun anew; a signal may call it.
+
+        Returns:
+            As `AuditLog.reopen`, for all of them.
+        """
+        # INVARIANT: no lock: the thread that a signal interrupts may hold it.
+        done = [log.reopen() for log in tuple(self._logs.values())]
+        return all(done)
+
+
+def checked_mode(mode: Mode | None) -> Mode | None:
+    """Returns `mode`.
+
+    Raises:
+        SettingsError: It is none.
+    """
+    if mode not in (None, "enforce", "shadow", "off"):
+        raise SettingsError(f"mode is {mode!r}, expected 'enforce', 'shadow' or 'off'")
+    return mode

@@ -1,0 +1,38 @@
+"""The default judge: the answering model itself, read off the answer's own prompt.
+
+The prompt is run once and its cache shared by the questions and the answer. It decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from guardrail.backends import Phase, Run
+from guardrail.judging.judge import judge_failure, within_time
+from guardrail.policy.verdict import Verdict
+
+SOURCE = "self"
+"""What the record calls this judge."""
+
+
+def self_verdicts(
+    run: Run, questions: Mapping[str, str], *, timeout_s: float, phase: Phase
+) -> list[Verdict]:
+    """Returns the verdict on each request of a run; whatever fails on the way fails the judge.
+
+    Args:
+        run: Requests whose prompt is about to be answered.
+        questions: By category id.
+        timeout_s: Seconds that each request has; a model cannot be interrupted, so that a late
+            verdict is thrown away.
+        phase: Entered around running the prompt and around reading.
+    """
+    reading = run.read(list(questions.values()), phase)
+    verdicts = [_verdict(questions, each) for each in reading.rows]
+    return within_time(verdicts, took_s=reading.took_s, timeout_s=timeout_s * len(reading.rows))
+
+
+def _verdict(questions: Mapping[str, str], p: Sequence[float] | Exception) -> Verdict:
+    if isinstance(p, Exception):
+        return Verdict.unavailable(judge_failure(p, source=SOURCE, ours=True), source=SOURCE)
+    return Verdict(categories=dict(zip(questions, p, strict=True)), source=SOURCE)

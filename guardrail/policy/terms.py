@@ -1,0 +1,32 @@
+"""The words of a policy: its actions, labels and modes, and how they are ordered."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Action = Literal["comply", "refuse", "plain", "block", "escalate"]
+Label = Literal["safe", "uncertain", "unsafe", "unavailable"]
+Mode = Literal["enforce", "shadow", "off"]
+
+# From the most permissive to the strictest.
+ACTIONS: Final[tuple[Action, ...]] = ("comply", "plain", "refuse", "escalate", "block")
+STRICTNESS: Final[dict[Action, int]] = {action: rank for rank, action in enumerate(ACTIONS)}
+
+# From the mildest to the most severe.
+LABELS: Final[tuple[Label, ...]] = ("safe", "uncertain", "unsafe", "unavailable")
+SEVERITY: Final[dict[Label, int]] = {label: rank for rank, label in enumerate(LABELS)}
+
+FIELD_OF_LABEL: Final[dict[Label, str]] = {
+    "safe": "on_safe",
+    "uncertain": "on_uncertain",
+    "unsafe": "on_unsafe",
+    "unavailable": "on_error",
+}
+RULE_FIELDS: Final = ("unsafe_at", "safe_below", *FIELD_OF_LABEL.values())
+WORDS: Final = frozenset(
+    (
+        *(*ACTIONS, *LABELS, "enforce", "shadow", "off", "default", "paper", "phrase", "always"),
+        *("at-stake", "never", "confidence", "fixed", "fail", "continue", "on_error", "max"),
+    )
+)
+"""What fields take of a closed choice: no such word gives away whose file it stands in."""

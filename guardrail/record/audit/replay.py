@@ -1,0 +1,155 @@
+"""Decides old records again under another policy, from the recorded verdicts: no model is needed.
+
+What the answer would have been cannot be known without a model; what would have been done can.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from guardrail.policy import Policy, Ruling, schema
+from guardrail.policy.calibration import calibrate, uncalibrate
+from guardrail.policy.verdict import Verdict
+from guardrail.record.audit.record import AuditRecord, Calibration
+from guardrail.record.decision import Decision
+from guardrail.record.memory import ruling_again
+
+
+@dataclass(frozen=True)
+class Change:
+    """A record that would be decided otherwise."""
+
+    seq: int
+    time: str
+    request_id: str
+    action: str
+    new_action: str
+    label: str
+    new_label: str
+    category: str | None
+    new_category: str | None
+    new_rule: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What another policy makes of a log.
+
+    Attributes:
+        decided: How many records were decided again.
+        unjudged: How many had no verdict to decide by: their mode was off, or they failed before.
+        unasked: Categories of the other policy that records were not judged on, and how many; to
+            it these are unavailable.
+        actions: How many went from one action (first) to another, the unchanged ones included.
+        changes: The records of which the action, the label or the category would change.
+    """
+
+    policy: str
+    digest: str
+    decided: int
+    unjudged: int
+    unasked: dict[str, int]
+    actions: dict[tuple[str, str], int]
+    changes: list[Change]
+
+    def plain(self) -> dict[str, Any]:
+        """Returns it as plain JSON."""
+        return {
+            "policy": {"name": self.policy, "digest": self.digest},
+            "decided": self.decided,
+            "unjudged": self.unjudged,
+            "unasked": self.unasked,
+            "changed": len(self.changes),
+            "actions": [
+                {"from": old, "to": new, "count": count}
+                for (old, new), count in sorted(self.actions.items())
+            ],
+            "changes": [asdict(change) for change in self.changes],
+        }
+
+
+def replay(records: Iterable[AuditRecord], policy: Policy) -> Replay:
+    """Returns what `policy` makes of `records`.
+
+    Args:
+        records: Decisions, in any order.
+        policy: The other policy. Its calibration counts, its mode does not: a decision is the same
+            in every mode. What a session remembered counts as recorded, if the policy remembers;
+            so does a human's review.
+    """
+    decided = unjudged = 0
+    actions: Counter[tuple[str, str]] = Counter()
+    unasked: Counter[str] = Counter()
+    changes: list[Change] = []
+    for record in records:
+        decision = record.decision
+        if decision is None or decision.verdict.label is None:
+            unjudged += 1
+            continue
+        decided += 1
+        verdict = recorded_verdict(record, decision, policy)
+        if verdict.error is None:
+            unasked.update(r.id for r in policy.rules if r.id not in verdict.categories)
+        ruling = ruling_again(policy, verdict, decision)
+        actions[decision.action, ruling.action] += 1
+        if (ruling.action, ruling.label, ruling.category) != (
+            decision.action,
+            decision.verdict.label,
+            decision.category,
+        ):
+            changes.append(_change(record, decision, ruling))
+    return Replay(
+        policy=policy.name,
+        digest=policy.digest,
+        decided=decided,
+        unjudged=unjudged,
+        unasked=dict(unasked),
+        actions=dict(actions),
+        changes=changes,
+    )
+
+
+def recorded_verdict(record: AuditRecord, decision: Decision, policy: Policy) -> Verdict:
+    """Returns the verdict on which `policy` would have decided.
+
+    A decision holds probabilities as its own policy had calibrated them: that is undone first.
+    """
+    lost = decision.contrast.skipped == "out of memory"
+    if lost and policy.failure.noised_branch == "on_error":
+        return Verdict.unavailable("out of memory in the noised branch")
+    verdict = decision.verdict
+    if verdict.error is not None:
+        return Verdict.unavailable(verdict.error, source=verdict.source)
+    old, new = record.calibration, policy.judge.calibration
+    categories = dict(verdict.categories)
+    if (old and (old.scale, old.bias)) != (new and (new.scale, new.bias)):
+        categories = {name: _recalibrated(p, old, new) for name, p in categories.items()}
+    return Verdict(categories, source=verdict.source)
+
+
+def _recalibrated(p: float, old: Calibration | None, new: schema.Calibration | None) -> float:
+    """Takes one calibration off a probability and puts another on; what is none stays."""
+    if not 0 <= p <= 1:
+        return p
+    raw = p if old is None else uncalibrate(p, scale=old.scale, bias=old.bias)
+    return raw if new is None else calibrate(raw, scale=new.scale, bias=new.bias)
+
+
+def _change(record: AuditRecord, decision: Decision, ruling: Ruling) -> Change:
+    return Change(
+        seq=record.seq,
+        time=record.time,
+        request_id=decision.request_id,
+        action=decision.action,
+        new_action=ruling.action,
+        label=decision.verdict.label or "",
+        new_label=ruling.label,
+        category=decision.category,
+        new_category=ruling.category,
+        new_rule=ruling.rule,
+        reason=ruling.reasons[0] if ruling.reasons else "",
+    )

@@ -1,0 +1,145 @@
+"""The record of one guarded request: one typed, versioned object, also for blocked and failed ones.
+
+It observes and feeds nothing back. No text of the request and no pixels are kept here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
+
+from guardrail.policy.review import Review
+from guardrail.policy.terms import Action, Label, Mode
+
+SCHEMA_VERSION = 1
+
+FinishReason = Literal[
+    "stop", "length", "tool_calls", "blocked", "escalated", "judged", "cancelled", "error"
+]
+"""`judged`: nothing was asked for but the decision, and the answer is somebody else's."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PolicyRef(_Record):
+    """Which policy decided: its name, schema version and the SHA-256 of its resolved content."""
+
+    name: str
+    version: int
+    digest: str
+
+
+class VerdictRecord(_Record):
+    """The judge's belief and the label that the policy's thresholds gave it."""
+
+    label: Label | None = Field(None, description="None if nobody judged: the mode is off")
+    p_unsafe: float | None = None
+    categories: dict[str, float] = Field(default_factory=dict)
+    source: str = "none"
+    error: str | None = None
+    views: dict[str, str] = Field(
+        default_factory=dict,
+        description="by category id, the part of the request that was judged highest, where it was "
+        "not the whole",
+    )
+
+
+class ContrastRecord(_Record):
+    """Whether the noised branch ran, and with which settings."""
+
+    applied: bool = False
+    alpha: float = 0.0
+    noise_std: float = 0.0
+    steps: int = 0
+    skipped: str | None = Field(None, description="why contrast was not applied")
+
+
+class Candidate(_Record):
+    """One candidate token of a guided step; probabilities in each stage's distribution."""
+
+    token: str
+    real: float
+    noised: float | None = None
+    guarded: float
+
+
+class StepRecord(_Record):
+    """One guided step.
+
+    `refusal_mass_*` is the probability, in [0, 1], of the tokens that would begin or continue a
+    refusal, before and after steering. `divergence` is the Jensen-Shannon divergence (nats) of the
+    real and the noised branch's next-token distributions; None without a noised branch.
+    """
+
+    step: int
+    token: str
+    token_unguarded: str
+    refusal_mass_before: float
+    refusal_mass_after: float
+    divergence: float | None = None
+    top: list[Candidate] = Field(default_factory=list)
+
+
+class Outcome(_Record):
+    """What was then said. `refused` is None when nothing was generated."""
+
+    refused: bool | None = None
+    replaced: bool = Field(
+        False, description="the model did not begin to refuse: the policy's words are the answer"
+    )
+    finish_reason: FinishReason = "stop"
+    output_tokens: int = 0
+
+
+class RememberedRecord(_Record):
+    """A probability that an earlier request left behind, faded as the policy says."""
+
+    p: float
+    request_id: str
+
+
+class SessionRecord(_Record):
+    """What was remembered of earlier requests when this one was decided."""
+
+    remembered: dict[str, RememberedRecord] = Field(
+        default_factory=dict, description="by category id"
+    )
+    refusal: str | None = Field(None, description="the latest request that was refused, if any")
+
+
+class Decision(_Record):
+    """Everything that was decided about one request, and why.
+
+    `response_metadata["guardrail"]` is `decision.model_dump(mode="json")`.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    request_id: str
+    mode: Mode
+    model: str = ""
+    policy: PolicyRef
+    verdict: VerdictRecord
+    action: Action
+    category: str | None = Field(None, description="the category whose rule decided, if any")
+    rule: str | None = Field(None, description="path of the policy rule that decided")
+    reasons: list[str] = Field(default_factory=list)
+    confidence: float = Field(0.0, description="how far past its threshold, in [0, 1]")
+    session: SessionRecord | None = Field(None, description="None if nothing was remembered")
+    review: Review | None = Field(None, description="a human's word on it, after an escalation")
+    contrast: ContrastRecord = Field(default_factory=ContrastRecord)
+    steps: list[StepRecord] = Field(default_factory=list)
+    outcome: Outcome = Field(default_factory=Outcome)
+    timings_ms: dict[str, float] = Field(default_factory=dict)
+    trace_id: str | None = None
+    cached_from: str | None = Field(
+        None, description="the request whose answer, and decision, a cache gave again"
+    )
+    errors: list[str] = Field(default_factory=list)
+
+    @field_serializer("review")
+    def _without_token(self, review: Review | None) -> dict[str, Any] | None:
+        """INVARIANT: what opens an escalated request is in no record."""
+        return None if review is None else review.model_dump(mode="json", exclude={"token"})

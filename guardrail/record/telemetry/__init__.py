@@ -1,0 +1,1 @@
+"""Spans and metrics of requests, through the OpenTelemetry API."""

@@ -1,0 +1,199 @@
+"""Guided decoding: the first steps are contrasted and modulated, then decoding goes on as usual.
+
+It knows a backend's run, logits and refusal tokens. It does not know where a plan comes from (the
+policy), who reads the steps (streaming, records), or any wording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from array_api_compat import array_namespace
+
+from guardrail.backends import Constraint, FinishReason, Run
+from guardrail.steering.arrays import Array, largest, softmax
+from guardrail.steering.contrast import contrast_logits, divergence
+from guardrail.steering.modulation import modulate_paper, modulate_phrases, refusal_mass
+from guardrail.steering.plan import CandidateTrace, Guidance, RowPlan, Step, StepTrace
+from guardrail.steering.refusals import RefusalIndex, TokenIds
+
+
+def decode(
+    run: Run,
+    *,
+    plans: Sequence[RowPlan],
+    guidance: Guidance,
+    index: RefusalIndex | None = None,
+    shadow: bool = False,
+    seed: int | None = None,
+    constraints: Sequence[Constraint | None] | None = None,
+) -> Iterator[Step]:
+    """Decodes token by token until every row has finished.
+
+    Args:
+        run: Its prompts have been run.
+        plans: One per row.
+        guidance: Settings of the guided steps.
+        index: Refusal tokens; None if nothing is modulated or recorded.
+        shadow: Everything is computed and traced, and the unguarded token is taken.
+        seed: As for `Run.begin`.
+        constraints: One per row, None where any token may come. Steering moves mass between the
+            tokens that a constraint allows; whatever it does, only those can be taken.
+
+    Yields:
+        One `Step` per token. Close the iterator to cancel.
+    """
+    batch = len(plans)
+    run.begin(constraints or [None] * batch, seed=seed)
+    done: Sequence[FinishReason | None] = [None] * batch
+    worth_it = any(plan.record or plan.contrast or plan.delta for plan in plans)
+    guided = guidance.steps if worth_it and index is not None else 0
+    if guided and index is not None:
+        steps = _GuidedSteps(plans, guidance, index, shadow)
+        for step in range(guided):
+            tokens, traces = steps.take(run, step)
+            finished = run.take(tokens)
+            yield _step(tokens, traces, done, finished)
+            done = finished
+            if all(done):
+                return
+            run.advance(noised=step + 1 < guided)
+    nothing: Sequence[StepTrace | None] = [None] * batch
+    for tokens, finished in run.rest():
+        yield _step(tokens, nothing, done, finished)
+        done = finished
+
+
+def _step(
+    tokens: Sequence[int],
+    traces: Sequence[StepTrace | None],
+    done: Sequence[FinishReason | None],
+    finished: Sequence[FinishReason | None],
+) -> Step:
+    """Returns a step in which rows that were done before say nothing."""
+    going = [reason is None for reason in done]
+    return Step(
+        tuple(each if more else None for each, more in zip(tokens, going, strict=True)),
+        tuple(finished),
+        tuple(each if more else None for each, more in zip(traces, going, strict=True)),
+    )
+
+
+def steer(
+    real: Array,
+    noised: Array | None,
+    *,
+    plans: Sequence[RowPlan],
+    guidance: Guidance,
+    refusal_ids: Sequence[TokenIds],
+    loose_ids: TokenIds | None = None,
+) -> Array:
+    """Returns the steered logits of one guided step: contrast, then modulation.
+
+    Args:
+        real: (batch, vocabulary) logits of the real branch; unchanged.
+        noised: Those of the noised branch, or None.
+        plans: One per row; rows without contrast keep their real logits in that stage.
+        guidance: Settings.
+        refusal_ids: Per row, the tokens that the phrase form may touch here.
+        loose_ids: The flat set of the paper form.
+    """
+    logits = real
+    if noised is not None and any(plan.contrast for plan in plans):
+        contrasted = contrast_logits(
+            real,
+            noised,
+            alpha=guidance.alpha,
+            form=guidance.contrast_form,
+            plausibility=guidance.plausibility,
+        )
+        xp = array_namespace(real)
+        rows = xp.asarray([plan.contrast for plan in plans], device=real.device)
+        logits = xp.where(rows[:, None], contrasted, real)
+    deltas = [plan.delta for plan in plans]
+    if guidance.modulation_form == "paper" and loose_ids is not None:
+        return modulate_paper(logits, loose_ids, deltas, top_k=guidance.top_k)
+    if guidance.modulation_form == "phrase":
+        return modulate_phrases(logits, refusal_ids, deltas)
+    return logits
+
+
+@dataclass
+class _GuidedSteps:
+    """The guided steps of one run, one after the other."""
+
+    plans: Sequence[RowPlan]
+    guidance: Guidance
+    index: RefusalIndex
+    shadow: bool
+    _said: list[list[int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._said = [[] for _ in self.plans]
+
+    def take(self, run: Run, step: int) -> tuple[list[int], list[StepTrace | None]]:
+        """Returns each row's next token, and what steering did to it."""
+        real, noised = run.logits()
+        real = run.within(real)
+        noised = run.within(noised) if noised is not None else None
+        beginnings = [self.index.beginnings(self.index.spell(row)) for row in self._said]
+        every = [each.all for each in beginnings]
+        paper = self.guidance.modulation_form == "paper"
+        steered = steer(
+            real,
+            noised,
+            plans=self.plans,
+            guidance=self.guidance,
+            refusal_ids=[each.steerable for each in beginnings],
+            loose_ids=self.index.loose_tokens if paper else None,
+        )
+        steered = run.within(steered)
+        # Both are drawn with the same randomness, so that they differ only by what steering did.
+        unguarded = run.peek(real)
+        guarded = run.peek(steered) if self.shadow else run.choose(steered)
+        taken = run.choose(real) if self.shadow else guarded
+        mass_before, mass_after = refusal_mass(real, every), refusal_mass(steered, every)
+        apart = divergence(real, noised).tolist() if noised is not None else None
+        tops = _candidates(real, noised, steered, self.guidance.candidates)
+        for said, token in zip(self._said, taken, strict=True):
+            said.append(token)
+        return taken, [
+            StepTrace(
+                step,
+                guarded[row],
+                unguarded[row],
+                mass_before[row],
+                mass_after[row],
+                apart[row] if apart is not None and plan.contrast else None,
+                tops[row],
+            )
+            if plan.record
+            else None
+            for row, plan in enumerate(self.plans)
+        ]
+
+
+def _candidates(
+    real: Array, noised: Array | None, steered: Array, count: int
+) -> list[tuple[CandidateTrace, ...]]:
+    xp = array_namespace(real)
+    best = xp.concat([largest(steered, count), largest(real, count)], axis=-1)
+    stages = (real, steered) if noised is None else (real, steered, noised)
+    # (stages, batch, candidates), brought to the host at once
+    p = xp.stack([xp.take_along_axis(softmax(each), best, axis=-1) for each in stages]).tolist()
+    rows: list[tuple[CandidateTrace, ...]] = []
+    for row, ids in enumerate(best.tolist()):
+        places = {token: at for at, token in reversed(list(enumerate(ids)))}
+        rows.append(
+            tuple(
+                CandidateTrace(
+                    token,
+                    real=p[0][row][places[token]],
+                    noised=p[2][row][places[token]] if noised is not None else None,
+                    guarded=p[1][row][places[token]],
+                )
+                for token in dict.fromkeys(ids)
+            )
+        )
+    return rows

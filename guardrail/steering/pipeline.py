@@ -1,0 +1,293 @@
+"""One run, from conversations to answers: judge, policy, guided decoding, record.
+
+Data flows one way; `invoke`, `stream` and `batch` all come through here. The record and the traces
+observe and feed nothing back.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from opentelemetry.context import Context
+
+from guardrail.backends import Backend, Constraint, Interrupted, Run
+from guardrail.errors import GuardrailError
+from guardrail.judging.deciding import Deciding
+from guardrail.judging.draft import Draft
+from guardrail.judging.timing import timed
+from guardrail.policy.review import Review
+from guardrail.record.answer import Answer
+from guardrail.record.decision import ContrastRecord
+from guardrail.request.call_reader import CallReader
+from guardrail.request.conversation import Conversation
+from guardrail.request.delta import Delta
+from guardrail.request.settings import GenerationSettings
+from guardrail.steering.answer_reader import AnswerReader
+from guardrail.steering.guided import decode
+from guardrail.steering.modulation import refusal_mass
+from guardrail.steering.plan import Guidance, RowPlan, Step
+from guardrail.steering.refusal_gate import RefusalGate
+from guardrail.steering.refusals import RefusalIndex
+from guardrail.steering.row import Row
+from guardrail.steering.text_stream import TextStream
+
+_log = logging.getLogger(__name__)
+
+CONFIDENTLY_SAFE = 0.5
+"""How far below `safe_below`, as a fraction of it, a verdict must be for contrast to be skipped."""
+
+NO_REFUSAL_MASS = 0.01
+"""Probability of beginning a refusal under which, at the first step, nothing is at stake."""
+
+HELD_BACK = "the policy decided to refuse: the tool call was held back"
+"""Why a call is not passed on, where the policy steers towards a refusal."""
+
+Event = tuple[int, Delta | Answer | GuardrailError]
+"""A request's place, and what comes of it: any number of deltas, then its answer or escalation."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Runs requests on one backend under one policy.
+
+    Attributes:
+        backend: Runs the model.
+        deciding: Judges, rules and records.
+        refusal_index: Returns refusal phrases compiled for the model's vocabulary.
+    """
+
+    backend: Backend
+    deciding: Deciding
+    refusal_index: Callable[[tuple[str, ...]], RefusalIndex]
+
+    def run(
+        self,
+        conversations: Sequence[Conversation],
+        settings: GenerationSettings,
+        *,
+        cancel: threading.Event | None = None,
+        contexts: Sequence[Context] | None = None,
+        review: Review | None = None,
+    ) -> Generator[Event, None, None]:
+        """Yields what comes of each request.
+
+        Args:
+            conversations: One a row.
+            settings: The same for all.
+            cancel: Once set, decoding stops at the next token.
+            contexts: Each row's OpenTelemetry context; the current one without them.
+            review: A human's word on requests that were escalated before.
+
+        Raises:
+            GuardrailError: The whole run cannot be served; nothing is generated.
+        """
+        settings = self.backend.resolved(settings)
+        drafts = self.deciding.drafts(conversations, settings, contexts=contexts, review=review)
+        with self.deciding.recorded(drafts):
+            rows = [Row(at, draft) for at, draft in enumerate(drafts)]
+            try:
+                yield from self._run(rows, settings, cancel)
+            except Interrupted:
+                for draft in drafts:
+                    draft.stop("cancelled")
+                yield from _settled(rows)
+
+    def _run(
+        self, rows: list[Row], settings: GenerationSettings, cancel: threading.Event | None
+    ) -> Iterator[Event]:
+        drafts = [row.draft for row in rows]
+        if _cancelled(drafts, cancel):
+            yield from _settled(rows)
+            return
+        constraints = [self._constraint(draft) for draft in drafts]
+        stop = cancel.is_set if cancel is not None else None
+        run = self.backend.start([draft.conversation for draft in drafts], settings, stop=stop)
+        for draft, count in zip(drafts, run.input_tokens, strict=True):
+            draft.input_tokens = count
+        if self.deciding.mode != "off":
+            self.deciding.judge(drafts, run, stop=stop)
+        if _cancelled(drafts, cancel):
+            yield from _settled(rows)
+            return
+        yield from _settled(row for row in rows if row.draft.settled)
+        live = [row for row in rows if not row.draft.settled]
+        if not live:
+            return
+        run.prefill(partial(timed, drafts))
+        run.keep([row.at for row in live])
+        self._contrast(run, live, drafts)
+        # A noised branch that failed may have settled some more.
+        yield from _settled(row for row in live if row.draft.settled)
+        live = [row for row in live if not row.draft.settled]
+        if not live:
+            return
+        run.keep([row.at for row in live])
+        yield from self._decoded(live, run, settings, cancel, [constraints[r.at] for r in live])
+
+    # Contrast --------------------------------------------------------------------------------
+
+    def _contrast(self, run: Run, live: Sequence[Row], drafts: Sequence[Draft]) -> None:
+        """Runs the noised branch if any row needs it, and notes in every row why or why not."""
+        wanted = [
+            row.draft
+            for place, row in enumerate(live)
+            if self._wants_contrast(row.draft, run, place)
+        ]
+        if not wanted:
+            return
+        contrast = self.deciding.policy.contrast
+        try:
+            with timed(drafts, "noised"):
+                run.noise(contrast.noise_std)
+        except MemoryError as error:
+            _log.warning("out of memory in the noised branch; it was dropped", exc_info=error)
+            for draft in wanted:
+                self._lost_noised(draft)
+            return
+        for draft in wanted:
+            draft.contrast = ContrastRecord(
+                applied=True,
+                alpha=contrast.alpha,
+                noise_std=contrast.noise_std,
+                steps=contrast.guided_steps,
+            )
+
+    def _wants_contrast(self, draft: Draft, run: Run, place: int) -> bool:
+        contrast = self.deciding.policy.contrast
+        reason = None
+        if self.deciding.mode == "off":
+            reason = "the mode is off"
+        elif not draft.conversation.pictures:
+            reason = "there is no picture"
+        elif not run.shows_pictures:
+            reason = "this family's pictures cannot be noised"
+        elif contrast.when == "never" or contrast.alpha == 0 or contrast.guided_steps == 0:
+            reason = "the policy says never"
+        elif contrast.when == "at-stake" and not self._at_stake(draft, run, place):
+            reason = "nothing is at stake"
+        draft.contrast = ContrastRecord(skipped=reason)
+        return reason is None
+
+    def _at_stake(self, draft: Draft, run: Run, place: int) -> bool:
+        """Whether contrast could matter: not if the verdict is confidently safe and the model is
+        not about to refuse.
+        """
+        ruling = draft.ruling
+        if ruling is None or ruling.label != "safe" or ruling.confidence < CONFIDENTLY_SAFE:
+            return True
+        index = self.refusal_index(self.deciding.policy.phrases)
+        real, _ = run.logits()
+        [mass] = refusal_mass(real[place : place + 1], [index.beginnings(b"").all])
+        return mass >= NO_REFUSAL_MASS
+
+    def _lost_noised(self, draft: Draft) -> None:
+        message = "out of memory in the noised branch: contrast was dropped"
+        draft.note_error(message)
+        draft.contrast = ContrastRecord(skipped="out of memory")
+        if self.deciding.policy.failure.noised_branch == "on_error":
+            self.deciding.rule_again(draft, message)
+
+    # Decoding --------------------------------------------------------------------------------
+
+    def _decoded(
+        self,
+        rows: Sequence[Row],
+        run: Run,
+        settings: GenerationSettings,
+        cancel: threading.Event | None,
+        constraints: Sequence[Constraint | None],
+    ) -> Iterator[Event]:
+        policy, mode = self.deciding.policy, self.deciding.mode
+        drafts = [row.draft for row in rows]
+        steps = decode(
+            run,
+            plans=[self._plan(draft) for draft in drafts],
+            guidance=Guidance.of(policy),
+            index=self.refusal_index(policy.phrases) if mode != "off" else None,
+            shadow=mode == "shadow",
+            seed=settings.seed,
+            constraints=[
+                _lifted(draft, each) for draft, each in zip(drafts, constraints, strict=True)
+            ],
+        )
+        for row in rows:
+            row.draft.open()
+            row.begin(self._reader(row.draft, settings), self._gate(row.draft))
+        with ExitStack() as phases:
+            for draft in drafts:
+                phases.enter_context(draft.trace.phase("guardrail.decode"))
+            phases.enter_context(timed(drafts, "decode"))
+            for step in steps:
+                yield from self._emitted(rows, step)
+                if _cancelled(drafts, cancel) or all(row.closed for row in rows):
+                    break
+        yield from _settled(rows)
+
+    def _plan(self, draft: Draft) -> RowPlan:
+        if self.deciding.mode == "off":
+            return RowPlan(record=False)
+        modulation = self.deciding.policy.modulation
+        return RowPlan.of(draft.ruling, modulation, contrast=draft.contrast.applied)
+
+    def _emitted(self, rows: Sequence[Row], step: Step) -> Iterator[tuple[int, Delta]]:
+        for place, row in enumerate(rows):
+            token = step.token_ids[place]
+            if token is None or row.closed:
+                continue
+            spell = self.backend.spell
+            for delta in row.push(token, step.traces[place], step.finished[place], spell):
+                yield row.at, delta
+
+    # The form of the answer ------------------------------------------------------------------
+
+    def _constraint(self, draft: Draft) -> Constraint | None:
+        """Returns what the answer is held to; tools that the model cannot take raise."""
+        if draft.conversation.tools:
+            self.backend.call_format()
+        return self.backend.constraint(draft.conversation)
+
+    def _gate(self, draft: Draft) -> RefusalGate | None:
+        policy = self.deciding.policy
+        ensured = draft.refuses and policy.modulation.ensure_refusal
+        return RefusalGate(policy.phrases) if ensured else None
+
+    def _reader(self, draft: Draft, settings: GenerationSettings) -> AnswerReader:
+        conversation, decoded = draft.conversation, self.backend.decode
+        if not conversation.tools:
+            return AnswerReader(draft, TextStream(decoded, settings.stop))
+        written = self.backend.call_format()
+        calls = CallReader(
+            written,
+            [tool["function"]["name"] for tool in conversation.tools],
+            parallel=conversation.form.parallel is not False,
+            held_back=HELD_BACK if draft.refuses else None,
+        )
+        keep = frozenset(self.backend.control_tokens(written.written).values())
+        text = TextStream(partial(decoded, keep=keep), settings.stop)
+        return AnswerReader(draft, text, calls)
+
+
+def _lifted(draft: Draft, constraint: Constraint | None) -> Constraint | None:
+    """Returns the request's constraint, or None where it would keep the model from refusing."""
+    if constraint is None or not draft.refuses:
+        return constraint
+    draft.note_error("the policy decided to refuse: the answer was not held to its form")
+    return None
+
+
+def _settled(rows: Sequence[Row] | Iterator[Row]) -> Iterator[Event]:
+    for row in rows:
+        yield from row.settle()
+
+
+def _cancelled(drafts: Sequence[Draft], cancel: threading.Event | None) -> bool:
+    if cancel is None or not cancel.is_set():
+        return False
+    for draft in drafts:
+        draft.stop("cancelled")
+    return True

@@ -1,0 +1,182 @@
+"""Which tokens would begin or continue a refusal, given what the answer says so far.
+
+Refusal phrases are openings of an answer ("I can't help with"). The index follows them on bytes,
+not on a tokenizer's own cutting, from the start of the answer: "I" alone is not a refusal, and
+" can" after "I" may become one. It knows nothing of logits or policies.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+TokenIds = npt.NDArray[np.int64]
+"""Token ids, (count,) int64."""
+
+_LONGEST_STRETCH = 32
+"""Bytes of a phrase that one token may spell; longer tokens are not words."""
+
+
+@dataclass(frozen=True)
+class Beginnings:
+    """Tokens that begin or continue a refusal after a given text.
+
+    Attributes:
+        all: Their ids, sorted.
+        steerable: Those of them that steering may touch. Once a phrase is under way it is all of
+            them. At the start of an answer a token counts only if it spells at least half of some
+            phrase ("Sorry", not "I"), unless no token does, so that it cannot be avoided.
+    """
+
+    all: TokenIds
+    steerable: TokenIds
+
+    def __bool__(self) -> bool:
+        return len(self.all) > 0
+
+
+class RefusalIndex:
+    """Refusal phrases compiled for one vocabulary.
+
+    Memory and compile time are linear in the phrases' total length; a look-up after the first one
+    for the same text is a dictionary access. Safe to share between threads.
+
+    Args:
+        phrases: Openings of refusals, in any language. Curly and straight apostrophes and a small
+            first letter are added as variants.
+        vocabulary: The bytes that each token id spells, None for control tokens.
+    """
+
+    def __init__(self, phrases: Iterable[str], vocabulary: Sequence[bytes | None]) -> None:
+        self._phrases = sorted({variant for phrase in phrases for variant in _variants(phrase)})
+        spelled = [(text, index) for index, text in enumerate(vocabulary) if text]
+        self._inner = _Vocabulary(spelled)
+        # At the start of an answer, a leading space belongs to the tokenizer, not to the text.
+        stripped = ((text.lstrip(), index) for text, index in spelled)
+        self._first = _Vocabulary([(text, index) for text, index in stripped if text])
+        self._vocabulary = vocabulary
+        self._known: dict[bytes, Beginnings] = {}
+        self._lock = threading.Lock()
+        self.beginnings(b"")
+
+    def __len__(self) -> int:
+        return len(self._phrases)
+
+    def spell(self, token_ids: Iterable[int]) -> bytes:
+        """Returns what the answer says so far, without leading white space."""
+        texts = (
+            self._vocabulary[index] if index < len(self._vocabulary) else None
+            for index in token_ids
+        )
+        return b"".join(text or b"" for text in texts).lstrip()
+
+    def beginnings(self, text: bytes) -> Beginnings:
+        """Returns the tokens that begin or continue a refusal after `text`.
+
+        Args:
+            text: The answer so far, as `spell` gives it. Once it holds a whole phrase, or can no
+                longer become one, the result is empty.
+        """
+        known = self._known.get(text)
+        if known is None:
+            known = self._compile(text)
+            if known or not text:  # texts that left every phrase are not worth remembering
+                with self._lock:
+                    self._known[text] = known
+        return known
+
+    @cached_property
+    def loose_tokens(self) -> TokenIds:
+        """All tokens that any phrase is made of, each on its own: the paper's flat set of ids.
+
+        Source: SafeCoDe (arXiv 2509.19212); the published code flattens phrases in the same way,
+        which touches "I" everywhere. Kept for the `paper` form only.
+        """
+        words = {word for phrase in self._phrases for word in phrase.split(b" ") if word}
+        ids: set[int] = set()
+        for word in words:
+            ids.update(self._inner.exact(word), self._inner.exact(b" " + word))
+        return _sorted(ids)
+
+    def _compile(self, text: bytes) -> Beginnings:
+        tokens = self._inner if text else self._first
+        found: set[int] = set()
+        steerable: set[int] = set()
+        seen: dict[bytes, list[int] | None] = {}
+        for phrase in self._continuations(text):
+            rest = phrase[len(text) :]
+            for end in range(1, min(len(rest), _LONGEST_STRETCH) + 1):
+                stretch = rest[:end]
+                if stretch not in seen:
+                    seen[stretch] = tokens.exact(stretch) if tokens.begins(stretch) else None
+                ids = seen[stretch]
+                if ids is None:  # no token spells so much, so none spells more
+                    break
+                if end == len(rest):
+                    ids = [*ids, *tokens.beyond(stretch)]
+                if ids:
+                    found.update(ids)
+                    if text or 2 * end >= len(phrase):
+                        steerable.update(ids)
+        every = _sorted(found)
+        return Beginnings(every, _sorted(steerable) if steerable else every)
+
+    def _continuations(self, text: bytes) -> list[bytes]:
+        """Phrases that `text` is a true beginning of; none once `text` holds a whole phrase."""
+        low = bisect_left(self._phrases, text)
+        high = bisect_left(self._phrases, text + b"\xff") if text else len(self._phrases)
+        if self._said(text):
+            return []
+        return self._phrases[low:high]
+
+    def _said(self, text: bytes) -> bool:
+        for end in range(1, len(text) + 1):
+            at = bisect_left(self._phrases, text[:end])
+            if at < len(self._phrases) and self._phrases[at] == text[:end]:
+                return True
+        return False
+
+
+class _Vocabulary:
+    """Token texts, looked up whole or by their beginning."""
+
+    def __init__(self, spelled: Sequence[tuple[bytes, int]]) -> None:
+        self._sorted = sorted(spelled)
+        self._texts = [text for text, _ in self._sorted]
+
+    def begins(self, text: bytes) -> bool:
+        """Whether any token begins with `text`."""
+        at = bisect_left(self._texts, text)
+        return at < len(self._texts) and self._texts[at].startswith(text)
+
+    def exact(self, text: bytes) -> list[int]:
+        """Ids of the tokens that spell `text` and nothing else."""
+        low = bisect_left(self._texts, text)
+        high = bisect_left(self._texts, text + b"\x00")
+        return [index for _, index in self._sorted[low:high]]
+
+    def beyond(self, text: bytes) -> list[int]:
+        """Ids of longer tokens that begin with `text` and do not go on with the same word."""
+        low = bisect_left(self._texts, text + b"\x00")
+        high = bisect_left(self._texts, text + b"\xff")
+        end = len(text)
+        return [index for spelled, index in self._sorted[low:high] if not spelled[end:].isalnum()]
+
+
+def _variants(phrase: str) -> set[bytes]:
+    text = phrase.strip()
+    if not text:
+        return set()
+    spellings = {text, text.replace("’", "'"), text.replace("'", "’")}
+    spellings |= {spelling[0].lower() + spelling[1:] for spelling in spellings}
+    return {spelling.encode() for spelling in spellings}
+
+
+def _sorted(ids: set[int]) -> TokenIds:
+    return np.array(sorted(ids), dtype=np.int64)

@@ -1,0 +1,139 @@
+"""One request in a batch: its tokens become text, and its end the record's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from guardrail.backends import FinishReason
+from guardrail.errors import Escalation, GuardrailError
+from guardrail.judging.draft import Draft, Reply
+from guardrail.record.answer import Answer
+from guardrail.record.decision import Candidate, StepRecord
+from guardrail.request.delta import Delta, ToolCall
+from guardrail.steering.answer_reader import AnswerReader
+from guardrail.steering.plan import StepTrace
+from guardrail.steering.refusal_gate import GateState, RefusalGate
+
+
+class Row:
+    """A request on its way.
+
+    Args:
+        at: Its place in the batch.
+        draft: Its record.
+
+    Attributes:
+        closed: Whether its answer is whole, so that further tokens do not count.
+    """
+
+    def __init__(self, at: int, draft: Draft) -> None:
+        self.at = at
+        self.draft = draft
+        self.closed = False
+        self._reader: AnswerReader | None = None
+        self._gate: RefusalGate | None = None
+        self._held: list[Delta] = []
+
+    def begin(self, reader: AnswerReader, gate: RefusalGate | None) -> None:
+        """Makes ready for tokens.
+
+        Args:
+            reader: Turns them into text and calls.
+            gate: Holds the answer back until it is known to refuse, where it has to.
+        """
+        self._reader, self._gate = reader, gate
+
+    def push(
+        self,
+        token_id: int,
+        trace: StepTrace | None,
+        finished: FinishReason | None,
+        spell: Callable[[Sequence[int]], str],
+    ) -> list[Delta]:
+        """Takes a token; returns the text and calls that it settles.
+
+        INVARIANT: the answer's end is held back until `settle`, when the record is on the disk; and
+        no word of an answer that has to refuse is given out before it is known to do so.
+        """
+        assert self._reader is not None
+        draft = self.draft
+        draft.note_token()
+        if trace is not None:
+            draft.steps.append(_step_record(trace, spell))
+        draft.finish = finished
+        self._held += self._reader.push(token_id)
+        if finished is not None:
+            self._end()
+            return []
+        if self._gate is not None:
+            self._pass_gate(self._gate.state(draft.reply.whole, ended=False))
+        if self._gate is not None or self.closed:
+            return []
+        given, self._held = self._held, []
+        return given
+
+    def _end(self) -> None:
+        """Takes what was still held back; nothing more will come."""
+        if self.closed or self._reader is None:
+            return
+        self.closed = True
+        self._held += self._reader.flush()
+        if self._gate is not None:
+            self._pass_gate(self._gate.state(self.draft.reply.whole, ended=True))
+
+    def _pass_gate(self, state: GateState) -> None:
+        if state == "open":
+            return
+        self._gate = None
+        if state == "other":
+            draft = self.draft
+            draft.reply = Reply.in_words(draft.refusal, instead_of=draft.reply)
+            draft.stop("stop")
+            self._held = [Delta(draft.reply.text)]
+            self.closed = True
+
+    def settle(self) -> Iterator[tuple[int, Delta | Answer | GuardrailError]]:
+        """Yields the end of this request: its answer, or its escalation."""
+        draft = self.draft
+        if draft.answer is not None:
+            return
+        ruling = draft.ruling
+        if draft.settled and ruling is not None and ruling.action == "escalate":
+            draft.finish = "escalated"
+            message = (
+                f"a human must decide: {ruling.reasons[0] if ruling.reasons else ruling.label}"
+            )
+            decision = draft.conclude().decision
+            yield self.at, Escalation(message, decision, draft.refusal, draft.token)
+            return
+        if draft.settled:
+            draft.finish = "blocked"
+            draft.reply = Reply.in_words(draft.refusal)
+            self._held = [Delta(draft.reply.text)]
+        self._end()
+        if draft.finish == "stop" and any(isinstance(each, ToolCall) for each in draft.reply.calls):
+            draft.finish = "tool_calls"
+        answer = draft.conclude()
+        for delta in self._held:
+            yield self.at, delta
+        yield self.at, answer
+
+
+def _step_record(trace: StepTrace, spell: Callable[[Sequence[int]], str]) -> StepRecord:
+    return StepRecord(
+        step=trace.step,
+        token=spell([trace.guarded_id]),
+        token_unguarded=spell([trace.unguarded_id]),
+        refusal_mass_before=trace.mass_before,
+        refusal_mass_after=trace.mass_after,
+        divergence=trace.divergence,
+        top=[
+            Candidate(
+                token=spell([each.token_id]),
+                real=each.real,
+                noised=each.noised,
+                guarded=each.guarded,
+            )
+            for each in trace.top
+        ],
+    )

@@ -1,0 +1,350 @@
+"""The guarded model: SafeCoDe around any local Hugging Face multimodal LLM, free of LangChain."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from opentelemetry.context import Context
+
+from guardrail.backends import Backend, Constraint, Run, Stop
+from guardrail.errors import ModelError
+from guardrail.judging.approvals import APPROVAL_LIFETIME_S, ApprovalLedger
+from guardrail.judging.guard import Guard
+from guardrail.judging.judge import Judge
+from guardrail.judging.judges import CaptionJudge
+from guardrail.policy import Policy
+from guardrail.policy.context import Metadata
+from guardrail.policy.review import Review
+from guardrail.policy.schema import Judge as JudgeSettings
+from guardrail.policy.sources import PolicySource, policy_source
+from guardrail.policy.terms import Mode
+from guardrail.record.answer import Answer
+from guardrail.record.observer import Observer
+from guardrail.record.telemetry.tracing import Tracing
+from guardrail.request.call_format import CallFormat
+from guardrail.request.conversation import Conversation, Picture, question
+from guardrail.request.delta import Delta
+from guardrail.request.sessions import SessionStore
+from guardrail.request.settings import GenerationSettings
+from guardrail.steering.pipeline import Pipeline
+from guardrail.steering.refusals import RefusalIndex
+
+_ONE_TOKEN = GenerationSettings(max_new_tokens=1, temperature=0)
+_DEFAULTS = GenerationSettings()
+
+
+class SafeCoDe(Guard):
+    """A multimodal LLM that is guarded while it decodes.
+
+    Safe to use from several threads. The model is never changed, patched or moved.
+
+    Args:
+        model: A Hugging Face image-text-to-text model that decodes token by token.
+        processor: Its processor.
+        backend: What runs the model, instead of the two: any `guardrail.backends.Backend`.
+        policy: A pack's name, the path of a policy file (read again when it changes), a `Policy`,
+            or a `PolicySource`.
+        judge: Judges instead of the policy's own judge: any callable (see
+            `guardrail.judging.judge.Judge`), or a LangChain chat model with structured output.
+        tracing: Where spans and metrics go; OpenTelemetry's global providers by default.
+        observer: Sees every record before its answer is out; by default the audit log, if the
+            policy or `GUARDRAIL_AUDIT_LOG` names one.
+        sessions: Keeps what policies with a memory remember; in this process by default.
+        name: The model's name in records and spans; that of its folder or id by default.
+        approval_key: As for `Guard`, like the two below.
+        approval_lifetime_s: Seconds that a human has to approve.
+        approval_ledger: Knows which approvals are used up.
+
+    Raises:
+        ModelError: The family cannot be guided, or the model not as it is: in train mode, with beam
+            search in its generation config, …; or there is not one model.
+        PolicyError: The policy is not usable.
+
+    Example:
+        >>> guarded = SafeCoDe.embedded()
+        >>> guarded.ask("What is in this picture?", [load_picture("cliff.png")]).text
+    """
+
+    def __init__(
+        self,
+        *,
+        model: Any = None,
+        processor: Any = None,
+        backend: Backend | None = None,
+        policy: str | Path | Policy | PolicySource = "baseline",
+        judge: Judge | None = None,
+        tracing: Tracing | None = None,
+        observer: Observer | None = None,
+        sessions: SessionStore | None = None,
+        name: str | None = None,
+        approval_key: str | bytes | None = None,
+        approval_lifetime_s: float = APPROVAL_LIFETIME_S,
+        approval_ledger: ApprovalLedger | None = None,
+    ) -> None:
+        source = policy_source(policy)  # checked before a model is looked at
+        self.backend = _backend(model, processor, backend)
+        super().__init__(
+            policy=source,
+            judge=judge,
+            tracing=tracing,
+            observer=observer,
+            sessions=sessions,
+            name=name or self.backend.name,
+            approval_key=approval_key,
+            approval_lifetime_s=approval_lifetime_s,
+            approval_ledger=approval_ledger,
+        )
+        self._indexes: dict[tuple[str, ...], RefusalIndex] = {}
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path_or_id: str | Path,
+        *,
+        policy: str | Path | Policy | PolicySource = "baseline",
+        judge: Judge | None = None,
+        **load_arguments: Any,
+    ) -> SafeCoDe:
+        """Loads a model and its processor, after the policy and the family have been checked.
+
+        Args:
+            path_or_id: A local folder, or an id on the Hugging Face hub.
+            policy: As for the class.
+            judge: As for the class.
+            **load_arguments: Passed to `AutoModelForImageTextToText.from_pretrained`: `dtype`,
+                `device_map`, `quantization_config`, `trust_remote_code`, ….
+        """
+        source = policy_source(policy)  # checked before any weights are loaded
+        from guardrail.backends.transformers.loading import load_model
+
+        model, processor = load_model(path_or_id, **load_arguments)
+        return cls(model=model, processor=processor, policy=source, judge=judge)
+
+    @classmethod
+    def embedded(
+        cls,
+        *,
+        policy: str | Path | Policy | PolicySource = "baseline",
+        judge: Judge | None = None,
+    ) -> SafeCoDe:
+        """Loads the small model that ships with the package; needs no network."""
+        from guardrail.embedded.load import load_embedded
+
+        source = policy_source(policy)
+        model, processor = load_embedded()
+        return cls(model=model, processor=processor, policy=source, judge=judge, name="embedded")
+
+    def ask(
+        self,
+        text: str,
+        pictures: Sequence[Picture] = (),
+        *,
+        session: str | None = None,
+        **settings: Any,
+    ) -> Answer:
+        """Answers one question about any number of pictures.
+
+        Args:
+            text: The question.
+            pictures: From `guardrail.request.pictures.load_picture`.
+            session: By which earlier requests are remembered, where the policy does so.
+            **settings: Fields of `GenerationSettings`.
+        """
+        with self.preparing():
+            conversation = question(text, pictures, session=session)
+            chosen = GenerationSettings(**settings)
+        return self.answer(conversation, chosen)
+
+    def answer(
+        self,
+        conversation: Conversation,
+        settings: GenerationSettings = _DEFAULTS,
+        *,
+        policy: str | Path | Policy | None = None,
+        metadata: Metadata | None = None,
+        mode: Mode | None = None,
+        cancel: threading.Event | None = None,
+        review: Review | None = None,
+    ) -> Answer:
+        """Returns the guarded answer, collected from `stream`.
+
+        Raises:
+            Escalation: The policy wants a human to decide.
+            GuardrailError: The request cannot be served.
+        """
+        *_, last = self.stream(
+            conversation,
+            settings,
+            policy=policy,
+            metadata=metadata,
+            mode=mode,
+            cancel=cancel,
+            review=review,
+        )
+        assert isinstance(last, Answer)
+        return last
+
+    def stream(
+        self,
+        conversation: Conversation,
+        settings: GenerationSettings = _DEFAULTS,
+        *,
+        policy: str | Path | Policy | None = None,
+        metadata: Metadata | None = None,
+        mode: Mode | None = None,
+        cancel: threading.Event | None = None,
+        review: Review | None = None,
+    ) -> Iterator[Delta | Answer]:
+        """Yields the answer's text and calls as they are settled, then the whole answer with its
+        decision.
+
+        Args:
+            conversation: What was said so far, pictures included; the tools that may be called,
+                and the form that the answer must have.
+            settings: How to decode.
+            policy: Another policy for this request; one given by path is watched, too.
+            metadata: What a policy selection looks at: `tenant`, `route`, `group`, `language`, ….
+            mode: `enforce`, `shadow` or `off` for this request, instead of the policy's.
+            cancel: Once set, decoding stops at the next token. Closing the iterator does so too.
+            review: A human's word on this request, if it was escalated before; an approval brings
+                the `Escalation`'s `token` back.
+        """
+        pipeline = self._prepared(policy, metadata, mode)
+        run = pipeline.run([conversation], settings, cancel=cancel, review=review)
+        with closing(run):
+            for _, event in run:
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+
+    def batch(
+        self,
+        conversations: Sequence[Conversation],
+        settings: GenerationSettings = _DEFAULTS,
+        *,
+        policy: str | Path | Policy | None = None,
+        metadata: Metadata | None = None,
+        mode: Mode | None = None,
+        cancel: threading.Event | None = None,
+        return_exceptions: bool = False,
+        contexts: Sequence[Context] | None = None,
+        review: Review | None = None,
+    ) -> list[Any]:
+        """Answers several conversations as one batch on the model, each with its own verdict.
+
+        Args:
+            conversations: Any number; answers come back in their order.
+            settings: The same for all.
+            policy: As for `stream`.
+            metadata: As for `stream`; the same for all.
+            mode: As for `stream`.
+            cancel: As for `stream`.
+            contexts: Each conversation's OpenTelemetry context, where they are not the same.
+            review: As for `stream`; the same for all.
+            return_exceptions: Put an `Escalation` in its row's place instead of raising it.
+
+        Returns:
+            One `Answer` per conversation.
+        """
+        if not conversations:
+            return []
+        results: list[Any] = [None] * len(conversations)
+        pipeline = self._prepared(policy, metadata, mode)
+        for group in self.backend.groups(conversations):
+            run = pipeline.run(
+                [conversations[at] for at in group],
+                settings,
+                cancel=cancel,
+                contexts=[contexts[at] for at in group] if contexts else None,
+                review=review,
+            )
+            with closing(run):
+                for row, event in run:
+                    if not isinstance(event, Delta):
+                        results[group[row]] = event
+        for result in results:
+            if isinstance(result, Exception) and not return_exceptions:
+                raise result
+        return results
+
+    @property
+    def model(self) -> Any:
+        """The model, where it runs in this process.
+
+        Raises:
+            AttributeError: It does not.
+        """
+        return self.backend.model  # type: ignore[attr-defined]
+
+    @property
+    def processor(self) -> Any:
+        """The model's processor, where it runs in this process.
+
+        Raises:
+            AttributeError: It does not.
+        """
+        return self.backend.processor  # type: ignore[attr-defined]
+
+    def call_format(self) -> CallFormat:
+        """Returns how this model writes tool calls.
+
+        Raises:
+            ModelError: It takes no tools, or writes calls in an unknown form.
+        """
+        return self.backend.call_format()
+
+    def constraint(self, conversation: Conversation) -> Constraint | None:
+        """Returns what the answer to a conversation is held to, or None where it is free.
+
+        Raises:
+            GuardrailError: The form demanded cannot be had of this model.
+        """
+        return self.backend.constraint(conversation)
+
+    def count_tokens(self, conversation: Conversation) -> int:
+        """Returns how many tokens a conversation's prompt has, pictures and tools included.
+
+        Raises:
+            GuardrailError: The model cannot be told what it holds.
+        """
+        [count] = self.backend.start([conversation], _ONE_TOKEN).input_tokens
+        return count
+
+    def refusal_index(self, phrases: tuple[str, ...]) -> RefusalIndex:
+        """Returns the phrases compiled for this vocabulary; compiled once, then remembered."""
+        spelled = self.backend.vocabulary()
+        with self._lock:
+            if phrases not in self._indexes:
+                self._indexes[phrases] = RefusalIndex(phrases, spelled)
+            return self._indexes[phrases]
+
+    def _own_reading(self) -> Callable[[Sequence[Conversation], Stop | None], Run]:
+        return lambda given, stop: self.backend.start(given, _ONE_TOKEN, stop=stop)
+
+    def _make_judge(self, settings: JudgeSettings) -> Judge:
+        if settings.kind == "caption":
+            return CaptionJudge(self.backend)
+        return super()._make_judge(settings)
+
+    def _prepared(
+        self, policy: str | Path | Policy | None, metadata: Metadata | None, mode: Mode | None
+    ) -> Pipeline:
+        with self.preparing() as known:
+            known.policy = chosen = self.policy_for(policy, metadata)
+            return Pipeline(self.backend, self.deciding(chosen, mode), self.refusal_index)
+
+
+def _backend(model: Any, processor: Any, backend: Backend | None) -> Backend:
+    if backend is not None:
+        if model is not None or processor is not None:
+            raise ModelError("both a backend and a model are given, expected one of them")
+        return backend
+    if model is None and processor is None:
+        raise ModelError("there is no model: give `model=` and `processor=`, or `backend=`")
+    from guardrail.backends.transformers.backend import TransformersBackend
+
+    return TransformersBackend(model, processor)
