@@ -1,10 +1,14 @@
 # One entry point for what CI runs. Everything works in the environment that is active.
 PYTHON ?= python
+PYTEST = $(PYTHON) -m pytest -m "not slow and not gpu"
 
-# The oldest transformers that pyproject.toml admits, and the tests that touch transformers.
+# Many small models, each on one thread: as many processes as there are cores.
+FAMILIES = tests/contract tests/backends tests/test_families.py
+ON_ALL_CORES = OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto
+
+# The oldest transformers that pyproject.toml admits, and what else touches transformers.
 FLOOR := $(shell sed -n 's/.*"transformers>=\([0-9.]*\).*/\1/p' pyproject.toml)
-FLOOR_TESTS = tests/contract tests/backends tests/steering tests/judging tests/chat \
-	tests/embedded tests/test_families.py
+FLOOR_TESTS = tests/steering tests/judging tests/chat tests/embedded
 
 .PHONY: check lint types test slow families floor floor-requirement
 check: lint types test
@@ -17,11 +21,12 @@ types:
 	$(PYTHON) -m mypy
 
 test:
-	$(PYTHON) -m pytest -m "not slow and not gpu"
+	$(ON_ALL_CORES) -m "not slow and not gpu" $(FAMILIES)
+	$(PYTEST) $(addprefix --ignore=,$(FAMILIES))
 
 # After `pip install -e ".[families]"`; without it, `test` skips them.
 families:
-	$(PYTHON) -m pytest -m "families and not slow and not gpu" tests/contract tests/test_families.py
+	$(ON_ALL_CORES) -m "families and not slow and not gpu" tests/contract tests/test_families.py
 
 slow:
 	$(PYTHON) -m pytest -m "slow"
@@ -29,7 +34,8 @@ slow:
 # In an environment into which pip has installed what `make -s floor-requirement` prints.
 floor:
 	$(PYTHON) -c "import transformers as t; assert t.__version__ == '$(FLOOR)', t.__version__"
-	$(PYTHON) -m pytest -m "not slow and not gpu" $(FLOOR_TESTS)
+	$(ON_ALL_CORES) -m "not slow and not gpu" $(FAMILIES)
+	$(PYTEST) $(FLOOR_TESTS)
 
 floor-requirement:
 	@echo "transformers==$(FLOOR)"

@@ -53,8 +53,8 @@ class Reading:
 class Run(Protocol):
     """Several requests on one model, from their prompts to their last tokens.
 
-    Rows are numbered as the requests were given, until `keep` drops some. Not thread-safe. Whatever
-    runs the model raises `Interrupted` once the run is to stop.
+    Rows are numbered as the requests were given, also where `keep` has dropped some. Not
+    thread-safe. `read`, `prefill` and `noise` raise `Interrupted` once the run is to stop.
     """
 
     @property
@@ -72,7 +72,7 @@ class Run(Protocol):
         """Runs the prompts, unless reading has done so."""
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Goes on with these rows alone, in that order."""
+        """Goes on with these rows alone, which stay in their order."""
 
     def noise(self, noise_std: float, *, seed: int = 0) -> None:
         """Runs the same prompts with noised pictures beside the real ones.
@@ -143,7 +143,8 @@ class Backend(Protocol):
 
         Raises:
             GuardrailError: The model cannot be told what one of them holds, or its context does not
-                take so much; nothing has been run.
+                take so much; nothing has been judged or answered.
+            Interrupted: It was stopped.
         """
 
     def resolved(self, settings: GenerationSettings) -> GenerationSettings:

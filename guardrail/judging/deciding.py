@@ -6,7 +6,7 @@ What `Guard.decide` and the guarded model share. It knows nothing of decoding.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,19 +14,17 @@ from functools import partial
 from opentelemetry.context import Context
 
 from guardrail.backends import Interrupted, Run, Stop
-from guardrail.errors import AuditError, GuardrailError
+from guardrail.errors import GuardrailError
 from guardrail.judging.approvals import Approvals
+from guardrail.judging.chair import Chair
 from guardrail.judging.draft import Draft, Reply
 from guardrail.judging.judge import (
-    Judge,
-    Judged,
     JudgeRequest,
     ask_judge,
     judge_failure,
     questions_of,
     readable,
 )
-from guardrail.judging.patience import Patience
 from guardrail.judging.self_judge import SOURCE, self_verdicts
 from guardrail.judging.timing import timed
 from guardrail.judging.views import highest, views_of
@@ -35,7 +33,7 @@ from guardrail.policy.calibration import calibrate
 from guardrail.policy.evaluation import reviewed
 from guardrail.policy.memory import NOTHING, Memory, Recollection, recall
 from guardrail.policy.review import Review
-from guardrail.policy.terms import Mode
+from guardrail.policy.terms import STRICTNESS, Mode
 from guardrail.policy.verdict import Verdict
 from guardrail.record.answer import Judgement
 from guardrail.record.observer import Observer
@@ -47,29 +45,6 @@ from guardrail.request.telling import told
 
 _log = logging.getLogger(__name__)
 _ALONE = GenerationSettings(max_new_tokens=1, temperature=0)
-
-
-@dataclass(frozen=True)
-class Chair:
-    """Who judges.
-
-    Attributes:
-        kind: As the record names it: `self`, `caption`, `model`, `chat`, `callable`.
-        judge: Returns the judge, made on first use; raises a `GuardrailError` where it cannot be
-            had. Not asked where the answering model reads its own prompt.
-        patience: What is remembered of its time-outs.
-        own: Encodes requests for the answering model to judge them itself; None where none answers.
-    """
-
-    kind: str
-    judge: Callable[[], Judge]
-    patience: Patience[Judged]
-    own: Callable[[Sequence[Conversation], Stop | None], Run] | None = None
-
-    @property
-    def reads_itself(self) -> bool:
-        """Whether the answering model is the judge."""
-        return self.kind == SOURCE and self.own is not None
 
 
 @dataclass(frozen=True)
@@ -194,10 +169,9 @@ class Deciding:
             error = caught
             raise
         finally:
-            refusals: list[AuditError | None] = [draft.end(error) for draft in drafts]
-            for refusal in refusals:
-                if refusal is not None and error is None:
-                    raise refusal
+            failures = [failure for draft in drafts if (failure := _ended(draft, error))]
+            if failures and error is None:
+                raise failures[0]
 
     # Verdicts and rulings ----------------------------------------------------------------------
 
@@ -230,8 +204,13 @@ class Deciding:
             self._rule(draft, self._calibrated(verdict))
 
     def rule_again(self, draft: Draft, reason: str) -> None:
-        """Rules on a request once more, without a verdict, after something failed on the way."""
-        draft.ruling = self._ruling(draft, Verdict.unavailable(reason), draft.memory)
+        """Rules on a request once more, without a verdict, after something failed on the way.
+
+        INVARIANT: the ruling gets no milder by it, whatever a human has approved.
+        """
+        again = self._ruling(draft, Verdict.unavailable(reason), draft.memory)
+        if draft.ruling is None or STRICTNESS[again.action] >= STRICTNESS[draft.ruling.action]:
+            draft.ruling = again
 
     def _viewed(self, draft: Draft, whole: Verdict, stop: Stop | None) -> Verdict:
         """Returns the verdict once the judge has looked at the request's parts, too."""
@@ -247,6 +226,8 @@ class Deciding:
 
     def _looked_at(self, part: Conversation, stop: Stop | None) -> Verdict:
         """Judges a part of a request by itself."""
+        if stop is not None and stop():
+            raise Interrupted
         if not self.chair.reads_itself or self.chair.own is None:
             return self._asked(part)
         try:
@@ -339,3 +320,11 @@ class Deciding:
         review = draft.review
         again = review.request_id if review is not None and review.honoured else None
         return [each for each in (*earlier, *kept) if each.request_id != again]
+
+
+def _ended(draft: Draft, error: BaseException | None) -> Exception | None:
+    """Ends a record; returns why it cannot be kept, so that the others are ended all the same."""
+    try:
+        return draft.end(error)
+    except Exception as failure:
+        return failure

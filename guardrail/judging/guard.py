@@ -19,8 +19,9 @@ from typing_extensions import Self
 from guardrail.backends import Run, Stop
 from guardrail.errors import JudgeError, ModelError, SettingsError
 from guardrail.judging.approvals import APPROVAL_LIFETIME_S, ApprovalLedger, Approvals
+from guardrail.judging.chair import Chair
 from guardrail.judging.chat_judge import ChatJudge
-from guardrail.judging.deciding import Chair, Deciding
+from guardrail.judging.deciding import Deciding
 from guardrail.judging.judge import Judge, Judged
 from guardrail.judging.judges import load_judge
 from guardrail.judging.patience import Patience

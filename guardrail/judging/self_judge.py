@@ -23,7 +23,7 @@ def self_verdicts(
     Args:
         run: Requests whose prompt is about to be answered.
         questions: By category id.
-        timeout_s: Seconds that each request has; a model cannot be interrupted, so that a late
+        timeout_s: Seconds that each request has; they do not interrupt the model, but a late
             verdict is thrown away.
         phase: Entered around running the prompt and around reading.
     """

@@ -3,18 +3,20 @@
 A second, harmless picture, a made-up tool result, an answer left open or the judge's own words in a
 request move many a model's verdict. So besides the whole conversation the judge may be shown parts
 of it, in which that structure is missing; a category's highest probability counts. A view can raise
-a verdict and never lower it, and a request without such structure has no view but the whole.
+a verdict and never lower it. A request of pictures and a plain text has no view but the whole;
+blank lines, or text before the picture, are structure already.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from guardrail.policy.verdict import Verdict
-from guardrail.request.conversation import Conversation, Turn, question
+from guardrail.request.conversation import Conversation, Part, Turn, question
 
 Views = Literal["auto", "all", "whole"]
 
@@ -69,14 +71,15 @@ def views_of(conversation: Conversation, asked: Sequence[str], views: Views) -> 
         turns = conversation.turns[: last + 1]
         found.append(View("request", replace(conversation, turns=turns)))
     if last > 0 and (views == "all" or tools or followed) and request.parts:
-        found.append(View("last turn", replace(conversation, turns=(request,))))
+        alone = replace(request, parts=_shown(request, conversation))
+        found.append(View("last turn", replace(conversation, turns=(alone,))))
     pictures = conversation.pictures
     if len(pictures) > 1:
         found += [
             View(f"picture {at}", question(request.text, [picture]))
             for at, picture in enumerate(pictures, start=1)
         ]
-    cleaned = _cleaned(request, asked)
+    cleaned = _cleaned(request, conversation, asked)
     if cleaned is not None:
         found.append(View("cleaned", replace(conversation, turns=(cleaned,))))
     return _distinct(found, conversation)
@@ -87,21 +90,32 @@ def highest(whole: Verdict, seen: Sequence[tuple[str, Verdict]]) -> Verdict:
 
     Args:
         whole: On the whole conversation.
-        seen: On its views, by their names. One that is unavailable makes the verdict so: what could
-            not be looked at is not safe.
+        seen: On its views, by their names. One that is unavailable makes the verdict so, and so
+            does one that leaves a category out: what could not be looked at is not safe.
     """
     categories, views = dict(whole.categories), dict(whole.views)
     for name, verdict in seen:
         if verdict.error is not None:
-            return verdict
-        for category, p in verdict.categories.items():
-            # Whatever is no probability counts, so that the policy sees it.
-            if category not in categories or not p <= categories[category]:
+            return replace(whole, error=verdict.error)
+        for category, highest_yet in categories.items():
+            p = verdict.categories.get(category, math.nan)
+            # INVARIANT: what is no probability stays, whichever view it came of, so that the policy
+            # sees it; nothing but a higher probability takes the place of one.
+            if _is_probability(highest_yet) and not (_is_probability(p) and p <= highest_yet):
                 categories[category], views[category] = p, name
     return replace(whole, categories=categories, views=views)
 
 
-def _cleaned(request: Turn, asked: Sequence[str]) -> Turn | None:
+def _is_probability(p: float) -> bool:
+    return 0 <= p <= 1
+
+
+def _shown(request: Turn, conversation: Conversation) -> tuple[Part, ...]:
+    """Returns what a turn holds; where it shows no picture, those of the conversation before it."""
+    return request.parts if request.pictures else (*conversation.pictures, *request.parts)
+
+
+def _cleaned(request: Turn, conversation: Conversation, asked: Sequence[str]) -> Turn | None:
     """Returns a user turn as a plain one: pictures, then text without structure of its own."""
     text = request.text
     plain = _ANSWERED.sub("", _CONTROL.sub(" ", text))
@@ -113,7 +127,8 @@ def _cleaned(request: Turn, asked: Sequence[str]) -> Turn | None:
     ordered = tuple(sorted(request.parts, key=lambda part: isinstance(part, str)))
     if not plain or (plain == text and ordered == request.parts):
         return None
-    return Turn("user", (*request.pictures, plain))
+    pictures = request.pictures or conversation.pictures
+    return Turn("user", (*pictures, plain))
 
 
 def _distinct(views: Sequence[View], whole: Conversation) -> list[View]:

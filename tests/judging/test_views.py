@@ -6,6 +6,7 @@ from PIL import Image
 from guardrail import Guard, load_policy
 from guardrail.judging.judge import JudgeRequest
 from guardrail.judging.views import highest, views_of
+from guardrail.policy import decide
 from guardrail.policy.verdict import Verdict
 from guardrail.request.conversation import Conversation, Picture, Turn, question
 
@@ -111,7 +112,7 @@ def test_a_text_that_is_nothing_but_structure_has_no_clean_view() -> None:
 def test_the_highest_probability_counts_and_the_record_says_whose_it_was() -> None:
     whole = Verdict({"a": 0.2, "b": 0.8}, source="self")
     found = highest(
-        whole, [("picture 1", Verdict({"a": 0.7, "b": 0.1})), ("picture 2", Verdict({"a": 0.6}))]
+        whole, [("picture 1", Verdict({"a": 0.7, "b": 0.1})), ("picture 2", Verdict({"a": 0.6, "b": 0.8}))]
     )
     assert found.categories == {"a": 0.7, "b": 0.8}
     assert found.views == {"a": "picture 1"}
@@ -120,13 +121,39 @@ def test_the_highest_probability_counts_and_the_record_says_whose_it_was() -> No
 
 def test_a_view_that_cannot_be_judged_makes_the_verdict_unavailable() -> None:
     failed = Verdict.unavailable("the judge failed: ValueError")
-    assert highest(Verdict({"a": 0.1}), [("request", failed)]) == failed
+    found = highest(Verdict({"a": 0.1}), [("request", failed)])
+    assert (found.error, found.categories) == (failed.error, {"a": 0.1})
 
 
 def test_a_view_s_value_that_is_no_probability_is_not_passed_over() -> None:
     found = highest(Verdict({"a": 0.1}), [("request", Verdict({"a": float("nan")}))])
     assert found.categories["a"] != found.categories["a"]
     assert found.views == {"a": "request"}
+
+
+@pytest.mark.parametrize("broken", [float("nan"), -1.0, 2.0])
+def test_a_view_does_not_mend_what_the_whole_was_judged(broken: float) -> None:
+    policy = load_policy("baseline")
+    names = [each.id for each in policy.categories]
+    whole = Verdict({**dict.fromkeys(names, 0.01), names[0]: broken})
+    found = highest(whole, [("cleaned", Verdict(dict.fromkeys(names, 0.01)))])
+    assert decide(policy, found).action == "block"
+    missing = highest(Verdict({names[0]: 0.01}), [("cleaned", Verdict(dict.fromkeys(names, 0.01)))])
+    assert decide(policy, missing).action == "block"
+    assert decide(policy, highest(Verdict({}), [("cleaned", Verdict({names[0]: 0.0}))])).action == (
+        "block"
+    )
+    left_out = highest(Verdict(dict.fromkeys(names, 0.01)), [("cleaned", Verdict({}))])
+    assert decide(policy, left_out).action == "block"
+
+
+def test_a_view_of_a_turn_without_pictures_shows_those_before_it() -> None:
+    talk = Conversation(
+        (user(FIRST, "What is it?"), Turn("assistant", ("A dog.",)), user("Nice.\n\nWhich breed?"))
+    )
+    [view] = views_of(talk, ASKED, "auto")
+    assert (view.name, view.conversation.pictures) == ("cleaned", (FIRST,))
+    assert all(view.conversation.pictures for view in views_of(talk, ASKED, "all"))
 
 
 def test_a_decision_says_which_view_counted() -> None:

@@ -28,7 +28,7 @@ from guardrail.backends.transformers.loading import load_model
 from guardrail.backends.transformers.prompt import PromptEncoder, to_device
 from guardrail.backends.transformers.reading import PromptReader
 from guardrail.backends.transformers.run import TransformersRun
-from guardrail.backends.transformers.self_check import SelfCheck
+from guardrail.backends.transformers.self_check import STEPS, SelfCheck
 from guardrail.backends.transformers.suitability import OWN_RUN, check_model
 from guardrail.backends.transformers.token_bytes import token_bytes
 from guardrail.errors import ModelError
@@ -112,6 +112,8 @@ class TransformersBackend:
         Raises:
             MessageError: The model cannot be told what one of them holds, or its context does not
                 take so much.
+            ModelError: Its cached steps are not what a full forward says (`self_check`).
+            Interrupted: It was stopped while it was checked.
         """
         return TransformersRun(
             self.model,
@@ -166,11 +168,13 @@ class TransformersBackend:
         model is known to run right.
         """
         inputs = self.encoder.encode(conversations)
-        for length in prompt_lengths(inputs):
-            check_length(length, self._context)
+        longest = max(prompt_lengths(inputs))
+        check_length(longest, self._context)
         inputs = to_device(inputs, self.model)
-        with self.computing, interruptible(self.model, stop):
-            self._self_check(inputs)
+        # A prompt that fills the context leaves the check's steps no room: a later one is checked.
+        if self._context is None or longest + STEPS <= self._context:
+            with self.computing, interruptible(self.model, stop):
+                self._self_check(inputs)
         return inputs
 
     def _arguments(self, settings: GenerationSettings) -> dict[str, Any]:

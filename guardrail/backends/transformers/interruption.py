@@ -6,6 +6,7 @@ Hooks are put on the layers for the time of a pass and taken off again; nothing 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,13 +34,17 @@ def interruptible(model: Any, stop: Callable[[], bool] | None) -> Iterator[None]
         yield
         return
 
+    owner = threading.get_ident()
+
     def check(*_: object) -> None:
-        if stop():
+        # Another thread may run the same model, unaware of this one.
+        if threading.get_ident() == owner and stop():
             raise Interrupted
 
     check()
-    handles = [layer.register_forward_pre_hook(check) for layer in _layers(model)]
+    handles: list[Any] = []
     try:
+        handles += [layer.register_forward_pre_hook(check) for layer in _layers(model)]
         yield
     finally:
         for handle in handles:

@@ -105,7 +105,7 @@ class TransformersRun:
             self._real = Branch.prefill(self._prepared)
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Goes on with these rows alone, in that order."""
+        """Goes on with these rows alone, which stay in their order."""
         if list(rows) == self._live:
             return
         places = [self._live.index(row) for row in rows]
@@ -129,10 +129,10 @@ class TransformersRun:
                     seed=seed,
                 )
                 branch = Branch.prefill(self._prepare(noised))
+                whole = len(self._live) == len(self._conversations)
+                self._noised = branch if whole else branch.fork(self._live)
         except torch.OutOfMemoryError as error:
             raise MemoryError("out of memory in the noised branch") from error
-        whole = len(self._live) == len(self._conversations)
-        self._noised = branch if whole else branch.fork(self._live)
 
     # Tokens ----------------------------------------------------------------------------------
 

@@ -92,7 +92,8 @@ def check_cached_steps(model: Any, inputs: Mapping[str, Any]) -> None:
 
     The prompt is run with a cache, its branch stacked on a fork of itself, and two further tokens
     are run step by step; then prompt and tokens are run at once, without a cache. It costs two
-    prefills and two steps. Neither the model nor `inputs` are changed, and no randomness is drawn.
+    prefills and two steps, and more where the first tokens that are tried do not agree. Neither the
+    model nor `inputs` are changed, and no randomness is drawn.
 
     It notices a cache that is ignored, lost, renamed, not extended or given to the wrong row;
     positions, masks or pictures that are not carried on; and outputs that a model wants back and

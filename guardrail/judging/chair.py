@@ -1,0 +1,35 @@
+"""Who judges requests under one policy, and what is remembered of how long that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from guardrail.backends import Run, Stop
+from guardrail.judging.judge import Judge, Judged
+from guardrail.judging.patience import Patience
+from guardrail.judging.self_judge import SOURCE
+from guardrail.request.conversation import Conversation
+
+
+@dataclass(frozen=True)
+class Chair:
+    """Who judges.
+
+    Attributes:
+        kind: As the record names it: `self`, `caption`, `model`, `chat`, `callable`.
+        judge: Returns the judge, made on first use; raises a `GuardrailError` where it cannot be
+            had. Not asked where the answering model reads its own prompt.
+        patience: What is remembered of its time-outs.
+        own: Encodes requests for the answering model to judge them itself; None where none answers.
+    """
+
+    kind: str
+    judge: Callable[[], Judge]
+    patience: Patience[Judged]
+    own: Callable[[Sequence[Conversation], Stop | None], Run] | None = None
+
+    @property
+    def reads_itself(self) -> bool:
+        """Whether the answering model is the judge."""
+        return self.kind == SOURCE and self.own is not None
