@@ -112,7 +112,11 @@ def test_a_text_that_is_nothing_but_structure_has_no_clean_view() -> None:
 def test_the_highest_probability_counts_and_the_record_says_whose_it_was() -> None:
     whole = Verdict({"a": 0.2, "b": 0.8}, source="self")
     found = highest(
-        whole, [("picture 1", Verdict({"a": 0.7, "b": 0.1})), ("picture 2", Verdict({"a": 0.6, "b": 0.8}))]
+        whole,
+        [
+            ("picture 1", Verdict({"a": 0.7, "b": 0.1})),
+            ("picture 2", Verdict({"a": 0.6, "b": 0.8})),
+        ],
     )
     assert found.categories == {"a": 0.7, "b": 0.8}
     assert found.views == {"a": "picture 1"}
