@@ -210,13 +210,26 @@ def _role(message: BaseMessage, index: int) -> Role:
 
 def _blocks(message: BaseMessage, index: int) -> Iterator[tuple[_Place, dict[str, Any]]]:
     """Yields the normalised blocks; provider-specific ones are unwrapped to their own type."""
-    for number, block in enumerate(_with_pictures_as_they_are(message).content_blocks):
+    try:
+        blocks = _with_pictures_as_they_are(message).content_blocks
+    except Exception as error:  # LangChain's translators take a block's own keys for granted
+        raise MessageError(
+            f"message {index} ({message.type}) holds a block that LangChain cannot read "
+            f"({type(error).__name__}): give every block the keys of its type"
+        ) from error
+    for number, block in enumerate(blocks):
         inner: dict[str, Any] = dict(block)
         if inner.get("type") == "non_standard" and isinstance(inner.get("value"), dict):
             inner = {"type": "without a type", **inner["value"]}
         if inner.get("type") == _SHELTER:
             inner = dict(inner["block"])
         yield _Place(index, number, message.type), inner
+
+
+def _in_a_line(value: object) -> str:
+    """Returns a value as a message may quote it: short, and without line breaks of its own."""
+    text = str(value)[:100]
+    return text if text.isprintable() else repr(text)
 
 
 def _with_pictures_as_they_are(message: BaseMessage) -> BaseMessage:
@@ -244,7 +257,7 @@ def _part(block: dict[str, Any], place: _Place, limits: PictureLimits | None) ->
         except (MessageError, PictureError) as error:
             reason = f"{place}: {error.reason}"
             raise type(error)(f"{place}: {error}", reason=reason) from error
-    media = f" ({block['mime_type']})" if block.get("mime_type") else ""
+    media = f" ({_in_a_line(block['mime_type'])})" if block.get("mime_type") else ""
     raise MessageError(
         f"{place}: content of type {kind!r}{media} cannot be passed on to the model: "
         "give text and pictures only",

@@ -3,11 +3,14 @@
 python -m tests.fuzz.child bombs
 python -m tests.fuzz.child pictures FIRST COUNT
 python -m tests.fuzz.child policies FIRST COUNT
+python -m tests.fuzz.child messages FIRST COUNT
+python -m tests.fuzz.child judges FIRST COUNT
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import re
 import resource
 import sys
@@ -85,6 +88,15 @@ def main() -> None:
         from tests.fuzz.pictures import mutations
 
         print(json.dumps(measured(mutations(first, count), load_picture)))
+    elif what == "messages":
+        from tests.fuzz import messages
+
+        print(json.dumps(measured(messages.mutations(first, count), messages.check)))
+    elif what == "judges":
+        from tests.fuzz import judges
+
+        logging.disable(logging.CRITICAL)  # a judge's failures are logged, as they should be
+        print(json.dumps(measured(judges.judges(first, count), judges.check)))
     else:
         from tests.fuzz.policies import check
         from tests.fuzz.policies import mutations as policies

@@ -1,4 +1,4 @@
-"""Whatever the bytes: a picture or a policy is taken or refused, soon, and in little room."""
+"""Whatever comes: it is taken or refused in one sentence, soon, and in little room."""
 
 from __future__ import annotations
 
@@ -39,6 +39,25 @@ def test_damaged_pictures() -> None:
 
 def test_damaged_policies() -> None:
     assert sum(run("policies", "0", "150")["outcomes"].values()) == 150
+
+
+def test_odd_messages() -> None:
+    assert sum(run("messages", "0", "300")["outcomes"].values()) == 300
+
+
+def test_judges_that_fail_in_every_way_never_let_a_request_pass() -> None:
+    assert run("judges", "0", "120")["outcomes"] == {"taken": 120}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, 2000, 500))
+def test_very_many_odd_messages(first: int) -> None:
+    run("messages", str(first), "500")
+
+
+@pytest.mark.slow
+def test_very_many_judges_that_fail() -> None:
+    assert run("judges", "0", "500")["outcomes"] == {"taken": 500}
 
 
 @pytest.mark.slow
