@@ -43,6 +43,14 @@ from guardrail.request.conversation import Conversation
 from guardrail.request.sessions import SessionMemory, SessionStore
 
 
+_JudgeKey = tuple[str, str | None]
+
+
+def _judge_key(policy: Policy) -> _JudgeKey:
+    """What tells judges apart: a reload of other thresholds or questions asks the same one."""
+    return policy.judge.kind, policy.judge.model
+
+
 class Guard:
     """Decides about requests, and answers none.
 
@@ -89,8 +97,9 @@ class Guard:
         self._sources: dict[str, PolicySource] = {}
         self.model_name = name
         self.judge = ChatJudge(judge) if hasattr(judge, "with_structured_output") else judge
-        self._judges: dict[JudgeSettings, Judge] = {}
-        self._patiences: dict[JudgeSettings | None, Patience[Judged]] = {}
+        self._judges: dict[_JudgeKey, Judge] = {}
+        self._patiences: dict[_JudgeKey | None, Patience[Judged]] = {}
+        self._loading = threading.Lock()  # of its own: weights load for minutes
         self.tracing = tracing or Tracing()
         self.observer = observer
         self.sessions: SessionStore = SessionMemory() if sessions is None else sessions
@@ -229,10 +238,11 @@ class Guard:
         """
         if self.judge is not None:
             return self.judge
-        with self._lock:
-            if policy.judge not in self._judges:
-                self._judges[policy.judge] = self._make_judge(policy.judge)
-            return self._judges[policy.judge]
+        key = _judge_key(policy)
+        with self._loading:
+            if key not in self._judges:
+                self._judges[key] = self._make_judge(policy.judge)
+            return self._judges[key]
 
     def deciding(self, policy: Policy, mode: Mode | None) -> Deciding:
         """Returns what decides requests under `policy`.
@@ -256,7 +266,7 @@ class Guard:
 
     def _patience(self, policy: Policy) -> Patience[Judged]:
         """Returns what is remembered of a judge's time-outs: one for each judge."""
-        key = policy.judge if self.judge is None else None
+        key = _judge_key(policy) if self.judge is None else None
         with self._lock:
             return self._patiences.setdefault(key, Patience())
 
