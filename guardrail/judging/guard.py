@@ -42,7 +42,6 @@ from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.conversation import Conversation
 from guardrail.request.sessions import SessionMemory, SessionStore
 
-
 _JudgeKey = tuple[str, str | None]
 
 
