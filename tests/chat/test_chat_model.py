@@ -103,7 +103,7 @@ class ScriptedEngine:
         self.batches: list[int] = []
         self.seen: list[tuple[GenerationSettings, str, Any]] = []
         self.closed = threading.Event()
-        self.threads: set[int] = set()
+        self.threads: set[threading.Thread] = set()  # a number may come again, a thread does not
         self.failed: list[Exception] = []
         self.cached: list[str] = []
 
@@ -157,7 +157,7 @@ class ScriptedEngine:
         review: Any,
     ) -> Iterator[Delta | Answer]:
         self.seen.append((settings, policy.name, mode))
-        self.threads.add(threading.get_ident())
+        self.threads.add(threading.current_thread())
         said = ""
         try:
             for number in range(self.words):
@@ -179,7 +179,7 @@ class ScriptedEngine:
     def batch(
         self, conversations: list[Conversation], settings: Any, **options: Any
     ) -> list[Answer | Exception]:
-        self.threads.add(threading.get_ident())
+        self.threads.add(threading.current_thread())
         self.batches.append(len(conversations))
         cancel = options["cancel"]
         for _ in range(self.words if self.tick_s else 0):
@@ -405,7 +405,7 @@ async def test_no_work_is_done_on_the_event_loop() -> None:
     await chat.ainvoke("hi")
     await chat.abatch(["a", "b"])
     _ = [chunk async for chunk in chat.astream("hi")]
-    assert threading.get_ident() not in scripted.threads
+    assert threading.current_thread() not in scripted.threads
     assert len(scripted.threads) >= 2
 
 
