@@ -156,6 +156,9 @@ class Backend(Protocol):
     def vocabulary(self) -> Sequence[bytes | None]:
         """Returns the bytes that each token id spells, None for control tokens."""
 
+    def fragments(self) -> frozenset[int]:
+        """Returns the tokens that stand for single bytes, of which a run is decoded as a whole."""
+
     def decode(self, token_ids: Sequence[int], *, keep: frozenset[int] = frozenset()) -> str:
         """Returns the text of generated tokens, of control tokens only those in `keep`."""
 

@@ -258,8 +258,9 @@ class Pipeline:
 
     def _reader(self, draft: Draft, settings: GenerationSettings) -> AnswerReader:
         conversation, decoded = draft.conversation, self.backend.decode
+        fragments = self.backend.fragments()
         if not conversation.tools:
-            return AnswerReader(draft, TextStream(decoded, settings.stop))
+            return AnswerReader(draft, TextStream(decoded, settings.stop, fragments=fragments))
         written = self.backend.call_format()
         calls = CallReader(
             written,
@@ -268,7 +269,7 @@ class Pipeline:
             held_back=HELD_BACK if draft.refuses else None,
         )
         keep = frozenset(self.backend.control_tokens(written.written).values())
-        text = TextStream(partial(decoded, keep=keep), settings.stop)
+        text = TextStream(partial(decoded, keep=keep), settings.stop, fragments=fragments)
         return AnswerReader(draft, text, calls)
 
 

@@ -10,17 +10,25 @@ _UNFINISHED = "\ufffd"
 class TextStream:
     """Turns tokens into text that never has to be taken back.
 
-    Text is held back while its last character is incomplete, or while it may be the beginning of a
-    stop string.
+    Text is held back while its last character is incomplete, while it may be the beginning of a
+    stop string, and while its last token is one byte of a run that is decoded as a whole.
 
     Args:
         decode: Token ids to text.
         stop: Strings that end the answer and are not part of it.
+        fragments: Tokens that stand for single bytes: further ones may change what they spell.
     """
 
-    def __init__(self, decode: Callable[[Sequence[int]], str], stop: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        decode: Callable[[Sequence[int]], str],
+        stop: Sequence[str] = (),
+        *,
+        fragments: frozenset[int] = frozenset(),
+    ) -> None:
         self._decode = decode
         self._stop = tuple(stop)
+        self._fragments = fragments
         self._ids: list[int] = []
         self._given = ""
 
@@ -37,6 +45,8 @@ class TextStream:
     def push(self, token_id: int) -> str:
         """Returns the text that this token settles, often empty."""
         self._ids.append(token_id)
+        if token_id in self._fragments:
+            return ""
         text = self._cut(self._decode(self._ids))
         held = self._held_back(text)
         return self._give(text[: len(text) - held])

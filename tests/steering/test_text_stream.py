@@ -46,3 +46,21 @@ def test_bytes_that_never_become_a_character_are_shown_at_the_end() -> None:
     stream = TextStream(_decode)
     assert stream.push(3) == ""
     assert stream.flush() == "\ufffd"
+
+
+def test_a_run_of_bytes_is_given_out_once_it_is_whole() -> None:
+    """As byte fallback decodes it: a run that is no valid UTF-8 is nothing but replacements."""
+
+    def decode(ids: Sequence[int]) -> str:
+        run = bytes(token for token in ids if token < 256)
+        try:
+            spelled = run.decode()
+        except UnicodeDecodeError:
+            spelled = "\ufffd" * len(run)
+        return spelled + "word" * sum(token == 300 for token in ids)
+
+    stream = TextStream(decode, fragments=frozenset(range(256)))
+    assert [stream.push(token) for token in (0x0B, 0xE2, 0x0B)] == ["", "", ""]
+    assert stream.push(300) == "\ufffd\ufffd\ufffdword"
+    ended = TextStream(decode, fragments=frozenset(range(256)))
+    assert (ended.push(0x41), ended.flush(), ended.text) == ("", "A", "A")

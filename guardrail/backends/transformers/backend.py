@@ -197,6 +197,10 @@ class TransformersBackend:
                 self._spelled = token_bytes(self.encoder.tokenizer)
             return self._spelled
 
+    def fragments(self) -> frozenset[int]:
+        """Returns the tokens that stand for single bytes, of which a run is decoded as a whole."""
+        return self.encoder.fragments
+
     def decode(self, token_ids: Sequence[int], *, keep: frozenset[int] = frozenset()) -> str:
         """Returns the text of generated tokens, of control tokens only those in `keep`."""
         return self.encoder.decode(token_ids, keep=keep)

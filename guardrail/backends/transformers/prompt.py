@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -160,6 +161,13 @@ class PromptEncoder:
                     if spelled == word and encoded[0] not in ids:
                         ids.append(encoded[0])
         return ids
+
+    @cached_property
+    def fragments(self) -> frozenset[int]:
+        """The tokens of byte fallback (`<0x0A>`), which spell text only together."""
+        known = self.tokenizer.get_vocab()
+        names = (f"<0x{value:02X}>" for value in range(256))
+        return frozenset(known[name] for name in names if name in known)
 
     @property
     def needs_picture(self) -> bool:
