@@ -1,10 +1,9 @@
 """Fuyu: no tower, patches straight into the decoder, and a processor that writes their tokens."""
 
 import functools
-import json
 
 import transformers as hf
-from tokenizers import Tokenizer, decoders, models, normalizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers
 from transformers import PreTrainedTokenizerFast
 
 from .parts import Made
@@ -21,12 +20,13 @@ def _pieces() -> str:
     shape.normalizer = normalizers.Sequence(
         [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
     )
-    trainer = trainers.UnigramTrainer(vocab_size=200, show_progress=False, unk_token="<unk>")
-    shape.train_from_iterator(CORPUS, trainer)
-    learnt = json.loads(shape.to_str())["model"]["vocab"]
+    # Taken from the texts and not trained on them: a trainer's pieces differ from run to run.
+    words = sorted({f"▁{word}" for line in CORPUS for word in line.split()})
+    letters = sorted({"▁", *(letter for line in CORPUS for letter in line if letter != " ")})
+    learnt = [*((word, -2.0) for word in words), *((letter, -6.0) for letter in letters)]
     known = [(piece, 0.0) for piece in (*_PIECES, *(f"<0x{n:02X}>" for n in range(256)))]
-    known += [(piece, score) for piece, score in learnt if piece not in _PIECES]
     known += [(f"▁{word}", 0.0) for word in ("Yes", "No", "yes", "no")]
+    known += [each for each in learnt if each[0] not in dict(known)]
     shape.model = models.Unigram(known, _PIECES.index("<unk>"), True)
     shape.decoder = decoders.Sequence(
         [
@@ -71,7 +71,6 @@ def _fuyu() -> Made:
 RECIPES = {
     "fuyu": Recipe(
         make=_fuyu,
-        seed=2,  # bytes that are no UTF-8 are told otherwise in a stream: see `TextStream`
         prompt=lambda words, pictures: words,
         most_pictures=1,
         prefix="apart",
