@@ -5,29 +5,15 @@ from typing import Any
 import transformers as hf
 
 from . import templates
-from .parts import Made
+from .parts import COHERE, Made
 from .recipe import HEADS, HIDDEN, LAYERS, Recipe, decoder, square, vision
 from .text import tokenizer
-
-_TURNS = (
-    "<PAD>",
-    "<UNK>",
-    "<BOS_TOKEN>",
-    "<EOS_TOKEN>",
-    "<|START_OF_TURN_TOKEN|>",
-    "<|END_OF_TURN_TOKEN|>",
-    "<|USER_TOKEN|>",
-    "<|CHATBOT_TOKEN|>",
-    "<|SYSTEM_TOKEN|>",
-    "<|START_RESPONSE|>",
-    "<|END_RESPONSE|>",
-)
 
 
 def _text(*more: str, picture: str, **named: str) -> tuple[Any, str]:
     template = templates.AYA_VISION.replace("<image>", picture)
     text = tokenizer(
-        (*_TURNS, *more, *named.values()),
+        (*COHERE, *more, *named.values()),
         bos="<BOS_TOKEN>",
         eos="<|END_OF_TURN_TOKEN|>",
         pad="<PAD>",

@@ -5,7 +5,7 @@ from typing import Any
 import transformers as hf
 
 from . import templates
-from .parts import Made, clip_pictures, llama_text
+from .parts import Made, llama_text, llava_processor
 from .qwen import picture_ids, qwen_processor, qwen_text
 from .recipe import HEADS, HIDDEN, LAYERS, Recipe, decoder, square, vision
 from .text import tokenizer
@@ -16,14 +16,7 @@ _LAYERS: dict[str, Any] = {"layer_types": ["conv", "full_attention"]}
 def _llava_lfm2() -> Made:
     """LLaVA around LFM2, as some have built it."""
     text = llama_text()
-    processor = hf.LlavaProcessor(
-        image_processor=clip_pictures(),
-        tokenizer=text,
-        patch_size=8,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=templates.LLAVA,
-    )
+    processor = llava_processor(text)
     config = hf.LlavaConfig(
         vision_config=vision("clip_vision_model", image_size=16, patch_size=8),
         text_config=decoder(text, "lfm2", block_multiple_of=8, **_LAYERS),

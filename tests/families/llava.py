@@ -3,7 +3,6 @@
 from transformers import (
     AyaVisionConfig,
     AyaVisionProcessor,
-    CLIPImageProcessorPil,
     GotOcr2ImageProcessorPil,
     InternVLConfig,
     InternVLProcessor,
@@ -14,38 +13,17 @@ from transformers import (
     LlavaOnevisionConfig,
     LlavaOnevisionImageProcessorPil,
     LlavaOnevisionProcessor,
-    LlavaProcessor,
-    PreTrainedConfig,
-    ProcessorMixin,
 )
 
 from . import templates
+from .parts import CHATML, COHERE, LLAMA, TILES, Made, chatml_text, llama_text, llava_processor
 from .recipe import Recipe, decoder, square, vision
 from .text import tokenizer
 
-_LLAMA = ("<unk>", "<s>", "</s>", "<pad>", "<image>")
-_QWEN = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-_TILES = [[16, 32], [32, 16], [32, 32]]
 
-
-def _llava() -> tuple[PreTrainedConfig, ProcessorMixin]:
-    text = tokenizer(
-        _LLAMA,
-        bos="<s>",
-        eos="</s>",
-        pad="<pad>",
-        add_bos=True,
-        named={"image_token": "<image>"},
-        template=templates.LLAVA,
-    )
-    processor = LlavaProcessor(
-        image_processor=CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size=square(16)),
-        tokenizer=text,
-        patch_size=8,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=templates.LLAVA,
-    )
+def _llava() -> Made:
+    text = llama_text()
+    processor = llava_processor(text)
     config = LlavaConfig(
         vision_config=vision("clip_vision_model", image_size=16, patch_size=8),
         text_config=decoder(text, "llama"),
@@ -55,9 +33,9 @@ def _llava() -> tuple[PreTrainedConfig, ProcessorMixin]:
     return config, processor
 
 
-def _llava_next() -> tuple[PreTrainedConfig, ProcessorMixin]:
+def _llava_next() -> Made:
     text = tokenizer(
-        _LLAMA,
+        LLAMA,
         bos="<s>",
         eos="</s>",
         pad="<pad>",
@@ -66,7 +44,7 @@ def _llava_next() -> tuple[PreTrainedConfig, ProcessorMixin]:
     )
     processor = LlavaNextProcessor(
         image_processor=LlavaNextImageProcessorPil(
-            size={"shortest_edge": 16}, crop_size=square(16), image_grid_pinpoints=_TILES
+            size={"shortest_edge": 16}, crop_size=square(16), image_grid_pinpoints=TILES
         ),
         tokenizer=text,
         patch_size=8,
@@ -78,23 +56,17 @@ def _llava_next() -> tuple[PreTrainedConfig, ProcessorMixin]:
         vision_config=vision("clip_vision_model", image_size=16, patch_size=8),
         text_config=decoder(text, "mistral", sliding_window=None),
         image_token_index=text.convert_tokens_to_ids("<image>"),
-        image_grid_pinpoints=_TILES,
+        image_grid_pinpoints=TILES,
         image_seq_length=4,
     )
     return config, processor
 
 
-def _llava_onevision() -> tuple[PreTrainedConfig, ProcessorMixin]:
-    text = tokenizer(
-        (*_QWEN, "<image>", "<video>"),
-        eos="<|im_end|>",
-        pad="<|endoftext|>",
-        named={"image_token": "<image>", "video_token": "<video>"},
-        template=templates.LLAVA_ONEVISION,
-    )
+def _llava_onevision() -> Made:
+    text = chatml_text(image="<image>", template=templates.LLAVA_ONEVISION, video_token="<video>")
     processor = LlavaOnevisionProcessor(
         image_processor=LlavaOnevisionImageProcessorPil(
-            size=square(16), image_grid_pinpoints=[[16, 16], *_TILES]
+            size=square(16), image_grid_pinpoints=[[16, 16], *TILES]
         ),
         tokenizer=text,
         video_processor=None,
@@ -109,12 +81,12 @@ def _llava_onevision() -> tuple[PreTrainedConfig, ProcessorMixin]:
         text_config=decoder(text, "qwen2"),
         image_token_index=text.convert_tokens_to_ids("<image>"),
         video_token_index=text.convert_tokens_to_ids("<video>"),
-        image_grid_pinpoints=[[16, 16], *_TILES],
+        image_grid_pinpoints=[[16, 16], *TILES],
     )
     return config, processor
 
 
-def _internvl() -> tuple[PreTrainedConfig, ProcessorMixin]:
+def _internvl() -> Made:
     named = {
         "start_image_token": "<img>",
         "end_image_token": "</img>",
@@ -122,7 +94,7 @@ def _internvl() -> tuple[PreTrainedConfig, ProcessorMixin]:
         "video_token": "<video>",
     }
     text = tokenizer(
-        (*_QWEN, *named.values()),
+        (*CHATML, *named.values()),
         eos="<|im_end|>",
         pad="<|endoftext|>",
         named=named,
@@ -147,19 +119,9 @@ def _internvl() -> tuple[PreTrainedConfig, ProcessorMixin]:
     return config, processor
 
 
-def _aya_vision() -> tuple[PreTrainedConfig, ProcessorMixin]:
+def _aya_vision() -> Made:
     specials = (
-        "<PAD>",
-        "<UNK>",
-        "<BOS_TOKEN>",
-        "<EOS_TOKEN>",
-        "<|START_OF_TURN_TOKEN|>",
-        "<|END_OF_TURN_TOKEN|>",
-        "<|USER_TOKEN|>",
-        "<|CHATBOT_TOKEN|>",
-        "<|SYSTEM_TOKEN|>",
-        "<|START_RESPONSE|>",
-        "<|END_RESPONSE|>",
+        *COHERE,
         "<|START_OF_IMG|>",
         "<|END_OF_IMG|>",
         "<|IMG_PATCH|>",

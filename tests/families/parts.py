@@ -11,6 +11,19 @@ from .text import tokenizer
 
 LLAMA = ("<unk>", "<s>", "</s>", "<pad>", "<image>")
 CHATML = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+COHERE = (
+    "<PAD>",
+    "<UNK>",
+    "<BOS_TOKEN>",
+    "<EOS_TOKEN>",
+    "<|START_OF_TURN_TOKEN|>",
+    "<|END_OF_TURN_TOKEN|>",
+    "<|USER_TOKEN|>",
+    "<|CHATBOT_TOKEN|>",
+    "<|SYSTEM_TOKEN|>",
+    "<|START_RESPONSE|>",
+    "<|END_RESPONSE|>",
+)
 TILES = [[16, 32], [32, 16], [32, 32]]
 """Shapes that a tiled picture may take, (height, width) in pixels."""
 
@@ -36,6 +49,19 @@ class NoVideos(dict[str, Any]):
 def clip_pictures() -> Any:
     """CLIP's image processor, 16 by 16 pixels."""
     return hf.CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size=square(16))
+
+
+def llava_processor(text: PreTrainedTokenizerFast) -> ProcessorMixin:
+    """LLaVA's processor: CLIP's pictures, of which the class token is dropped."""
+    processor: ProcessorMixin = hf.LlavaProcessor(
+        image_processor=clip_pictures(),
+        tokenizer=text,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=templates.LLAVA,
+    )
+    return processor
 
 
 def llama_text(template: str = templates.LLAVA, **named: str) -> PreTrainedTokenizerFast:

@@ -3,20 +3,13 @@
 import transformers as hf
 
 from . import templates
-from .parts import TILES, Made, clip_pictures, llama_text
+from .parts import TILES, Made, llama_text, llava_processor
 from .recipe import Recipe, decoder, square, vision
 
 
 def _vipllava() -> Made:
     text = llama_text()
-    processor = hf.LlavaProcessor(
-        image_processor=clip_pictures(),
-        tokenizer=text,
-        patch_size=8,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=templates.LLAVA,
-    )
+    processor = llava_processor(text)
     config = hf.VipLlavaConfig(
         vision_config=vision("clip_vision_model", image_size=16, patch_size=8),
         text_config=decoder(text, "llama"),
