@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from guardrail.errors import AuditError
-from guardrail.record.audit.filters import Filter
+from guardrail.record.audit.filters import Filter, paged
 from guardrail.record.audit.queries import PAGE, LogReader, Summary
 from guardrail.record.audit.record import AuditRecord
 
@@ -58,10 +58,7 @@ def failures(
     """
     if not _asks_for_failures(chosen):
         return []
-    where, values = _sql(chosen)
-    for compared, value in (("<", before), (">", after)):
-        if value is not None:
-            where, values = f"{where} AND seq {compared} ?", [*values, value]
+    where, values = paged(*_sql(chosen), before=before, after=after)
     rows = reader.select(
         f"SELECT seq, time, {_REQUEST}, {_POLICY}, json_extract(body, '$.failure.mode'), {_ERROR} "
         f"FROM records WHERE {where} ORDER BY seq DESC LIMIT ?",
@@ -121,16 +118,5 @@ def _asks_for_failures(chosen: Filter) -> bool:
 
 
 def _sql(chosen: Filter) -> tuple[str, list[Any]]:
-    conditions, values = ["kind = 'failed'"], list[Any]()
-    for name, compared, value in (
-        ("time", ">=", chosen.since),
-        ("time", "<", chosen.until),
-        (_POLICY, "=", chosen.policy),
-    ):
-        if value is not None:
-            conditions.append(f"{name} {compared} ?")
-            values.append(value)
-    if chosen.request:
-        conditions.append(f"{_REQUEST} >= ? AND {_REQUEST} < ?")
-        values += [chosen.request, chosen.request + "\U0010ffff"]
-    return " AND ".join(conditions), values
+    conditions, values = chosen.conditions(policy=_POLICY, request=_REQUEST)
+    return " AND ".join(["kind = 'failed'", *conditions]), values

@@ -25,20 +25,50 @@ class Filter:
     request: str | None = None
 
     def sql(self) -> tuple[str, list[Any]]:
-        """Returns the conditions and their values."""
-        conditions, values = ["kind = 'decision'"], list[Any]()
+        """Returns the conditions for decisions and their values."""
+        conditions, values = self.conditions(policy="policy", request="request")
         if self.category == "":
             conditions.append("category IS NULL")
-        equal = {"action": self.action, "category": self.category or None, "policy": self.policy}
-        for name, value in equal.items():
+        for name, value in (("action", self.action), ("category", self.category or None)):
             if value is not None:
                 conditions.append(f"{name} = ?")
                 values.append(value)
-        for name, compared, value in (("time", ">=", self.since), ("time", "<", self.until)):
+        return " AND ".join(["kind = 'decision'", *conditions]), values
+
+    def conditions(self, *, policy: str, request: str) -> tuple[list[str], list[Any]]:
+        """Returns what is asked of any record, whatever its kind, and the values.
+
+        Args:
+            policy: The SQL expression for the name of the record's policy.
+            request: That for the id of its request.
+        """
+        conditions, values = list[str](), list[Any]()
+        for expression, compared, value in (
+            ("time", ">=", self.since),
+            ("time", "<", self.until),
+            (policy, "=", self.policy),
+        ):
             if value is not None:
-                conditions.append(f"{name} {compared} ?")
+                conditions.append(f"{expression} {compared} ?")
                 values.append(value)
         if self.request:
-            conditions.append("request >= ? AND request < ?")
+            conditions.append(f"{request} >= ? AND {request} < ?")
             values += [self.request, self.request + "\U0010ffff"]
-        return " AND ".join(conditions), values
+        return conditions, values
+
+
+def paged(
+    where: str, values: list[Any], *, before: int | None, after: int | None
+) -> tuple[str, list[Any]]:
+    """Returns conditions and values that also ask for a place in the log; None asks for all.
+
+    Args:
+        where: The conditions.
+        values: Their values.
+        before: Only such as were written before this place, for the next page.
+        after: Only such as were written after this place.
+    """
+    for compared, place in (("<", before), (">", after)):
+        if place is not None:
+            where, values = f"{where} AND seq {compared} ?", [*values, place]
+    return where, values

@@ -15,7 +15,7 @@ from typing import Any
 
 from guardrail.errors import AuditError
 from guardrail.record.audit import store
-from guardrail.record.audit.filters import Filter
+from guardrail.record.audit.filters import Filter, paged
 from guardrail.record.audit.record import AuditRecord, parse_body
 from guardrail.record.audit.stretches import Bucket, Stretches
 
@@ -94,13 +94,9 @@ class LogReader:
             before: Only such as were written before this place, for the next page.
             after: Only such as were written after this place.
         """
-        where, values = chosen.sql()
+        where, values = paged(*chosen.sql(), before=before, after=after)
         # Without conditions the newest are found at the end of the table; with some, by the index.
         hint = "NOT INDEXED" if chosen == Filter() else ""
-        if after is not None:
-            where, values = f"{where} AND seq > ?", [*values, after]
-        if before is not None:
-            where, values = f"{where} AND seq < ?", [*values, before]
         rows = self._all(
             f"SELECT seq, time, request, action, category, policy, mode, label, p_unsafe, refused, "
             f"finish, total_ms FROM records {hint} WHERE {where} ORDER BY seq DESC LIMIT ?",
