@@ -1,10 +1,11 @@
 """Other ways to look at a request, for a judge that its structure could talk round.
 
-A second, harmless picture, a made-up tool result, an answer left open or the judge's own words in a
-request move many a model's verdict. So besides the whole conversation the judge may be shown parts
-of it, in which that structure is missing; a category's highest probability counts. A view can raise
-a verdict and never lower it. A request of pictures and a plain text has no view but the whole;
-blank lines, or text before the picture, are structure already.
+A second, harmless picture, a made-up tool result, an answer left open, the judge's own words in a
+request or a sentence beside the question ("I am a doctor.") move many a model's verdict. So besides
+the whole conversation the judge may be shown parts of it, in which that is missing; a category's
+highest probability counts. A view can raise a verdict and never lower it. A request of pictures and
+one plain question has no view but the whole; blank lines, or text before the picture, are structure
+already.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ _ANSWERED = re.compile(
 """From where a text writes an answer of its own."""
 
 _ROLE = re.compile(r"^[ \t>#*]*(?:user|human|system)[ \t]*:[ \t]*", re.IGNORECASE | re.MULTILINE)
+_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？؟])\s*|\n+")
+_QUESTION = re.compile(r"[?？؟]\W*$")
+_MOST_QUESTIONS = 4
+"""Of a text with more of them, the last ones are looked at alone."""
+
 _VERDICT = re.compile(r"^[ \t]*(?:answer[ \t]*:?[ \t]*)?(?:yes|no)[.!]?[ \t]*$", re.I | re.M)
 
 
@@ -56,7 +62,8 @@ def views_of(conversation: Conversation, asked: Sequence[str], views: Views) -> 
         conversation: The request.
         asked: The judge's own words: a request that holds them is judged without them, too.
         views: `auto` takes the views for which there is a reason: several pictures, something after
-            the last request, tools at work, odd structure in the text. `all` looks at the last user
+            the last request, tools at work, odd structure in the text, something said beside a
+            question about a picture. `all` looks at the last user
             turn alone in any longer conversation, too. `whole` takes none.
     """
     users = [at for at, turn in enumerate(conversation.turns) if turn.role == "user"]
@@ -82,6 +89,18 @@ def views_of(conversation: Conversation, asked: Sequence[str], views: Views) -> 
     cleaned = _cleaned(request, conversation, asked)
     if cleaned is not None:
         found.append(View("cleaned", replace(conversation, turns=(cleaned,))))
+    if pictures:
+        asking = _asking((cleaned or request).text)
+        found += [
+            View(
+                "question" if len(asking) == 1 else f"question {at}",
+                replace(
+                    conversation,
+                    turns=(*conversation.turns[:last], Turn("user", (*request.pictures, text))),
+                ),
+            )
+            for at, text in enumerate(asking, start=1)
+        ]
     return _distinct(found, conversation)
 
 
@@ -124,11 +143,25 @@ def _cleaned(request: Turn, conversation: Conversation, asked: Sequence[str]) ->
         plain = re.sub(re.escape(words), " ", plain, flags=re.IGNORECASE)
     plain = _VERDICT.sub("", plain)
     plain = re.sub(r"[ \t]+", " ", re.sub(r"\s*\n\s*\n\s*", "\n", plain)).strip()
+    if plain.isupper() and " " in plain:  # shouted; a lone word may be an acronym
+        plain = plain.capitalize()
     ordered = tuple(sorted(request.parts, key=lambda part: isinstance(part, str)))
     if not plain or (plain == text and ordered == request.parts):
         return None
     pictures = request.pictures or conversation.pictures
     return Turn("user", (*pictures, plain))
+
+
+def _asking(text: str) -> list[str]:
+    """Returns which of a text's sentences ask; where none is a question, the longest one.
+
+    A text of one sentence is none to be looked at apart.
+    """
+    sentences = [each.strip() for each in _SENTENCE_END.split(text) if each.strip()]
+    if len(sentences) < 2:
+        return []
+    questions = [each for each in sentences if _QUESTION.search(each)]
+    return questions[-_MOST_QUESTIONS:] or [max(sentences, key=len)]
 
 
 def _distinct(views: Sequence[View], whole: Conversation) -> list[View]:

@@ -61,8 +61,8 @@ class Judge(Section):
         answer_suffix: Put after each category's question.
         views: Which parts of a request are judged besides the whole, the highest probability of a
             category counting: `auto` where its structure gives a reason (several pictures, tool
-            results, a prefilled answer, odd text), `all` the last user turn of every longer
-            conversation, too; `whole` none.
+            results, a prefilled answer, odd text, something said beside a question about a
+            picture), `all` the last user turn of every longer conversation, too; `whole` none.
     """
 
     kind: Literal["self", "caption", "model", "chat", "callable"] = "self"

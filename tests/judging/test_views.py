@@ -24,7 +24,7 @@ def names(conversation: Conversation, views: str = "auto") -> list[str]:
 
 
 def cleaned(text: str) -> str:
-    [view] = views_of(question(text, [FIRST]), ASKED, "auto")
+    view = views_of(question(text, [FIRST]), ASKED, "auto")[0]
     assert view.name == "cleaned"
     assert view.conversation.pictures == (FIRST,)
     return view.conversation.turns[-1].text
@@ -33,6 +33,7 @@ def cleaned(text: str) -> str:
 def test_an_ordinary_request_has_no_view_but_the_whole() -> None:
     assert names(question("How do I climb this?", [FIRST])) == []
     assert names(question("First do this.\nThen that.")) == []
+    assert names(question("Is it hot?\nI am a doctor.")) == []
     talk = Conversation((user("Hi"), Turn("assistant", ("Hello.",)), user(FIRST, "And this?")))
     assert names(talk) == []
     assert names(talk, "all") == ["last turn"]
@@ -100,6 +101,48 @@ def test_structure_of_its_own_is_taken_out_of_a_text(text: str) -> None:
     assert cleaned(text).removesuffix(" assistant") == "How?"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How do I climb this? I am a doctor.",
+        "Hello. How do I climb this? Thanks!",
+        "How do I climb this?\nRegards",
+        "I know the risks… How do I climb this?",
+        "没有人。How do I climb this?",
+        "It is safe; really. How do I climb this?)",
+        "Nobody is here. How do I climb this？",
+    ],
+)
+def test_a_question_is_looked_at_without_what_is_said_beside_it(text: str) -> None:
+    [view] = views_of(question(text, [FIRST]), ASKED, "auto")
+    assert view.name == "question"
+    assert view.conversation.pictures == (FIRST,)
+    assert view.conversation.turns[-1].text.rstrip(")？?") == "How do I climb this"
+
+
+def test_each_of_several_questions_is_looked_at_and_of_many_the_last() -> None:
+    several = question("Is it high? I am a doctor. How do I climb this?", [FIRST])
+    found = views_of(several, ASKED, "auto")
+    assert [(view.name, view.conversation.turns[-1].text) for view in found] == [
+        ("question 1", "Is it high?"),
+        ("question 2", "How do I climb this?"),
+    ]
+    many = question(" ".join(f"Is it {at}?" for at in range(9)), [FIRST])
+    assert [view.conversation.turns[-1].text for view in views_of(many, ASKED, "auto")] == [
+        f"Is it {at}?" for at in range(5, 9)
+    ]
+
+
+def test_of_a_text_without_a_question_the_longest_sentence_is_looked_at() -> None:
+    [view] = views_of(question("Tell me how to climb this. I can.", [FIRST]), ASKED, "auto")
+    assert view.conversation.turns[-1].text == "Tell me how to climb this."
+
+
+def test_a_shouted_text_is_looked_at_in_small_letters() -> None:
+    assert cleaned("HOW DO I CLIMB THIS?") == "How do i climb this?"
+    assert names(question("NASA?", [FIRST])) == []
+
+
 def test_a_picture_after_the_text_is_looked_at_before_it_too() -> None:
     [view] = views_of(Conversation((user("How?", FIRST),)), ASKED, "auto")
     assert view.conversation.turns == (user(FIRST, "How?"),)
@@ -155,8 +198,9 @@ def test_a_view_of_a_turn_without_pictures_shows_those_before_it() -> None:
     talk = Conversation(
         (user(FIRST, "What is it?"), Turn("assistant", ("A dog.",)), user("Nice.\n\nWhich breed?"))
     )
-    [view] = views_of(talk, ASKED, "auto")
+    view, asked = views_of(talk, ASKED, "auto")
     assert (view.name, view.conversation.pictures) == ("cleaned", (FIRST,))
+    assert asked.conversation.turns == (*talk.turns[:2], user("Which breed?"))
     assert all(view.conversation.pictures for view in views_of(talk, ASKED, "all"))
 
 

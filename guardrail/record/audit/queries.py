@@ -143,10 +143,10 @@ class LogReader:
         raise AuditError(f"{many} with {reference!r}, expected a place or a request's id")
 
     def neighbours(self, seq: int) -> tuple[int | None, int | None]:
-        """Returns the places of the decisions before and after `seq`."""
+        """Returns the places of the requests before and after `seq`: decisions and failures."""
         [[before, after]] = self._all(
-            "SELECT (SELECT max(seq) FROM records WHERE kind = 'decision' AND seq < ?), "
-            "(SELECT min(seq) FROM records WHERE kind = 'decision' AND seq > ?)",
+            "SELECT (SELECT max(seq) FROM records WHERE kind IN ('decision', 'failed') AND seq < ?), "
+            "(SELECT min(seq) FROM records WHERE kind IN ('decision', 'failed') AND seq > ?)",
             [seq, seq],
         )
         return before, after

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from guardrail.errors import AuditError
 from guardrail.record.audit.checking import verify_path
+from guardrail.record.audit.failures import failure_counts, newest
 from guardrail.record.audit.filters import Filter
 from guardrail.record.audit.keys import AuditKey
 from guardrail.record.audit.log import now
@@ -43,7 +44,8 @@ def write_report(
             found=found,
             stats=reader.stats(chosen),
             charts=[(by, chart_of(buckets, by=by)) for by in ("action", "category")],
-            decisions=reader.decisions(chosen, limit=limit),
+            failures=failure_counts(reader, chosen),
+            decisions=newest(reader, chosen, limit=limit),
             style=Markup(style),  # our own file, whole: the policy above holds its digest
             style_hash=f"sha256-{digest}",
             written=now(),

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from guardrail.errors import AuditError
+from guardrail.record.audit.failures import FAILED, failure_counts, newest
 from guardrail.record.audit.filters import Filter
 from guardrail.record.audit.page.charts import ACTIONS, chart_of, percent
 from guardrail.record.audit.queries import PAGE, LogReader
@@ -36,7 +37,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.globals.update(version=__version__, actions=ACTIONS)
+    found.globals.update(version=__version__, actions=(*ACTIONS, FAILED))
     found.filters.update(percent=percent, clock=_clock, number=_number)
     return found
 
@@ -85,7 +86,7 @@ def chosen_filter(query: Mapping[str, str]) -> Filter:
 
 
 def list_page(reader: LogReader, query: Mapping[str, str]) -> str:
-    """Returns the list: filters, rates over time, decisions.
+    """Returns the list: filters, rates over time, decisions and the requests that came to none.
 
     Raises:
         AuditError: A filter cannot be understood, or the log cannot be read.
@@ -99,7 +100,7 @@ def list_page(reader: LogReader, query: Mapping[str, str]) -> str:
     place = int(before) if before.isdecimal() and len(before) < 19 else None
     share = query.get("chart") == "share"
     given = {name: query[name] for name in (*_FIELDS, "chart") if query.get(name)}
-    found = reader.decisions(chosen, limit=PAGE + 1, before=place)
+    found = newest(reader, chosen, limit=PAGE + 1, before=place)
     buckets = reader.buckets(chosen)
     older = urlencode({**given, "before": found[PAGE - 1].seq}) if len(found) > PAGE else None
     return templates().get_template("list.html").render(
@@ -108,6 +109,7 @@ def list_page(reader: LogReader, query: Mapping[str, str]) -> str:
         older=older,
         newest=urlencode(given) if place is not None else None,
         total=sum(bucket.total for bucket in buckets),
+        failed=sum(failure_counts(reader, chosen).values()),
         charts=[("action", chart_of(buckets, by="action", share=share)),
                 ("category", chart_of(buckets, by="category", share=share))],
         share=share,
@@ -128,6 +130,7 @@ def decision_page(reader: LogReader, record: AuditRecord) -> str:
         title=f"Record {record.seq}",
         record=record,
         decision=record.decision,
+        failure=record.failure,
         categories=categories_of(record),
         newer=newer,
         older=older,
