@@ -20,6 +20,7 @@ from guardrail.record.audit.record import AuditRecord, parse_body
 from guardrail.record.audit.stretches import Bucket, Stretches
 
 PAGE = 50
+_OF_A_REQUEST = "kind IN ('decision', 'failed')"
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,8 @@ class LogReader:
     def neighbours(self, seq: int) -> tuple[int | None, int | None]:
         """Returns the places of the requests before and after `seq`: decisions and failures."""
         [[before, after]] = self._all(
-            "SELECT (SELECT max(seq) FROM records WHERE kind IN ('decision', 'failed') AND seq < ?), "
-            "(SELECT min(seq) FROM records WHERE kind IN ('decision', 'failed') AND seq > ?)",
+            f"SELECT (SELECT max(seq) FROM records WHERE {_OF_A_REQUEST} AND seq < ?), "
+            f"(SELECT min(seq) FROM records WHERE {_OF_A_REQUEST} AND seq > ?)",
             [seq, seq],
         )
         return before, after
