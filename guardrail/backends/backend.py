@@ -88,6 +88,19 @@ class Run(Protocol):
     def logits(self) -> tuple[Array, Array | None]:
         """Returns next-token logits, real and (if there are any) noised: (rows, candidates)."""
 
+    def ahead(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> Array:
+        """Returns next-token logits of the real branch, had rows gone on with these tokens.
+
+        The run stays where it is, and knows nothing of constraints there.
+
+        Args:
+            rows: Places among the rows of `logits`; one may be given several times.
+            tokens: For each of them, all equally many, >= 1.
+
+        Returns:
+            (rows, candidates).
+        """
+
     def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
         """Makes ready to decode.
 

@@ -14,8 +14,8 @@ from guardrail.bench.variants import VARIANTS, Run, Variant
 from guardrail.errors import SettingsError
 from guardrail.request.conversation import Conversation
 from guardrail.steering.guided import steer
-from guardrail.steering.modulation import refusal_mass
 from guardrail.steering.plan import Guidance, RowPlan
+from guardrail.steering.refusal_mass import token_mass
 
 Progress = Callable[[str], None]
 
@@ -208,8 +208,8 @@ def time_vocabulary(
             steered = steer(
                 real, noised, plans=plans, guidance=guidance, refusal_ids=[found.steerable]
             )
-            refusal_mass(real, [found.all])
-            refusal_mass(steered, [found.all])
+            token_mass(real, [found.all])
+            token_mass(steered, [found.all])
             taken[is_large].append((time.perf_counter() - started) * 1000)
     added = statistics.median(taken[True]) - statistics.median(taken[False])
     step_ms = _guided_step_ms(subject, conversation, repeats)

@@ -14,8 +14,9 @@ from array_api_compat import array_namespace
 from guardrail.backends import Constraint, FinishReason, Run
 from guardrail.steering.arrays import Array, largest, softmax
 from guardrail.steering.contrast import contrast_logits, divergence
-from guardrail.steering.modulation import modulate_paper, modulate_phrases, refusal_mass
+from guardrail.steering.modulation import modulate_paper, modulate_phrases
 from guardrail.steering.plan import CandidateTrace, Guidance, RowPlan, Step, StepTrace
+from guardrail.steering.refusal_mass import RefusalMass
 from guardrail.steering.refusals import RefusalIndex, TokenIds
 
 
@@ -50,14 +51,15 @@ def decode(
     worth_it = any(plan.record or plan.contrast or plan.delta for plan in plans)
     guided = guidance.steps if worth_it and index is not None else 0
     if guided and index is not None:
-        steps = _GuidedSteps(plans, guidance, index, shadow)
+        steps = _GuidedSteps(run, plans, guidance, index, shadow)
         for step in range(guided):
-            tokens, traces = steps.take(run, step)
+            tokens, traces = steps.take(step)
             finished = run.take(tokens)
             yield _step(tokens, traces, done, finished)
             done = finished
             if all(done):
                 return
+            steps.ended = [reason is not None for reason in done]
             run.advance(noised=step + 1 < guided)
     nothing: Sequence[StepTrace | None] = [None] * batch
     for tokens, finished in run.rest():
@@ -123,22 +125,27 @@ def steer(
 class _GuidedSteps:
     """The guided steps of one run, one after the other."""
 
+    run: Run
     plans: Sequence[RowPlan]
     guidance: Guidance
     index: RefusalIndex
     shadow: bool
+    ended: Sequence[bool] = field(init=False)
     _said: list[list[int]] = field(init=False)
+    _mass: RefusalMass = field(init=False)
 
     def __post_init__(self) -> None:
         self._said = [[] for _ in self.plans]
+        self.ended = [False] * len(self.plans)
+        self._mass = RefusalMass(self.run, self.index, len(self.plans))
 
-    def take(self, run: Run, step: int) -> tuple[list[int], list[StepTrace | None]]:
+    def take(self, step: int) -> tuple[list[int], list[StepTrace | None]]:
         """Returns each row's next token, and what steering did to it."""
+        run = self.run
         real, noised = run.logits()
         real = run.within(real)
         noised = run.within(noised) if noised is not None else None
         beginnings = [self.index.beginnings(self.index.spell(row)) for row in self._said]
-        every = [each.all for each in beginnings]
         paper = self.guidance.modulation_form == "paper"
         steered = steer(
             real,
@@ -153,24 +160,31 @@ class _GuidedSteps:
         unguarded = run.peek(real)
         guarded = run.peek(steered) if self.shadow else run.choose(steered)
         taken = run.choose(real) if self.shadow else guarded
-        mass_before, mass_after = refusal_mass(real, every), refusal_mass(steered, every)
+        recorded = [at for at, plan in enumerate(self.plans) if plan.record and not self.ended[at]]
+        masses = dict(
+            zip(
+                recorded,
+                zip(*self._mass.of(self._said, (real, steered), rows=recorded), strict=True),
+                strict=True,
+            )
+        )
         apart = divergence(real, noised).tolist() if noised is not None else None
         tops = _candidates(real, noised, steered, self.guidance.candidates)
-        for said, token in zip(self._said, taken, strict=True):
-            said.append(token)
+        for row, token in enumerate(taken):
+            self._said[row].append(token)
+            self._mass.took(row, token)
         return taken, [
             StepTrace(
                 step,
                 guarded[row],
                 unguarded[row],
-                mass_before[row],
-                mass_after[row],
-                apart[row] if apart is not None and plan.contrast else None,
+                *masses[row],
+                apart[row] if apart is not None and self.plans[row].contrast else None,
                 tops[row],
             )
-            if plan.record
+            if row in masses
             else None
-            for row, plan in enumerate(self.plans)
+            for row in range(len(self.plans))
         ]
 
 

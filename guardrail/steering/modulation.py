@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from array_api_compat import array_namespace
 
-from guardrail.steering.arrays import Array, largest, softmax
+from guardrail.steering.arrays import Array, largest
 from guardrail.steering.refusals import TokenIds
 
 
@@ -60,17 +60,3 @@ def modulate_paper(
     shifted = xp.asarray(logits, copy=True)
     shifted[rows, candidates] += refusal[candidates] * shift
     return shifted
-
-
-def refusal_mass(logits: Array, token_ids: Sequence[TokenIds]) -> list[float]:
-    """Returns, for each row, the probability in [0, 1] that its refusal tokens hold together.
-
-    Args:
-        logits: (batch, vocabulary), float.
-        token_ids: For each row, the ids that would begin or continue a refusal there.
-    """
-    probabilities = softmax(logits)
-    return [
-        min(float(probabilities[row, ids].sum()), 1.0) if len(ids) else 0.0
-        for row, ids in enumerate(token_ids)
-    ]

@@ -29,9 +29,9 @@ from guardrail.request.delta import Delta
 from guardrail.request.settings import GenerationSettings
 from guardrail.steering.answer_reader import AnswerReader
 from guardrail.steering.guided import decode
-from guardrail.steering.modulation import refusal_mass
 from guardrail.steering.plan import Guidance, RowPlan, Step
 from guardrail.steering.refusal_gate import RefusalGate
+from guardrail.steering.refusal_mass import RefusalMass
 from guardrail.steering.refusals import RefusalIndex
 from guardrail.steering.row import Row
 from guardrail.steering.text_stream import TextStream
@@ -41,8 +41,8 @@ _log = logging.getLogger(__name__)
 CONFIDENTLY_SAFE = 0.5
 """How far below `safe_below`, as a fraction of it, a verdict must be for contrast to be skipped."""
 
-NO_REFUSAL_MASS = 0.01
-"""Probability of beginning a refusal under which, at the first step, nothing is at stake."""
+NO_REFUSAL_MASS = 0.05
+"""Probability that a refusal follows under which, at the first step, nothing is at stake."""
 
 HELD_BACK = "the policy decided to refuse: the tool call was held back"
 """Why a call is not passed on, where the policy steers towards a refusal."""
@@ -182,7 +182,8 @@ class Pipeline:
             return True
         index = self.refusal_index(self.deciding.policy.phrases)
         real, _ = run.logits()
-        [mass] = refusal_mass(real[place : place + 1], [index.beginnings(b"").all])
+        rows = len(real)
+        [[mass]] = RefusalMass(run, index, rows).of([()] * rows, [real], rows=[place])
         return mass >= NO_REFUSAL_MASS
 
     def _lost_noised(self, draft: Draft) -> None:

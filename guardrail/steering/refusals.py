@@ -32,10 +32,17 @@ class Beginnings:
         steerable: Those of them that steering may touch. Once a phrase is under way it is all of
             them. At the start of an answer a token counts only if it spells at least half of some
             phrase ("Sorry", not "I"), unless no token does, so that it cannot be avoided.
+        whole: Those of them that make a phrase whole, sorted.
     """
 
     all: TokenIds
     steerable: TokenIds
+    whole: TokenIds
+
+    @cached_property
+    def open(self) -> TokenIds:
+        """Those after which a refusal is under way, and may still become something else."""
+        return np.setdiff1d(self.all, self.whole)
 
     def __bool__(self) -> bool:
         return len(self.all) > 0
@@ -108,6 +115,7 @@ class RefusalIndex:
         tokens = self._inner if text else self._first
         found: set[int] = set()
         steerable: set[int] = set()
+        whole: set[int] = set()
         seen: dict[bytes, list[int] | None] = {}
         for phrase in self._continuations(text):
             rest = phrase[len(text) :]
@@ -120,12 +128,13 @@ class RefusalIndex:
                     break
                 if end == len(rest):
                     ids = [*ids, *tokens.beyond(stretch)]
+                    whole.update(ids)
                 if ids:
                     found.update(ids)
                     if text or 2 * end >= len(phrase):
                         steerable.update(ids)
         every = _sorted(found)
-        return Beginnings(every, _sorted(steerable) if steerable else every)
+        return Beginnings(every, _sorted(steerable) if steerable else every, _sorted(whole))
 
     def _continuations(self, text: bytes) -> list[bytes]:
         """Phrases that `text` is a true beginning of; none once `text` holds a whole phrase."""

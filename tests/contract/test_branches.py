@@ -1,5 +1,6 @@
 """Cached steps of the real and the noised branch give the logits of full forwards."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor
 from guardrail.backends.transformers.branch import Branch, prepare
 from guardrail.backends.transformers.noise import noised_inputs
 from tests.contract.full_forward import full_logits
-from tests.contract.guarded import LONGER, WHOLE, ask, engine
+from tests.contract.guarded import GREEDY, LONGER, WHOLE, ask, engine
 from tests.families import FAMILIES, RECIPES
 
 TOKENS = torch.tensor([70, 81, 75, 300, 40])
@@ -45,6 +46,28 @@ def test_stacked_steps_equal_full_forwards(family: str) -> None:
     close(family, real.logits, expected[0][-1:])
     expected_next = full_logits(model, both_inputs(family)[0], torch.cat([TOKENS, TOKENS[:1]]))
     close(family, real.extend(TOKENS[None, :1]).logits, expected_next[-1:])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_looking_ahead_equals_full_forwards_and_leaves_the_run_where_it_is(family: str) -> None:
+    made = engine(family)
+    asked = ask(family, LONGER, count=2)
+    run = made.backend.start([asked], GREEDY)
+    run.prefill(lambda _: nullcontext())
+    before = run.logits()[0].clone()
+    paths = [TOKENS[:2].tolist(), TOKENS[2:4].tolist()]
+    inputs = made.backend.encoder.encode([asked])
+    for path, logits in zip(paths, run.ahead([0, 0], paths), strict=True):
+        close(family, logits, full_logits(made.model, inputs, torch.tensor(path))[-1])
+    run.begin([None], seed=None)
+    assert torch.equal(run.logits()[0], before)
+    run.take([int(TOKENS[0])])
+    run.advance(noised=False)
+    after = full_logits(made.model, inputs, TOKENS[:1])[-1]
+    close(family, run.logits()[0][0], after)
+    again = full_logits(made.model, inputs, TOKENS[:2])[-1]
+    close(family, run.ahead([0], [[int(TOKENS[1])]])[0], again)
+    close(family, run.logits()[0][0], after)
 
 
 @pytest.mark.parametrize("family", SHARING)

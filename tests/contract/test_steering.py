@@ -14,6 +14,8 @@ from tests.contract.guarded import GREEDY, TEXT_ONLY, ask, by_word, engine, judg
 from tests.families import FAMILIES
 
 UNSAFE, SAFE, UNSURE = by_word(image=1.0), by_word(image=0.0), by_word(image=0.5)
+AT_ONCE = {"en": {"phrases": ["N", "S"]}}
+"""Refusals that one token makes whole: what these models say after it is anything."""
 FIXED = {"modulation": {"scale": "fixed"}}
 
 
@@ -74,14 +76,17 @@ def test_guided_steps_are_the_method_s_equations(
     index = guarded.refusal_index(chosen.phrases)
     for step, logits in enumerate(by_hand):
         assert answer.token_ids[step] == int(logits.argmax())
-        counted = index.beginnings(index.spell(answer.token_ids[:step])).all
-        mass = float(logits.softmax(-1)[counted].sum())
-        assert answer.decision.steps[step].refusal_mass_after == pytest.approx(mass, abs=1e-4)
+        found = index.beginnings(index.spell(answer.token_ids[:step]))
+        p = logits.softmax(-1)
+        certain, possible = float(p[found.whole].sum()), float(p[found.all].sum())
+        mass = answer.decision.steps[step].refusal_mass_after
+        assert certain - 1e-4 <= mass <= possible + 1e-4
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_unsafe_raises_and_safe_lowers_the_mass_of_refusals(family: str) -> None:
-    alone = policy({"contrast": {"when": "never"}})  # contrast may move refusals either way
+    # Contrast may move refusals either way.
+    alone = policy({"contrast": {"when": "never"}}, refusals=AT_ONCE)
     for judge, sign in ((UNSAFE, 1), (SAFE, -1)):
         decision = judged_engine(family, judge, alone).answer(ask(family), GREEDY).decision
         assert decision.action == ("refuse" if sign > 0 else "comply")
@@ -131,7 +136,8 @@ def test_nothing_changes_without_contrast_and_modulation(family: str) -> None:
 
 @pytest.mark.parametrize("family", TEXT_ONLY)
 def test_verdicts_steer_without_a_picture_too(family: str) -> None:
-    decision = judged_engine(family, UNSAFE).answer(ask(family, count=0), GREEDY).decision
+    guarded = judged_engine(family, UNSAFE, policy(refusals=AT_ONCE))
+    decision = guarded.answer(ask(family, count=0), GREEDY).decision
     assert not decision.contrast.applied
     assert decision.steps[0].divergence is None
     assert decision.steps[0].refusal_mass_after > decision.steps[0].refusal_mass_before

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from guardrail.steering.modulation import modulate_paper, modulate_phrases, refusal_mass
+from guardrail.steering.modulation import modulate_paper, modulate_phrases
 
 IDS = torch.tensor([1, 3])
 NONE = torch.tensor([], dtype=torch.long)
@@ -30,8 +30,3 @@ def test_paper_form_follows_each_rows_own_sign() -> None:
     logits = torch.zeros(2, 5)
     shifted = modulate_paper(logits, IDS, [1.0, -1.0], top_k=5)
     assert shifted[:, IDS].tolist() == [[1.0, 1.0], [-1.0, -1.0]]
-
-
-def test_refusal_mass_is_the_probability_of_the_tokens() -> None:
-    logits = torch.tensor([[0.1, 0.2, 0.3, 0.4]]).log().repeat(2, 1)
-    assert refusal_mass(logits, [IDS, NONE]) == pytest.approx([0.6, 0.0])

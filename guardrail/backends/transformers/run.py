@@ -144,6 +144,15 @@ class TransformersRun:
         stacked = self._ready.logits
         return stacked[:rows], stacked[rows:] if len(stacked) > rows else None
 
+    def ahead(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> Tensor:
+        """Returns next-token logits had rows gone on with these tokens, (rows, vocabulary)."""
+        ahead = torch.tensor([list(each) for each in tokens], device=self._ready.ids.device)
+        with self._computing:
+            branch = self._ready.fork(rows)
+            for column in ahead.T:  # one by one, as every family decodes
+                branch = branch.extend(column[:, None])
+        return branch.logits
+
     def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
         """Makes ready to decode; real and noised rows go on as one batch."""
         rows = len(self._live)
