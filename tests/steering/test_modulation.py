@@ -1,4 +1,3 @@
-import pytest
 import torch
 
 from guardrail.steering.modulation import modulate_paper, modulate_phrases
