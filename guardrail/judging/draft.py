@@ -307,6 +307,7 @@ class Draft:
                 source=verdict.source if verdict is not None else "none",
                 error=verdict.error if verdict is not None else None,
                 views=dict(verdict.views) if verdict is not None else {},
+                competence=verdict.competence if verdict is not None else None,
             ),
             action=ruling.action if ruling is not None else "plain",
             category=ruling.category if ruling is not None else None,

@@ -13,6 +13,8 @@ How it decides:
    the most severe label (unavailable > unsafe > uncertain > safe). A policy's actions never get
    more permissive as a label gets worse (checked at load), so a risen probability never makes the
    ruling more permissive.
+   An action of `comply` has to be earned: where the judge's competence was asked for and is not
+   above `judge.competence.above`, it is `plain`, and the model's own caution stands.
 4. Among categories that ask for the winning action, the one with the most severe label decides;
    then the one furthest past `unsafe_at`, or with the highest probability if uncertain, or nearest
    to `safe_below` if safe; then the first in the policy.
@@ -41,6 +43,7 @@ class Finding:
     """What one category says: its label, the action it asks for, and how far past its threshold.
 
     `remembered` is the earlier request whose probability this is; None for the new verdict's.
+    `unearned` says why the judge is not competent here, if it is not.
     """
 
     rule: CategoryRule
@@ -49,17 +52,25 @@ class Finding:
     confidence: float
     why: str = ""
     remembered: str | None = None
+    unearned: str = ""
 
     @property
     def action(self) -> Action:
         """The action that this category asks for."""
-        return self.rule.actions[self.label]
+        action = self.rule.actions[self.label]
+        return "plain" if action == "comply" and self.unearned else action
+
+    @property
+    def origin(self) -> str:
+        """The path of the rule that this action comes from."""
+        if self.action != self.rule.actions[self.label]:
+            return "judge.competence"
+        return self.rule.origins[self.label]
 
     @property
     def sentence(self) -> str:
         """The finding in words."""
-        origin = self.rule.origins[self.label]
-        return f"{self.rule.id} is {self.label}: {self._because}, so {origin}: {self.action}"
+        return f"{self.rule.id} is {self.label}: {self._because}, so {self.origin}: {self.action}"
 
     @property
     def _because(self) -> str:
@@ -71,7 +82,8 @@ class Finding:
         if self.label == "unsafe":
             return f"{p} >= unsafe_at {rule.unsafe_at:g}"
         if self.label == "safe":
-            return f"{p} < safe_below {rule.safe_below:g}"
+            why = f", but {self.unearned}" if self.action != rule.actions["safe"] else ""
+            return f"{p} < safe_below {rule.safe_below:g}{why}"
         return f"{p} is from safe_below {rule.safe_below:g} to below unsafe_at {rule.unsafe_at:g}"
 
 
@@ -94,7 +106,7 @@ def decide(policy: Policy, verdict: Verdict, memory: Memory = NOTHING) -> Ruling
         label=label,
         action=deciding.action,
         category=_named(deciding, findings),
-        rule=deciding.rule.origins[deciding.label],
+        rule=deciding.origin,
         reasons=_reasons(deciding, findings, policy, verdict, memory),
         confidence=deciding.confidence,
     )
@@ -129,7 +141,16 @@ def findings_of(policy: Policy, verdict: Verdict, memory: Memory = NOTHING) -> l
         for rule in rules
         if (found := memory.remembered.get(rule.id)) is not None
     ]
-    return [*_judged(rules, verdict), *earlier]
+    unearned = _unearned(policy, verdict)
+    return [replace(each, unearned=unearned) for each in (*_judged(rules, verdict), *earlier)]
+
+
+def _unearned(policy: Policy, verdict: Verdict) -> str:
+    """Returns why a judge whose competence was asked for is not competent here, or nothing."""
+    above, found = policy.judge.competence.above, verdict.competence
+    if policy.judge.competence.evidence == "none" or found is None or found > above:
+        return ""
+    return f"the pictures speak for it by {found:.3g} nats, not by more than {above:g}"
 
 
 def _judged(rules: tuple[CategoryRule, ...], verdict: Verdict) -> list[Finding]:
@@ -205,7 +226,9 @@ def _reasons(
             deciding.why
             or f"every category is below its safe_below, the nearest is {deciding.rule.id}"
         )
-        reasons.append(f"{because}, so {deciding.rule.origins[deciding.label]}: {deciding.action}")
+        if deciding.origin != deciding.rule.origins[deciding.label]:
+            because = f"{because}; but {deciding.unearned}"
+        reasons.append(f"{because}, so {deciding.origin}: {deciding.action}")
     else:
         reasons.append(deciding.sentence)
         reasons += [f.sentence for f in findings if f is not deciding and f.label != "safe"]

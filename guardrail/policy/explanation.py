@@ -43,8 +43,8 @@ def _category(loaded: Loaded, finding: Finding) -> dict[str, Any]:
         "unsafe_at_from": place_of(loaded, _origin(loaded, rule.id, "unsafe_at")),
         "safe_below": rule.safe_below,
         "safe_below_from": place_of(loaded, _origin(loaded, rule.id, "safe_below")),
-        "rule": rule.origins[finding.label],
-        "rule_at": place_of(loaded, rule.origins[finding.label]),
+        "rule": finding.origin,
+        "rule_at": place_of(loaded, finding.origin),
     }
 
 

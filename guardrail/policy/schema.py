@@ -51,6 +51,21 @@ class Calibration(Section):
     bias: Annotated[float, Strict(), Field(ge=-100, le=100), Unsigned] = 0.0
 
 
+class Competence(Section):
+    """When a *safe* verdict may suppress refusals: `comply` has to be earned, else it is `plain`.
+
+    Attributes:
+        evidence: `picture` has a local judge look once more, at grey pictures: a judge that calls a
+            request as safe unseen as seen does not go by what is to be seen, and without a picture
+            there is nothing to go by. `none` takes every verdict at its word, as those of chat and
+            callable judges always are.
+        above: By how much the pictures must lower the log-odds of harm, in nats.
+    """
+
+    evidence: Literal["picture", "none"] = "picture"
+    above: Annotated[float, Strict(), Field(ge=-100, le=100)] = 0.0
+
+
 class Judge(Section):
     """Who judges, and how long it may take.
 
@@ -69,6 +84,7 @@ class Judge(Section):
     timeout_s: Annotated[float, Strict(), Field(gt=0, le=600), Unsigned] = 10.0
     model: Words | None = None
     calibration: Calibration | None = None
+    competence: Competence = Competence()
     answer_suffix: Text = "Answer yes or no."
     views: Literal["auto", "all", "whole"] = "auto"
 

@@ -19,6 +19,9 @@ class Verdict:
         details: What the judge saw on the way (a caption, raw label logits), for the record.
         views: By category id, the part of the request whose probability counts, where that is not
             the whole conversation.
+        competence: How far the pictures speak for the judge's *safe*, in nats: the log-odds of harm
+            that it gave to grey ones, less those that it gave to the request's own. None where it
+            was not asked for.
     """
 
     categories: Mapping[str, float] = field(default_factory=dict)
@@ -26,6 +29,7 @@ class Verdict:
     error: str | None = None
     details: Mapping[str, str] = field(default_factory=dict)
     views: Mapping[str, str] = field(default_factory=dict)
+    competence: float | None = None
 
     @classmethod
     def unavailable(cls, reason: str, *, source: str = "self") -> Verdict:

@@ -45,6 +45,11 @@ class VerdictRecord(_Record):
         description="by category id, the part of the request that was judged highest, where it was "
         "not the whole",
     )
+    competence: float | None = Field(
+        None,
+        description="by how many nats the pictures, against grey ones, lower the log-odds of harm: "
+        "what a safe verdict earns its suppression by; None where nobody asked",
+    )
 
 
 class ContrastRecord(_Record):

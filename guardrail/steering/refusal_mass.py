@@ -14,7 +14,7 @@ from guardrail.steering.arrays import Array, softmax
 from guardrail.steering.refusals import RefusalIndex, TokenIds
 
 OPEN_AT_MOST = 0.02
-"""Probability that may stay open: it counts as refusing, so the mass is at most so much too high."""
+"""Probability that may stay open: it counts as refusing, so the mass is at most this too high."""
 
 _FURTHEST = 4
 """Tokens that are looked ahead; refusals that take longer to tell count as such."""

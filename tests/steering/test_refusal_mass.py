@@ -68,7 +68,7 @@ def masses(run: Language, index: RefusalIndex) -> list[float]:
 def test_a_first_word_counts_as_far_as_a_refusal_follows_it(index: RefusalIndex) -> None:
     run = Language(TABLE)
     [mass] = masses(run, index)
-    assert BY_HAND <= mass + 1e-9
+    assert mass + 1e-9 >= BY_HAND
     assert mass == pytest.approx(BY_HAND, abs=OPEN_AT_MOST)
     assert {"I", "A", "I can"} <= set(run.asked)
 
