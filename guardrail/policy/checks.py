@@ -13,7 +13,14 @@ from guardrail.policy.faults import Path, fault
 from guardrail.policy.rules import CategoryRule
 from guardrail.policy.schema import Category, PolicyContent
 from guardrail.policy.suggest import did_you_mean, listed, quoted
-from guardrail.policy.terms import ACTIONS, FIELD_OF_LABEL, STRICTNESS, Action, Label
+from guardrail.policy.terms import (
+    ACTIONS,
+    FIELD_OF_LABEL,
+    STRICTNESS,
+    Action,
+    Label,
+    Uncertain,
+)
 
 UNLOCKABLE = ("version", "name", "description", "locked")
 _BY_SEVERITY: tuple[Label, ...] = ("safe", "uncertain", "unsafe")
@@ -73,17 +80,26 @@ def ordered_actions(policy: PolicyContent, rules: Sequence[CategoryRule]) -> Non
     _ascending(general, "", lambda field: ("verdict", field))
     for index, (category, rule) in enumerate(zip(policy.categories, rules, strict=True)):
         place = partial(_place, category, index)
-        _ascending(rule.actions, f"in category {rule.id}, ", place)
+        asked: Mapping[Label, Uncertain] = (
+            {**rule.actions, "uncertain": "lean"} if rule.leans else rule.actions
+        )
+        _ascending(asked, f"in category {rule.id}, ", place)
 
 
-def _ascending(actions: Mapping[Label, Action], where: str, place: Callable[[str], Path]) -> None:
+def _ascending(
+    actions: Mapping[Label, Uncertain], where: str, place: Callable[[str], Path]
+) -> None:
     for milder, worse in pairwise(_BY_SEVERITY):
         below, above = actions[milder], actions[worse]
-        if STRICTNESS[below] > STRICTNESS[above]:
+        # What leans may come to either: it is as strict as the one, and as permissive as the other.
+        strictest: Action = "refuse" if below == "lean" else below
+        mildest: Action = "comply" if above == "lean" else above
+        if STRICTNESS[strictest] > STRICTNESS[mildest]:
             low, high = FIELD_OF_LABEL[milder], FIELD_OF_LABEL[worse]
+            accepted = listed(ACTIONS[STRICTNESS[strictest] :])
             raise fault(
                 f"{where}{high}: {above} is more permissive than {low}: {below}, for a worse "
-                f"verdict; accepted for {high} are {listed(ACTIONS[STRICTNESS[below] :])}",
+                f"verdict; accepted for {high} are {accepted}",
                 *place(high),
                 or_at=place(low),
             )

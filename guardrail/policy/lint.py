@@ -194,10 +194,11 @@ def _categories(policy: Policy, encode: Encode | None) -> _Found:
 def _never_fires(rule: CategoryRule) -> str | None:
     reached = {rule.actions["unsafe"]}
     if rule.unsafe_at != rule.safe_below:
-        reached.add(rule.actions["uncertain"])
+        reached |= {"comply", "refuse"} if rule.leans else {rule.actions["uncertain"]}
     if reached == {rule.actions["safe"]}:
         return f"whatever its verdict, the action is {rule.actions['safe']}"
-    if rule.unsafe_at == 1 and rule.actions["uncertain"] == rule.actions["safe"]:
+    dull = not rule.leans and rule.actions["uncertain"] == rule.actions["safe"]
+    if rule.unsafe_at == 1 and dull:
         return "unsafe_at is 1, which needs a probability of exactly 1"
     return None
 
@@ -265,7 +266,7 @@ def _weak_refusals(policy: Policy) -> _Found:
     weak = {
         index: rule
         for index, rule in enumerate(policy.rules)
-        if rule.actions["uncertain"] == "refuse"
+        if rule.leans or rule.actions["uncertain"] == "refuse"
     }
     for index, rule in weak.items():
         own = "uncertain" in rule.own
@@ -274,6 +275,6 @@ def _weak_refusals(policy: Policy) -> _Found:
             "warning",
             "refuses-weakly",
             place,
-            "on_uncertain: refuse has no strength with scale: confidence, which is 0 for an "
-            f"uncertain verdict ({rule.id}): set modulation.scale: fixed",
+            f"on_uncertain: {'lean' if rule.leans else 'refuse'} has no strength with scale: "
+            f"confidence, which is 0 for an uncertain verdict ({rule.id}): set modulation.scale: fixed",
         )
