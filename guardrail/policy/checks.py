@@ -13,14 +13,7 @@ from guardrail.policy.faults import Path, fault
 from guardrail.policy.rules import CategoryRule
 from guardrail.policy.schema import Category, PolicyContent
 from guardrail.policy.suggest import did_you_mean, listed, quoted
-from guardrail.policy.terms import (
-    ACTIONS,
-    FIELD_OF_LABEL,
-    STRICTNESS,
-    Action,
-    Label,
-    Uncertain,
-)
+from guardrail.policy.terms import ACTIONS, FIELD_OF_LABEL, STRICTNESS, Action, Label
 
 UNLOCKABLE = ("version", "name", "description", "locked")
 _BY_SEVERITY: tuple[Label, ...] = ("safe", "uncertain", "unsafe")
@@ -77,29 +70,25 @@ def ordered_actions(policy: PolicyContent, rules: Sequence[CategoryRule]) -> Non
     """
     base = policy.verdict
     general = {label: getattr(base, FIELD_OF_LABEL[label]) for label in _BY_SEVERITY}
+    if base.on_uncertain == "lean":  # to the one or the other: it lies between them
+        del general["uncertain"]
     _ascending(general, "", lambda field: ("verdict", field))
     for index, (category, rule) in enumerate(zip(policy.categories, rules, strict=True)):
         place = partial(_place, category, index)
-        asked: Mapping[Label, Uncertain] = (
-            {**rule.actions, "uncertain": "lean"} if rule.leans else rule.actions
-        )
+        asked = {label: action for label, action in rule.actions.items() if label in _BY_SEVERITY}
+        if rule.leans:
+            del asked["uncertain"]
         _ascending(asked, f"in category {rule.id}, ", place)
 
 
-def _ascending(
-    actions: Mapping[Label, Uncertain], where: str, place: Callable[[str], Path]
-) -> None:
-    for milder, worse in pairwise(_BY_SEVERITY):
+def _ascending(actions: Mapping[Label, Action], where: str, place: Callable[[str], Path]) -> None:
+    for milder, worse in pairwise(label for label in _BY_SEVERITY if label in actions):
         below, above = actions[milder], actions[worse]
-        # What leans may come to either: it is as strict as the one, and as permissive as the other.
-        strictest: Action = "refuse" if below == "lean" else below
-        mildest: Action = "comply" if above == "lean" else above
-        if STRICTNESS[strictest] > STRICTNESS[mildest]:
+        if STRICTNESS[below] > STRICTNESS[above]:
             low, high = FIELD_OF_LABEL[milder], FIELD_OF_LABEL[worse]
-            accepted = listed(ACTIONS[STRICTNESS[strictest] :])
             raise fault(
                 f"{where}{high}: {above} is more permissive than {low}: {below}, for a worse "
-                f"verdict; accepted for {high} are {accepted}",
+                f"verdict; accepted for {high} are {listed(ACTIONS[STRICTNESS[below] :])}",
                 *place(high),
                 or_at=place(low),
             )

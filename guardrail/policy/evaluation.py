@@ -8,8 +8,8 @@ How it decides:
 1. Each category of the policy is labelled by its own thresholds: `p >= unsafe_at` unsafe,
    `p < safe_below` safe, between them uncertain. A probability that is missing, NaN or outside
    [0, 1] is unavailable, and so is every category if the judge failed.
-2. Each category asks for the action that the policy maps its label to; `lean` stands for comply or
-   refuse, by the half of the band that the probability lies in.
+2. Each category asks for the action that the policy maps its label to; `lean` stands for that
+   of safe or of unsafe, by the half of the band that the probability lies in.
 3. The strictest action wins (block > escalate > refuse > plain > comply), and the ruling carries
    the most severe label (unavailable > unsafe > uncertain > safe). A policy's actions never get
    more permissive as a label gets worse (checked at load), so a risen probability never makes the

@@ -194,11 +194,10 @@ def _categories(policy: Policy, encode: Encode | None) -> _Found:
 def _never_fires(rule: CategoryRule) -> str | None:
     reached = {rule.actions["unsafe"]}
     if rule.unsafe_at != rule.safe_below:
-        reached |= {"comply", "refuse"} if rule.leans else {rule.actions["uncertain"]}
+        reached.add(rule.actions["uncertain"])
     if reached == {rule.actions["safe"]}:
         return f"whatever its verdict, the action is {rule.actions['safe']}"
-    dull = not rule.leans and rule.actions["uncertain"] == rule.actions["safe"]
-    if rule.unsafe_at == 1 and dull:
+    if rule.unsafe_at == 1 and not rule.leans and rule.actions["uncertain"] == rule.actions["safe"]:
         return "unsafe_at is 1, which needs a probability of exactly 1"
     return None
 
@@ -266,7 +265,7 @@ def _weak_refusals(policy: Policy) -> _Found:
     weak = {
         index: rule
         for index, rule in enumerate(policy.rules)
-        if rule.leans or rule.actions["uncertain"] == "refuse"
+        if rule.action_at("uncertain", rule.unsafe_at) == "refuse"
     }
     for index, rule in weak.items():
         own = "uncertain" in rule.own

@@ -13,8 +13,8 @@ class CategoryRule:
     """The effective rule of one category.
 
     Attributes:
-        actions: The action for each label; of an uncertain verdict that leans, `plain`.
-        leans: Whether what is uncertain goes by the half of the band that it lies in.
+        actions: The action for each label; of one that leans, that of `safe`.
+        leans: Whether what is uncertain does as the nearer side of the band.
         origins: Per label, the path of the rule in the policy, such as `verdict.on_unsafe`.
         own: The labels whose action this category sets itself.
     """
@@ -41,7 +41,7 @@ class CategoryRule:
     def action_at(self, label: Label, p: float | None) -> Action:
         """Returns the action for a label that a probability was given."""
         if label == "uncertain" and self.leans and p is not None:
-            return "refuse" if p >= self.middle else "comply"
+            return self.actions["unsafe" if p >= self.middle else "safe"]
         return self.actions[label]
 
 
@@ -64,7 +64,7 @@ def _rule(policy: PolicyContent, category: Category) -> CategoryRule:
         id=category.id,
         unsafe_at=base.unsafe_at if category.unsafe_at is None else category.unsafe_at,
         safe_below=base.safe_below if category.safe_below is None else category.safe_below,
-        actions={**asked, "uncertain": "plain"} if leans else asked,
+        actions={**asked, "uncertain": asked["safe"]} if leans else asked,
         origins={
             label: f"categories.{category.id}.{field}" if label in own else f"verdict.{field}"
             for label, field in FIELD_OF_LABEL.items()

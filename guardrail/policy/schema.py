@@ -106,8 +106,8 @@ class Judge(Section):
 class VerdictRules(Section):
     """Thresholds and actions for every category that does not set its own.
 
-    `on_uncertain: lean` complies in the lower half of the band between the thresholds, and refuses
-    from its middle on.
+    `on_uncertain: lean` goes by the evidence: in the lower half of the band between the thresholds
+    it does as `on_safe` says, from its middle on as `on_unsafe`.
     """
 
     unsafe_at: Probability = 0.60

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 Action = Literal["comply", "refuse", "plain", "block", "escalate"]
 Uncertain = Literal[Action, "lean"]
-"""What may be asked for of an uncertain verdict: `lean` goes by the half of the band it lies in."""
+"""What may be asked for of an uncertain verdict: `lean` is what is asked for on its side."""
 Label = Literal["safe", "uncertain", "unsafe", "unavailable"]
 Mode = Literal["enforce", "shadow", "off"]
 

@@ -26,9 +26,11 @@ def policy(**changes: Any) -> Policy:
     ("p", "label", "action"),
     [
         (0.0, "safe", "comply"),
-        (0.3999, "safe", "comply"),
-        (0.40, "uncertain", "plain"),
-        (0.5999, "uncertain", "plain"),
+        (0.3599, "safe", "comply"),
+        (0.36, "uncertain", "comply"),
+        (0.4799, "uncertain", "comply"),
+        (0.48, "uncertain", "refuse"),
+        (0.5999, "uncertain", "refuse"),
         (0.60, "unsafe", "refuse"),
         (1.0, "unsafe", "refuse"),
         (1, "unsafe", "refuse"),
@@ -94,7 +96,7 @@ def test_confidence_is_how_far_past_the_threshold() -> None:
     assert confidence(0.8) == pytest.approx(0.5)
     assert confidence(1.0) == 1
     assert confidence(0.5) == 0
-    assert confidence(0.1) == pytest.approx(0.75)  # the category nearest to its threshold
+    assert confidence(0.09) == pytest.approx(0.75)  # the category nearest to its threshold
     assert decide(BASELINE, Verdict(SAFE)).confidence == 1
     assert decide(BASELINE, Verdict.unavailable("x")).confidence == 0
 
