@@ -158,9 +158,14 @@ def findings_of(policy: Policy, verdict: Verdict, memory: Memory = NOTHING) -> l
 def _unearned(policy: Policy, verdict: Verdict) -> str:
     """Returns why a judge whose competence was asked for is not competent here, or nothing."""
     above, found = policy.judge.competence.above, verdict.competence
-    if policy.judge.competence.evidence == "none" or found is None or found > above:
+    if policy.judge.competence.evidence == "none" or found is None:
         return ""
-    return f"the pictures speak for it by {found:.3g} nats, not by more than {above:g}"
+    nats = _number(found)
+    if nats is None:
+        return "how far the pictures speak for it is no number"
+    if nats > above:
+        return ""
+    return f"the pictures speak for it by {nats:.3g} nats, not by more than {above:g}"
 
 
 def _judged(rules: tuple[CategoryRule, ...], verdict: Verdict) -> list[Finding]:
@@ -198,13 +203,18 @@ def _by_probability(rule: CategoryRule, p: float) -> Finding:
 
 def probability(value: object) -> float | None:
     """Returns `value` as a float in [0, 1], or None if it is not one."""
+    p = _number(value)
+    return p if p is not None and 0.0 <= p <= 1.0 else None
+
+
+def _number(value: object) -> float | None:
     if isinstance(value, (bool, str, bytes)):
         return None
     try:
-        p = float(value)  # type: ignore[arg-type]
+        number = float(value)  # type: ignore[arg-type]
     except Exception:  # whatever a judge put there: not a number is not a verdict
         return None
-    return p if not math.isnan(p) and 0.0 <= p <= 1.0 else None
+    return None if math.isnan(number) else number
 
 
 def _weight(finding: Finding) -> tuple[int, int, float]:

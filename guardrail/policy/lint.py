@@ -275,5 +275,6 @@ def _weak_refusals(policy: Policy) -> _Found:
             "refuses-weakly",
             place,
             f"on_uncertain: {'lean' if rule.leans else 'refuse'} has no strength with scale: "
-            f"confidence, which is 0 for an uncertain verdict ({rule.id}): set modulation.scale: fixed",
+            f"confidence, which is 0 for an uncertain verdict ({rule.id}): set modulation.scale: "
+            "fixed",
         )
