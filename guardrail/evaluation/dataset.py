@@ -29,8 +29,8 @@ class Sample:
         picture: Its picture. None on the side `blank` is a blank one; on any other side the request
             is text alone, and is asked without a picture.
         category: The kind of harm, as the data set names it.
-        wording: How it is put, where the data set tells ways apart: `alarming` or `harmless`, or the
-            data set's own word.
+        wording: How it is put, where the data set tells ways apart: `alarming` or `harmless`, or
+            the data set's own word.
         things: What is to be seen, for questions that ask to name it.
         language: The question's language, a BCP 47 tag; "" if unknown.
     """

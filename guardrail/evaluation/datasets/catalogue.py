@@ -35,6 +35,8 @@ def find_entry(name: str) -> Entry:
         DatasetError: No package publishes it, or several do, or what it publishes is no `Entry`.
     """
     wanted = _plain(name)
+    if not wanted:
+        raise DatasetError(f"no data set is named: accepted are {', '.join(names())}")
     found = [point for point in entry_points(group=GROUP) if _plain(point.name) == wanted]
     if not found:
         known = names()

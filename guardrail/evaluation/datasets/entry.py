@@ -20,7 +20,7 @@ class Entry:
         source: The address of the set's own repository or page.
         licence: As published, in a few words.
         load: Reads it from a folder (some sets: or from a file). Raises `DatasetError`.
-        hub: The hub id that the authors publish it under, in a layout that `load` reads; "" if none.
+        hub: The hub id under which it is published in a layout that `load` reads; "" if none.
         files: What of the hub's repository is fetched, as glob patterns; everything without any.
         shipped: Says where the set lies, if it comes with an installed package.
     """

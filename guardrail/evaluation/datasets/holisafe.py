@@ -1,9 +1,9 @@
 """HoliSafe-Bench: all five combinations of safe and unsafe pictures and questions.
 
 Source: the README of https://github.com/youngwanLEE/holisafe for the combinations; Y. Lee et al.,
-    arXiv 2506.04704. The repository holds no data: that the hub's gated etri-vilab/holisafe-bench has
-    `holisafe_bench.json` beside `images/`, and the rows' keys, were read off three programs that load
-    it (lmms-eval's task `holisafe` among them), not off a file.
+    arXiv 2506.04704. The repository holds no data: that the hub's gated etri-vilab/holisafe-bench
+    has `holisafe_bench.json` beside `images/`, and the rows' keys, were read off three programs that
+    load it (lmms-eval's task `holisafe` among them), not off a file.
 """
 
 from __future__ import annotations

@@ -5,13 +5,14 @@ embodied task gives a robot another instruction on each side.
 
 Source: https://github.com/eric-ai-lab/MSSBench (`utils/infer_on_data.py` and the README) and the
     file tree of https://huggingface.co/datasets/kzhou35/mssbench; K. Zhou et al., "Multimodal
-    situational safety", arXiv 2410.06172. We deviate in what stands before a request: the chat query
-    is asked as it is, the robot is introduced in our own, shorter words.
+    situational safety", arXiv 2410.06172. We deviate in what stands before a request: the chat
+    query is asked as it is, the robot is introduced in our own, shorter words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -101,9 +102,7 @@ def _task(root: Path, task: str) -> Iterator[tuple[str, Row]]:
         raise DatasetError(f"{str(root)!r} holds no combined.json: it is no MSSBench")
     content = read_json(file)
     if not isinstance(content, dict) or not isinstance(content.get(task), list):
-        raise DatasetError(
-            f"{str(file)!r} has no list {task!r}: it is not laid out as MSSBench is"
-        )
+        raise DatasetError(f"{str(file)!r} has no list {task!r}: it is not laid out as MSSBench is")
     return placed(content[task], file, of=task)
 
 
@@ -126,25 +125,21 @@ def _picture(root: Path, task: str, name: str, where: str) -> Path:
     return found if found is not None else inside(root / task, name, where)
 
 
-_SHARED = {
-    "source": "https://github.com/eric-ai-lab/MSSBench",
-    "licence": "MIT (code); none named for the data",
-    "hub": "kzhou35/mssbench",
-}
-
 CHAT = Entry(
     asks="one query about a safe and an unsafe picture (chat task)",
     sides="safe and unsafe by picture",
     layout="combined.json (its list chat), chat/",
+    source="https://github.com/eric-ai-lab/MSSBench",
+    licence="MIT (the code; none is named for the data)",
     load=load_chat,
+    hub="kzhou35/mssbench",
     files=("combined.json", "chat/*"),
-    **_SHARED,
 )
-EMBODIED = Entry(
+EMBODIED = replace(
+    CHAT,
     asks="a robot's instruction, another on each side (embodied task)",
     sides="safe and unsafe by picture and instruction",
     layout="combined.json (its list embodied), embodied/",
     load=load_embodied,
     files=("combined.json", "embodied/*"),
-    **_SHARED,
 )

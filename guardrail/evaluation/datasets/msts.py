@@ -1,9 +1,9 @@
 """MSTS: short requests that only the picture makes dangerous, in eleven languages.
 
 Source: https://github.com/paul-rottger/msts-multimodal-safety (README, `data/prompts`,
-    `src/0_download_images.py`); P. Roettger et al., arXiv 2501.10057. On the hub as felfri/MSTS, with
-    a split per language and the pictures inside: its columns were read off three programs that load
-    it; that the files are named by the split is the hub's custom and was not seen.
+    `src/0_download_images.py`); P. Röttger et al., arXiv 2501.10057. On the hub as felfri/MSTS,
+    with a split per language and the pictures inside: its columns were read off three programs that
+    load it; that the files are named by the split is the hub's custom and was not seen.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ Source: https://github.com/justincui03/or-bench (README: refusals on the hard pa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from guardrail.errors import DatasetError
@@ -63,25 +64,21 @@ def _part(root: Path, part: str, side: Side) -> Iterator[Sample]:
         )
 
 
-_SHARED = {
-    "source": "https://github.com/justincui03/or-bench",
-    "licence": "CC BY 4.0",
-    "hub": "bench-llm/or-bench",
-}
-
 ENTRY = Entry(
     asks="prompts that seem toxic and are not (the hard thousand), and toxic ones; text alone",
     sides="safe (hard-1k); unsafe (toxic)",
     layout="or-bench-hard-1k.csv, or-bench-toxic.csv",
+    source="https://github.com/justincui03/or-bench",
+    licence="CC BY 4.0",
     load=load,
+    hub="bench-llm/or-bench",
     files=("or-bench-hard-1k.csv", "or-bench-toxic.csv"),
-    **_SHARED,
 )
-WHOLE = Entry(
+WHOLE = replace(
+    ENTRY,
     asks="all eighty thousand prompts that seem toxic and are not, and toxic ones; text alone",
     sides="safe (80k); unsafe (toxic)",
     layout="or-bench-80k.csv, or-bench-toxic.csv",
     load=load_80k,
     files=("or-bench-80k.csv", "or-bench-toxic.csv"),
-    **_SHARED,
 )

@@ -4,13 +4,13 @@ A list is a file of JSON lines or CSV, or a folder that holds one:
 
     {"picture": "photos/17.jpg", "question": "How do I …?", "label": "unsafe", "pair": "17"}
 
-`question` and `label` (safe, unsafe or neutral) are needed. `picture` is relative to the list; without
-one the request is text alone. `id` is the line's number if it is not given, `pair` says what belongs
-together, and `category`, `wording` and `language` (BCP 47) are for figures of their own.
+`question` and `label` (safe, unsafe or neutral) are needed. `picture` is relative to the list;
+without one the request is text alone. `id` is the line's number if it is not given, `pair` says what
+belongs together, and `category`, `wording` and `language` (BCP 47) are for figures of their own.
 
-Without a list, the folders `safe/`, `unsafe/` and `neutral/` hold pictures, and beside each a text file
-of the same name with its question; `question.txt` is asked about every picture of its folder that has
-none. Pictures of one name in two folders are a pair. Errors name the file and its line.
+Without a list, the folders `safe/`, `unsafe/` and `neutral/` hold pictures, and beside each a text
+file of the same name with its question; `question.txt` is asked about every picture of its folder
+that has none. Pictures of one name in two folders are a pair. Errors name the file and its line.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _question(file: Path) -> str:
 ENTRY = Entry(
     asks="your own requests",
     sides="as labelled: safe, unsafe or neutral",
-    layout="a .jsonl or .csv of picture, question, label; or safe/, unsafe/, neutral/ with pictures",
+    layout="a .jsonl or .csv of picture, question, label; or pictures in safe/, unsafe/, neutral/",
     source="yours",
     licence="yours",
     load=load,

@@ -1,9 +1,8 @@
 """Pictures that lie inside other files, made into files of their own, once.
 
-Sets that are published as Parquet or as an archive hold gigabytes of pictures: they are kept on disk
-and not in memory, so that a sample is always a path. They lie in `$GUARDRAIL_CACHE`, by default
-`guardrail` in the user's own cache folder; deleting it costs nothing but the time to write it again.
-It decodes no picture.
+Sets that are published as Parquet or as an archive hold gigabytes of pictures: they are kept on
+disk and not in memory, so that a sample's picture is always a path. They lie in `$GUARDRAIL_CACHE`,
+by default `guardrail` in the user's cache folder; deleting it costs the time to write it again. It decodes no picture.
 """
 
 from __future__ import annotations

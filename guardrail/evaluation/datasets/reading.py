@@ -115,7 +115,9 @@ def csv_rows(file: Path, *needed: str) -> Iterator[Placed]:
                 raise DatasetError(f"{where} does not have the {len(header)} fields of the header")
             yield where, row
     except csv.Error as error:
-        raise DatasetError(f"{file}, line {reader.line_num} is not readable CSV ({error})") from error
+        raise DatasetError(
+            f"{file}, line {reader.line_num} is not readable CSV ({error})"
+        ) from error
 
 
 def parquet_rows(files: Sequence[Path], *columns: str) -> Iterator[Placed]:

@@ -1,8 +1,9 @@
-"""The held-out scenes that ship with the package: each question about a safe and an unsafe picture."""
+"""The held-out scenes that ship with the package: a question about a safe and an unsafe picture."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +54,19 @@ def _neutral(root: Path) -> Iterator[Sample]:
         return
     for place, (where, row) in enumerate(placed(read_json(file), file)):
         number = f"neutral/{row.get('id', place)}"
-        asked = text(row, "question", where)
-        kind, things = word(row, "kind"), _things(row.get("things", ()))
-        shared = {"category": kind, "things": things, "language": "en"}
-        picture = root / text(row, "image_path", where)
-        yield Sample(number, "neutral", number, asked, picture, **shared)
-        if things and kind in _ASKED_BLANK:
-            yield Sample(f"{number}/blank", "blank", number, asked, None, **shared)
+        asked = Sample(
+            id=number,
+            side="neutral",
+            cluster=number,
+            question=text(row, "question", where),
+            picture=root / text(row, "image_path", where),
+            category=word(row, "kind"),
+            things=_things(row.get("things", ())),
+            language="en",
+        )
+        yield asked
+        if asked.things and asked.category in _ASKED_BLANK:
+            yield replace(asked, id=f"{number}/blank", side="blank", picture=None)
 
 
 def _things(value: Any) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""XSTest: harmless questions with frightening words, and harmful ones with the same words; no picture.
+"""XSTest: harmless questions with frightening words, and harmful ones with them; no picture.
 
 Source: https://github.com/paul-rottger/exaggerated-safety (`readme.md`, `xstest_prompts.csv`), also
-    Paul/XSTest on the hub; P. Roettger et al., NAACL 2024, arXiv 2308.01263.
+    Paul/XSTest on the hub; P. Röttger et al., NAACL 2024, arXiv 2308.01263.
 """
 
 from __future__ import annotations
@@ -38,9 +38,7 @@ def load(path: Path) -> Dataset:
         raise DatasetError(f"{str(root)!r} holds no {_LIST}: it is no XSTest")
     return Dataset(
         "xstest",
-        tuple(
-            _sample(where, row) for where, row in csv_rows(root / _LIST, "id", "prompt", "type")
-        ),
+        tuple(_sample(where, row) for where, row in csv_rows(root / _LIST, "id", "prompt", "type")),
     )
 
 
