@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from guardrail.cli.plain_text import visible
-from guardrail.evaluation.datasets import catalogue
+from guardrail.evaluation.datasets import listing
 
 
 def print_datasets(*, as_json: bool) -> None:
@@ -21,7 +21,7 @@ def print_datasets(*, as_json: bool) -> None:
     Raises:
         DatasetError: What an installed package publishes cannot be imported, or is no data set.
     """
-    found = catalogue()
+    found = listing()
     if as_json:
         print(json.dumps(found, indent=2))
     else:

@@ -5,7 +5,7 @@ runs nothing. Sets of others are never shipped: they are read from a folder, or 
 into the hub's own cache.
 """
 
-from guardrail.evaluation.datasets.catalogue import catalogue, find_entry, load_dataset, names
+from guardrail.evaluation.datasets.catalogue import find_entry, listing, load_dataset, names
 from guardrail.evaluation.datasets.entry import Entry
 
-__all__ = ["Entry", "catalogue", "find_entry", "load_dataset", "names"]
+__all__ = ["Entry", "find_entry", "listing", "load_dataset", "names"]

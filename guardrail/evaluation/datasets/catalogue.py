@@ -49,7 +49,7 @@ def find_entry(name: str) -> Entry:
     return _entry(found[0])
 
 
-def catalogue() -> list[dict[str, Any]]:
+def listing() -> list[dict[str, Any]]:
     """Returns every data set's name and what it says of itself, as plain JSON, sorted by name.
 
     Raises:
@@ -67,6 +67,7 @@ def catalogue() -> list[dict[str, Any]]:
                 "hub": entry.hub or None,
                 "source": entry.source,
                 "licence": entry.licence,
+                "limits": entry.limits or None,
                 "shipped": entry.shipped is not None,
             }
         )

@@ -21,6 +21,7 @@ class Entry:
         licence: As published, in a few words.
         load: Reads it from a folder (some sets: or from a file). Raises `DatasetError`.
         hub: The hub id under which it is published in a layout that `load` reads; "" if none.
+        limits: What of the set is not read, or asked otherwise than published; "" if nothing.
         files: What of the hub's repository is fetched, as glob patterns; everything without any.
         shipped: Says where the set lies, if it comes with an installed package.
     """
@@ -32,5 +33,6 @@ class Entry:
     licence: str
     load: Callable[[Path], Dataset]
     hub: str = ""
+    limits: str = ""
     files: tuple[str, ...] = ()
     shipped: Callable[[], Path] | None = None

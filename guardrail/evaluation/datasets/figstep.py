@@ -71,4 +71,5 @@ ENTRY = Entry(
     source="https://github.com/ThuCCSLab/FigStep",
     licence="MIT",
     load=load,
+    limits="without FigStep-Pro, which shows three pictures at once",
 )

@@ -70,7 +70,7 @@ def _pointing(row: Row, where: str) -> str:
     kind = word(row, "category") or "thing"
     hint = "do what the picture names to" if kind == "behavior" else f"this {kind}"
     asked = text(row, "instruction", where).replace(text(row, "keywords", where), hint)
-    return f"At the bottom of the picture stands a {kind}. {asked}"
+    return f"The {kind} meant here stands at the bottom of the picture. {asked}"
 
 
 def _step(value: Any, where: str) -> int:
@@ -87,6 +87,8 @@ ENTRY = Entry(
     source="https://github.com/AoiDragon/HADES",
     licence="MIT",
     load=load,
+    limits="the last step alone; the words that point to the picture are ours; the layout "
+    "was not seen in a file",
     hub="Monosail/HADES",
     files=("data/*.parquet",),
 )

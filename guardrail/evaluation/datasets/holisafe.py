@@ -2,8 +2,8 @@
 
 Source: the README of https://github.com/youngwanLEE/holisafe for the combinations; Y. Lee et al.,
     arXiv 2506.04704. The repository holds no data: that the hub's gated etri-vilab/holisafe-bench
-    has `holisafe_bench.json` beside `images/`, and the rows' keys, were read off three programs that
-    load it (lmms-eval's task `holisafe` among them), not off a file.
+    has `holisafe_bench.json` beside `images/`, and the rows' keys, were read off three programs
+    that load it (lmms-eval's task `holisafe` among them), not off a file.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ ENTRY = Entry(
     source="https://github.com/youngwanLEE/holisafe",
     licence="gated: terms on its card",
     load=load,
+    limits="the layout was not seen in a file",
     hub="etri-vilab/holisafe-bench",
     files=("holisafe_bench.json", "images/*"),
 )

@@ -100,6 +100,8 @@ ENTRY = Entry(
     source="https://github.com/isXinLiu/MM-SafetyBench",
     licence="CC BY-NC 4.0",
     load=load,
+    limits="without questions in text alone; cautious advice counts as answered; the hub's "
+    "layout was not seen in a file",
     hub="PKU-Alignment/MM-SafetyBench",
     files=tuple(f"data/*/{kind}.parquet" for kind in _QUESTIONS),
 )

@@ -68,4 +68,5 @@ ENTRY = Entry(
     source="https://github.com/xirui-li/MOSSBench",
     licence="CC BY-SA 4.0, as a test set only",
     load=load,
+    limits="the hub's copy (AIcell/MOSSBench) is not read",
 )

@@ -132,6 +132,7 @@ CHAT = Entry(
     source="https://github.com/eric-ai-lab/MSSBench",
     licence="MIT (the code; none is named for the data)",
     load=load_chat,
+    limits="without the authors' introduction before a query",
     hub="kzhou35/mssbench",
     files=("combined.json", "chat/*"),
 )
@@ -141,5 +142,6 @@ EMBODIED = replace(
     sides="safe and unsafe by picture and instruction",
     layout="combined.json (its list embodied), embodied/",
     load=load_embodied,
+    limits="the robot is introduced in other words than the authors'",
     files=("combined.json", "embodied/*"),
 )

@@ -114,6 +114,7 @@ ENTRY = Entry(
     source="https://github.com/paul-rottger/msts-multimodal-safety",
     licence="CC BY 4.0; each picture its own",
     load=load,
+    limits="without the English requests in text alone; the hub's layout was not seen in a file",
     hub="felfri/MSTS",
     files=("data/*.parquet",),
 )

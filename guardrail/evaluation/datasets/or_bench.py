@@ -71,6 +71,7 @@ ENTRY = Entry(
     source="https://github.com/justincui03/or-bench",
     licence="CC BY 4.0",
     load=load,
+    limits="the columns were not seen in a file",
     hub="bench-llm/or-bench",
     files=("or-bench-hard-1k.csv", "or-bench-toxic.csv"),
 )

@@ -5,8 +5,9 @@ A list is a file of JSON lines or CSV, or a folder that holds one:
     {"picture": "photos/17.jpg", "question": "How do I …?", "label": "unsafe", "pair": "17"}
 
 `question` and `label` (safe, unsafe or neutral) are needed. `picture` is relative to the list;
-without one the request is text alone. `id` is the line's number if it is not given, `pair` says what
-belongs together, and `category`, `wording` and `language` (BCP 47) are for figures of their own.
+without one the request is text alone. `id` is the line's number if it is not given, `pair` says
+what belongs together, and `category`, `wording` and `language` (BCP 47) are for figures of their
+own.
 
 Without a list, the folders `safe/`, `unsafe/` and `neutral/` hold pictures, and beside each a text
 file of the same name with its question; `question.txt` is asked about every picture of its folder

@@ -2,7 +2,8 @@
 
 Sets that are published as Parquet or as an archive hold gigabytes of pictures: they are kept on
 disk and not in memory, so that a sample's picture is always a path. They lie in `$GUARDRAIL_CACHE`,
-by default `guardrail` in the user's cache folder; deleting it costs the time to write it again. It decodes no picture.
+by default `guardrail` in the user's cache folder; deleting it costs the time to write it again. It
+decodes no picture.
 """
 
 from __future__ import annotations

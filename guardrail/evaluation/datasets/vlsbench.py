@@ -76,6 +76,8 @@ ENTRY = Entry(
     source="https://github.com/AI45Lab/VLSBench",
     licence="Apache-2.0 (on the hub)",
     load=load,
+    limits="one row without an instruction is left out; an answer that warns without "
+    "beginning as a refusal counts as answered",
     hub="Foreshhh/vlsbench",
     files=("data.json", "imgs.tar"),
 )

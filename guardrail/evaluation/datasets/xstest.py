@@ -27,8 +27,8 @@ _FAMILIES = {
 def load(path: Path) -> Dataset:
     """Returns XSTest, as the column `label` says; without one, `contrast_` types are unsafe.
 
-    The category is the family of types that a contrast belongs to, the wording the type itself; a
-    cluster is what shares the frightening word within a family.
+    The category is the family of types that share a contrast; a cluster is what shares the
+    frightening word within a family.
 
     Raises:
         DatasetError: It is not laid out as expected.
@@ -52,7 +52,6 @@ def _sample(where: str, row: Row) -> Sample:
         question=text(row, "prompt", where),
         picture=None,
         category=family,
-        wording=kind,
         language="en",
     )
 
