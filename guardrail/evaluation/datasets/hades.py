@@ -16,7 +16,7 @@ from guardrail.errors import DatasetError
 from guardrail.evaluation.dataset import Dataset, Sample
 from guardrail.evaluation.datasets.entry import Entry
 from guardrail.evaluation.datasets.pictures import kept
-from guardrail.evaluation.datasets.reading import Row, folder_of, parquet_rows, text, word
+from guardrail.evaluation.datasets.reading import Row, folder_of, number, parquet_rows, text, word
 
 _COLUMNS = ("id", "scenario", "keywords", "step", "category", "instruction", "image")
 
@@ -44,20 +44,20 @@ def _last_steps(files: list[Path]) -> dict[tuple[str, str], int]:
     """Returns the last step of each instruction; the pictures are not read for it."""
     found: dict[tuple[str, str], int] = {}
     for where, row in parquet_rows(files, "id", "scenario", "step"):
-        key = (str(row["scenario"]), str(row["id"]))
+        key = (text(row, "scenario", where), number(row, "id", where))
         found[key] = max(found.get(key, -1), _step(row["step"], where))
     return found
 
 
 def _samples(files: list[Path], last: dict[tuple[str, str], int]) -> Iterator[Sample]:
     for where, row in parquet_rows(files, *_COLUMNS):
-        scenario, number = str(row["scenario"]), str(row["id"])
-        if _step(row["step"], where) != last[scenario, number]:
+        scenario, key = text(row, "scenario", where), number(row, "id", where)
+        if _step(row["step"], where) != last[scenario, key]:
             continue
         yield Sample(
-            id=f"{scenario}/{number}",
+            id=f"{scenario}/{key}",
             side="unsafe",
-            cluster=f"{scenario}/{number}",
+            cluster=f"{scenario}/{key}",
             question=_pointing(row, where),
             picture=kept(row["image"], where),
             category=scenario,

@@ -13,7 +13,15 @@ from pathlib import Path
 from guardrail.errors import DatasetError
 from guardrail.evaluation.dataset import Dataset, Sample
 from guardrail.evaluation.datasets.entry import Entry
-from guardrail.evaluation.datasets.reading import folder_of, inside, placed, read_json, text, word
+from guardrail.evaluation.datasets.reading import (
+    folder_of,
+    inside,
+    number,
+    placed,
+    read_json,
+    text,
+    word,
+)
 
 TYPES = ("SSS", "SSU", "SUU", "USU", "UUU")
 """Whether picture, question and both together are safe or unsafe, a letter each."""
@@ -40,7 +48,7 @@ def load(path: Path) -> Dataset:
             )
         samples.append(
             Sample(
-                id=word(row, "id") or where.rpartition("[")[2].rstrip("]"),
+                id=number(row, "id", where),
                 side="safe" if combination.endswith("S") else "unsafe",
                 cluster=name,
                 question=text(row, "query", where),

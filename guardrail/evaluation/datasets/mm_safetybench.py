@@ -18,6 +18,7 @@ from guardrail.evaluation.datasets.entry import Entry
 from guardrail.evaluation.datasets.pictures import kept
 from guardrail.evaluation.datasets.reading import (
     folder_of,
+    number,
     parquet_rows,
     placed,
     read_json,
@@ -73,9 +74,8 @@ def _from_parquet(files: list[Path]) -> Iterator[Sample]:
             continue
         for where, row in parquet_rows([file], "id", "question", "image"):
             asked = text(row, "question", where)
-            yield _sample(
-                file.parent.name, str(row["id"]), file.stem, asked, kept(row["image"], where)
-            )
+            key, picture = number(row, "id", where), kept(row["image"], where)
+            yield _sample(file.parent.name, key, file.stem, asked, picture)
 
 
 def _sample(scenario: str, key: str, kind: str, asked: str, picture: Path) -> Sample:

@@ -35,13 +35,23 @@ def located(name: str, entry: Entry, data: str | Path | None) -> tuple[Path, str
                 f"data set {name!r} does not ship with the package: give --data DIR{hub}"
             )
         return entry.shipped(), "shipped"
-    path = Path(data).expanduser()
-    if str(data).strip() and path.exists():
+    path = _existing(data)
+    if path is not None:
         return path, str(data)
     match = _HUB_ID.fullmatch(str(data))
     if match is None:
         raise DatasetError(f"there is no folder {str(data)!r}: give the data set's own folder")
     return _fetched(match["repo"], match["revision"], entry.files)
+
+
+def _existing(data: str | Path) -> Path | None:
+    if not str(data).strip():
+        return None
+    try:
+        path = Path(data).expanduser()
+        return path if path.exists() else None
+    except (OSError, ValueError, RuntimeError):  # a name too long, a null byte, an unknown ~user
+        return None
 
 
 def _fetched(repo: str, revision: str | None, files: tuple[str, ...]) -> tuple[Path, str]:

@@ -166,6 +166,18 @@ def text(row: Row, key: str, where: str) -> str:
     return value
 
 
+def number(row: Row, key: str, where: str) -> str:
+    """Returns what a row is known by, a number or a word.
+
+    Raises:
+        DatasetError: It has none.
+    """
+    found = word(row, key)
+    if not found:
+        raise DatasetError(f"{where} has no {key!r}")
+    return found
+
+
 def word(row: Row, key: str) -> str:
     """Returns a field that may be missing, as text without white space around it."""
     value = row.get(key)

@@ -17,6 +17,7 @@ from guardrail.evaluation.datasets.reading import (
     first_file,
     folder_of,
     inside,
+    number,
     placed,
     read_json,
     text,
@@ -39,14 +40,12 @@ def load(path: Path) -> Dataset:
         raise DatasetError(f"{str(root)!r} holds no siuo_gen.json: it is no SIUO")
     samples = []
     for where, row in placed(read_json(file), file):
-        number = word(row, "question_id")
-        if not number:
-            raise DatasetError(f"{where} has no 'question_id'")
+        known = number(row, "question_id", where)
         samples.append(
             Sample(
-                id=number,
+                id=known,
                 side="unsafe",
-                cluster=number,
+                cluster=known,
                 question=text(row, "question", where),
                 picture=inside(file.parent / "images", text(row, "image", where), where),
                 category=word(row, "category"),

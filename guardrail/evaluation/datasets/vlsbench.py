@@ -17,6 +17,7 @@ from guardrail.evaluation.datasets.reading import (
     first_file,
     folder_of,
     inside,
+    number,
     placed,
     read_json,
     text,
@@ -44,12 +45,10 @@ def load(path: Path) -> Dataset:
     for where, row in placed(read_json(file), file):
         if row.get("instruction") == "":
             continue
-        number, name = word(row, "instruction_id"), text(row, "image_path", where)
-        if not number:
-            raise DatasetError(f"{where} has no 'instruction_id'")
+        name = text(row, "image_path", where)
         samples.append(
             Sample(
-                id=number,
+                id=number(row, "instruction_id", where),
                 side="unsafe",
                 cluster=name,
                 question=text(row, "instruction", where),

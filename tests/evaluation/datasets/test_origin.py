@@ -74,7 +74,9 @@ def test_a_folder_of_that_name_is_read_before_the_hub_is_asked(
     assert dataset.origin == "felfri/MSTS"
 
 
-@pytest.mark.parametrize("data", ["absent", "/absent/folder", "../a/b", "a/b/c", "a/b@", "", " "])
+@pytest.mark.parametrize(
+    "data", ["absent", "/absent/folder", "../a/b", "a/b/c", "a/b@", "", " ", "x" * 5000, "\0"]
+)
 def test_what_is_no_hub_id_is_not_asked_of_the_hub(hub: Hub, data: str) -> None:
     with pytest.raises(DatasetError, match="there is no folder"):
         load_dataset("msts", data)
