@@ -18,9 +18,10 @@ from guardrail.evaluation.datasets.entry import Entry
 from guardrail.evaluation.datasets.pictures import kept
 from guardrail.evaluation.datasets.reading import (
     folder_of,
+    inside,
+    keyed,
     number,
     parquet_rows,
-    placed,
     read_json,
     text,
 )
@@ -61,11 +62,10 @@ def load(path: Path) -> Dataset:
 
 def _from_json(base: Path) -> Iterator[Sample]:
     for file in sorted((base / "processed_questions").glob("*.json")):
-        content = read_json(file)
-        for key, (where, row) in zip(content, placed(content, file), strict=True):
+        for key, (where, row) in keyed(read_json(file), file):
             for kind, field in _QUESTIONS.items():
-                picture = base / "imgs" / file.stem / kind / f"{key}.jpg"
-                yield _sample(file.stem, str(key), kind, text(row, field, where), picture)
+                picture = inside(base / "imgs" / file.stem / kind, f"{key}.jpg", where)
+                yield _sample(file.stem, key, kind, text(row, field, where), picture)
 
 
 def _from_parquet(files: list[Path]) -> Iterator[Sample]:

@@ -14,7 +14,7 @@ from typing import Literal
 from guardrail.errors import DatasetError
 from guardrail.evaluation.dataset import Dataset, Sample
 from guardrail.evaluation.datasets.entry import Entry
-from guardrail.evaluation.datasets.reading import folder_of, inside, placed, read_json, text
+from guardrail.evaluation.datasets.reading import folder_of, inside, keyed, read_json, text
 
 _LIST = "images_information/information.json"
 
@@ -43,17 +43,12 @@ def load(path: Path) -> Dataset:
 
 def _side(folder: Path, side: Literal["safe", "unsafe"]) -> Iterator[Sample]:
     file = folder / _LIST
-    content = read_json(file)
-    if not isinstance(content, Mapping):
-        raise DatasetError(
-            f"{str(file)!r} is no map of samples: it is not laid out as MOSSBench is"
-        )
-    for key, (where, row) in zip(content, placed(content, file), strict=True):
+    for key, (where, row) in keyed(read_json(file), file):
         metadata = row.get("metadata")
         yield Sample(
             id=f"{key}/{side}",
             side=side,
-            cluster=str(key),
+            cluster=key,
             question=text(row, "question", where),
             picture=inside(folder, text(row, "image", where), where),
             category=str(metadata.get("over", "")) if isinstance(metadata, Mapping) else "",

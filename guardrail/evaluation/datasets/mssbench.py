@@ -121,8 +121,8 @@ def _instructions(row: Row, side: str, where: str) -> list[str]:
 
 
 def _picture(root: Path, task: str, name: str, where: str) -> Path:
-    found = first_file(root, f"{task}/{name}", name)
-    return found if found is not None else inside(root / task, name, where)
+    expected = inside(root / task, name, where)
+    return expected if expected.is_file() else first_file(root, name) or expected
 
 
 CHAT = Entry(

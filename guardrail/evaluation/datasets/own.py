@@ -100,8 +100,12 @@ def _picture(folder: Path, name: str, where: str) -> Path | None:
     if not name:
         return None
     picture = folder / name
-    if not picture.is_file():
-        raise DatasetError(f"{where} names the picture {name!r}, which is not there")
+    try:
+        there = picture.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        there = False
+    if not there:
+        raise DatasetError(f"{where} names the picture {name[:80]!r}, which is not there")
     return picture
 
 

@@ -50,7 +50,7 @@ def read_json(file: Path) -> Any:
 
 
 def placed(content: Any, file: Path, *, of: str = "") -> Iterator[Placed]:
-    """Yields the rows of a list, or of a map by their keys.
+    """Yields the rows of a list.
 
     Args:
         content: What was read.
@@ -58,20 +58,31 @@ def placed(content: Any, file: Path, *, of: str = "") -> Iterator[Placed]:
         of: The list's own key in the file, if it has one.
 
     Raises:
-        DatasetError: It is neither, or a row is no map.
+        DatasetError: It is no list, or a row is no map.
     """
     name = f"{file}: {of}" if of else str(file)
-    if isinstance(content, Mapping):
-        pairs: Iterator[tuple[Any, Any]] = iter(content.items())
-    elif isinstance(content, list):
-        pairs = iter(enumerate(content))
-    else:
+    if not isinstance(content, list):
         raise DatasetError(f"{name!r} holds no list of samples")
-    for key, row in pairs:
-        where = f"{name}[{key!r}]"
-        if not isinstance(row, Mapping):
-            raise DatasetError(f"{where} is no map")
-        yield where, row
+    for at, row in enumerate(content):
+        yield _placed(f"{name}[{at}]", row)
+
+
+def keyed(content: Any, file: Path) -> Iterator[tuple[str, Placed]]:
+    """Yields the rows of a map of samples, each with its key.
+
+    Raises:
+        DatasetError: It is no map, or a row is none.
+    """
+    if not isinstance(content, Mapping):
+        raise DatasetError(f"{str(file)!r} holds no map of samples")
+    for key, row in content.items():
+        yield key, _placed(f"{file}[{key!r}]", row)
+
+
+def _placed(where: str, row: Any) -> Placed:
+    if not isinstance(row, Mapping):
+        raise DatasetError(f"{where} is no map, expected one with keys and values")
+    return where, row
 
 
 def json_lines(file: Path) -> Iterator[Placed]:
@@ -88,9 +99,7 @@ def json_lines(file: Path) -> Iterator[Placed]:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise DatasetError(f"{where} is no JSON ({error})") from error
-        if not isinstance(row, Mapping):
-            raise DatasetError(f"{where} is no map, expected an object with keys and values")
-        yield where, row
+        yield _placed(where, row)
 
 
 def csv_rows(file: Path, *needed: str) -> Iterator[Placed]:
@@ -188,12 +197,17 @@ def inside(root: Path, name: str, where: str) -> Path:
     """Returns the path of a file that a list names, which must lie in the data set's own folder.
 
     Raises:
-        DatasetError: The name leads out of the folder.
+        DatasetError: The name leads out of the folder, or can be no file's name.
     """
     parts = PurePosixPath(name.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts:
         raise DatasetError(f"{where} names {name!r}, which leads out of the data set's folder")
-    return root.joinpath(*parts.parts)
+    path = root.joinpath(*parts.parts)
+    try:
+        path.is_file()
+    except (OSError, ValueError) as error:  # too long, or with characters that no name can have
+        raise DatasetError(f"{where} names {name[:80]!r}, which can be no file") from error
+    return path
 
 
 def _text_of(file: Path) -> str:

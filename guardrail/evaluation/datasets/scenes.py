@@ -9,7 +9,7 @@ from typing import Any
 
 from guardrail.evaluation.dataset import Dataset, Sample
 from guardrail.evaluation.datasets.entry import Entry
-from guardrail.evaluation.datasets.reading import folder_of, placed, read_json, text, word
+from guardrail.evaluation.datasets.reading import folder_of, inside, placed, read_json, text, word
 
 _ASKED_BLANK = ("name", "describe")
 """Kinds of neutral questions that are asked a second time about a blank picture."""
@@ -40,7 +40,7 @@ def _pairs(root: Path) -> Iterator[Sample]:
                 side="safe" if side == "safe" else "unsafe",
                 cluster=number,
                 question=text(row, "question", where),
-                picture=root / text(row, f"{side}_image_path", where),
+                picture=inside(root, text(row, f"{side}_image_path", where), where),
                 category=word(row, "category"),
                 wording=word(row, "wording"),
                 things=_things(row.get(f"things_{side}", ())),
@@ -59,7 +59,7 @@ def _neutral(root: Path) -> Iterator[Sample]:
             side="neutral",
             cluster=number,
             question=text(row, "question", where),
-            picture=root / text(row, "image_path", where),
+            picture=inside(root, text(row, "image_path", where), where),
             category=word(row, "kind"),
             things=_things(row.get("things", ())),
             language="en",

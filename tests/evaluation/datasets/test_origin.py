@@ -128,6 +128,26 @@ def test_offline_the_hubs_own_client_ends_in_that_sentence(
         load_dataset("msts", "felfri/MSTS")
 
 
+def test_what_the_hubs_cache_holds_is_read_offline(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    repo = tmp_path / "datasets--felfri--MSTS"
+    blobs, snapshot = repo / "blobs", repo / "snapshots" / COMMIT
+    layouts.msts_hub(tmp_path / "there")
+    for at, file in enumerate(sorted((tmp_path / "there" / "data").iterdir())):
+        (snapshot / "data").mkdir(parents=True, exist_ok=True)
+        blobs.mkdir(exist_ok=True)
+        shutil.move(file, blobs / str(at))
+        (snapshot / "data" / file.name).symlink_to(blobs / str(at))
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text(COMMIT)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    dataset = load_dataset("msts", "felfri/MSTS")
+    assert len(dataset.samples) == 6
+    assert dataset.origin == f"felfri/MSTS@{COMMIT}"
+
+
 def test_without_data_the_hub_id_is_proposed() -> None:
     with pytest.raises(
         DatasetError, match=r"give --data DIR \(or --data felfri/MSTS, from the hub"

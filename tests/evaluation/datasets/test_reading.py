@@ -1,5 +1,6 @@
 """Rows out of files: each with its place, each fault one sentence."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def rows(placed: object) -> list[tuple[str, object]]:
         (b"\xff\xfe", "is not readable JSON"),
         (b"3", "holds no list of samples"),
         (b"[3]", r"\[0\] is no map"),
-        (b'{"a": []}', r"\['a'\] is no map"),
+        (b"{}", "holds no list of samples"),
     ],
 )
 def test_json_that_holds_no_rows_is_one_sentence(content: bytes, said: str, tmp_path: Path) -> None:
@@ -31,6 +32,14 @@ def test_json_that_holds_no_rows_is_one_sentence(content: bytes, said: str, tmp_
     with pytest.raises(DatasetError, match=said) as caught:
         list(reading.placed(reading.read_json(file), file))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [([], "holds no map of samples"), ({"a": []}, r"\['a'\] is no map")]
+)
+def test_a_map_of_samples_is_told_from_a_list(content: object, said: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=said):
+        list(reading.keyed(content, tmp_path / "list.json"))
 
 
 def test_json_lines_are_numbered_and_empty_ones_do_not_count(tmp_path: Path) -> None:
@@ -112,6 +121,14 @@ def test_without_pyarrow_the_extra_is_named(
 def test_a_list_cannot_lead_out_of_its_folder(name: str, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="leads out of the data set's folder"):
         reading.inside(tmp_path, name, "list[0]")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0.png"])
+def test_a_name_that_no_file_can_have_is_no_traceback(name: str, tmp_path: Path) -> None:
+    found = None
+    with suppress(DatasetError):
+        found = reading.inside(tmp_path, name, "list[0]")
+    assert found is None or not found.is_file()
 
 
 def test_a_name_inside_is_a_path_below(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_scenes_without_neutral_questions_are_pairs_alone(tmp_path: Path) -> Non
         ('[{"question": "x"}]', "no text 'safe_image_path'"),
         ('[{"question": " ", "safe_image_path": "a"}]', "no text 'question'"),
         ("[]", "holds no samples"),
-        ("{}", "holds no samples"),
+        ("{}", "holds no list of samples"),
     ],
 )
 def test_malformed_scenes_are_one_sentence(tmp_path: Path, content: str, message: str) -> None:
