@@ -70,7 +70,7 @@ def written() -> Iterator[dict[str, Path]]:
 @pytest.mark.parametrize("name", LISTS)
 @given(data=st.data())
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_a_changed_list_is_read_or_told_of(
     name: str, written: dict[str, Path], data: st.DataObject
@@ -88,7 +88,7 @@ def test_a_changed_list_is_read_or_told_of(
 
 
 @given(rows=st.lists(st.dictionaries(st.text(), ANYTHING) | ANYTHING, max_size=4), end=st.text())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_an_own_list_of_anything_is_read_or_told_of(rows: list[Any], end: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for suffix in ("jsonl", "csv"):
