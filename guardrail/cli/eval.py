@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from guardrail.cli.eval_datasets import print_datasets
 from guardrail.cli.eval_view import show
 from guardrail.cli.model_loading import load_engine
 from guardrail.errors import SettingsError
 from guardrail.evaluation import (
-    DATASETS,
     SYSTEMS,
     Dataset,
     Results,
@@ -36,16 +36,23 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command("eval")
 def evaluate(
     dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help=f"One of {', '.join(DATASETS)}.")
-    ],
+        str, typer.Argument(metavar="DATASET", help="Its name; --list shows them all.")
+    ] = "",
     data: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="DIR",
-            help="Where the data set lies; not needed for scenes.",
+            metavar="DIR|ORG/NAME[@REVISION]",
+            help="Where the data set lies: a folder, or a hub id; not needed for scenes.",
             show_default=False,
         ),
     ] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Show the data sets, their layouts and sources.")
+    ] = False,
+    language: Annotated[
+        str,
+        typer.Option(metavar="TAG,…", help="Only what is asked in these languages, as en,de."),
+    ] = "",
     limit: Annotated[
         int | None,
         typer.Option(
@@ -82,9 +89,12 @@ def evaluate(
 ) -> None:
     """Count wrong refusals and wrong answers, unguarded and guarded, side by side.
 
-    DATASET is `scenes` (ships with the package), or the folder of a published set as it is
-    distributed: `mssbench`, `mossbench`. Decoding is greedy.
+    DATASET is `scenes` (ships with the package), a published set in the layout it is distributed
+    in, or `own`: a list or folder of your own pictures, questions and labels. Decoding is greedy.
     """  # fmt: skip
+    if listed:
+        print_datasets(as_json=as_json)
+        return
     settings = GenerationSettings(max_new_tokens=max_tokens, temperature=0)
     if batch < 1:
         raise SettingsError(f"batch is {batch}, expected 1 or more")
@@ -92,7 +102,10 @@ def evaluate(
         raise SettingsError(f"seed is {seed}, expected an integer from 0 to 2**63 - 1")
     evaluated = load_policy(policy)
     compared = systems_for(systems.split(","), evaluated)
-    asked = load_dataset(dataset, data).limited(limit, seed=seed)
+    asked = load_dataset(dataset, data)
+    if language:
+        asked = asked.in_languages(language.split(","))
+    asked = asked.limited(limit, seed=seed)
     header = _header(asked, compared, model=model, batch=batch, max_tokens=max_tokens)
     results = Results(header, path=output, resume=resume)
 
@@ -115,6 +128,7 @@ def evaluate(
     figures = report(asked, compared, results, phrases=phrases, seed=seed)
     out = {
         "dataset": asked.name,
+        "origin": asked.origin,
         "model": model,
         "seed": seed,
         "limit": limit,

@@ -72,13 +72,19 @@ def batches(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
     """Yields the samples in batches; neighbours have questions of similar length: little padding.
 
     Blank samples, which not every system is asked, keep to themselves: the others are always asked
-    in the same company.
+    in the same company. So do those without a picture: what is asked beside one is padded for it.
     """
     ordered = sorted(samples, key=lambda each: (len(each.question), each.question, each.id))
-    for blank in (False, True):
-        kind = [each for each in ordered if (each.side == "blank") == blank]
-        for start in range(0, len(kind), size):
-            yield kind[start : start + size]
+    for kind in ("pictured", "text", "blank"):
+        alike = [each for each in ordered if _kind(each) == kind]
+        for start in range(0, len(alike), size):
+            yield alike[start : start + size]
+
+
+def _kind(sample: Sample) -> str:
+    if sample.side == "blank":
+        return "blank"
+    return "text" if sample.text_only else "pictured"
 
 
 def requests_of(system: System, dataset: Dataset) -> int:
@@ -129,6 +135,8 @@ def _record(system: System, sample: Sample, answer: Any, seconds: float) -> Reco
 
 
 def _conversation(sample: Sample) -> Conversation:
+    if sample.text_only:
+        return question(sample.question)
     if sample.picture is None:
         return question(sample.question, [_blank()])
     try:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from guardrail.errors import DatasetError, Escalation, PictureError, SettingsError
-from guardrail.evaluation import Dataset, Results, load_dataset, run, systems_for
+from guardrail.evaluation import Dataset, Results, Sample, load_dataset, run, systems_for
 from guardrail.evaluation.runner import batches, requests_of
 from guardrail.policy import load_policy
 
@@ -42,6 +42,30 @@ def test_batches_are_the_same_for_systems_that_see_no_blank_pictures(dataset: Da
     with_blank = list(batches(dataset, 3))
     without = list(batches([each for each in dataset if each.side != "blank"], 3))
     assert with_blank[: len(without)] == without
+
+
+def test_text_alone_is_asked_without_a_picture_and_a_blank_one_is_shown(tmp_path: Path) -> None:
+    layouts.picture(tmp_path / "a.png")
+    samples = (
+        Sample("1", "unsafe", "1", "alone", None),
+        Sample("2", "neutral", "2", "alone, neutral", None),
+        Sample("3", "blank", "3", "unseen", None),
+        Sample("4", "safe", "4", "seen", tmp_path / "a.png"),
+    )
+    engine = StandIn(plain)
+    run(engine, Dataset("mixed", samples), SYSTEMS, Results(HEADER))
+    assert engine.shown == {"alone": 0, "alone, neutral": 0, "unseen": 1, "seen": 1}
+
+
+def test_requests_with_and_without_a_picture_share_no_batch(tmp_path: Path) -> None:
+    layouts.picture(tmp_path / "a.png")
+    samples = [
+        Sample(str(at), "safe", "c", "question", tmp_path / "a.png" if at % 2 else None)
+        for at in range(6)
+    ]
+    parts = list(batches(samples, 4))
+    assert [len(part) for part in parts] == [3, 3]
+    assert [{each.text_only for each in part} for part in parts] == [{False}, {True}]
 
 
 def test_judges_are_not_hurried(dataset: Dataset) -> None:
