@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +13,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from guardrail.cli.eval_options import Cases, FailIf, InspectLog, Junit, Report, command_line
+from guardrail.cli.eval_out import Evaluated, outputs_of
 from guardrail.cli.eval_view import show
 from guardrail.cli.model_loading import load_engine
+from guardrail.cli.plain_text import visible
 from guardrail.errors import SettingsError
 from guardrail.evaluation import (
     DATASETS,
@@ -30,11 +35,14 @@ from guardrail.policy import load_policy
 from guardrail.record.version import __version__
 from guardrail.request.settings import GenerationSettings
 
+FAILED = 1
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command("eval")
 def evaluate(
+    context: typer.Context,
     dataset: Annotated[
         str, typer.Argument(metavar="DATASET", help=f"One of {', '.join(DATASETS)}.")
     ],
@@ -79,12 +87,19 @@ def evaluate(
     ] = True,
     batch: Annotated[int, typer.Option(metavar="N", help="Requests that run together.")] = 16,
     max_tokens: Annotated[int, typer.Option(metavar="N", help="Most tokens per answer.")] = 64,
+    fail_if: FailIf = None,
+    junit: Junit = None,
+    html: Report = None,
+    inspect: InspectLog = None,
+    cases: Cases = None,
 ) -> None:
     """Count wrong refusals and wrong answers, unguarded and guarded, side by side.
 
     DATASET is `scenes` (ships with the package), or the folder of a published set as it is
     distributed: `mssbench`, `mossbench`. Decoding is greedy.
     """  # fmt: skip
+    started = time.perf_counter()
+    outputs = outputs_of(fail_if, junit=junit, report=html, inspect=inspect, cases=cases)
     settings = GenerationSettings(max_new_tokens=max_tokens, temperature=0)
     if batch < 1:
         raise SettingsError(f"batch is {batch}, expected 1 or more")
@@ -94,6 +109,8 @@ def evaluate(
     compared = systems_for(systems.split(","), evaluated)
     asked = load_dataset(dataset, data).limited(limit, seed=seed)
     header = _header(asked, compared, model=model, batch=batch, max_tokens=max_tokens)
+    evaluation = Evaluated(asked, compared, evaluated, policy)
+    outputs.check(evaluation)
     results = Results(header, path=output, resume=resume)
 
     status = Console(stderr=True)
@@ -121,10 +138,25 @@ def evaluate(
         "run": header,
         **figures,
     }
+    findings = outputs.findings(out)
+    if findings:
+        out["gate"] = [each.to_json() for each in findings]
     if as_json:
         print(json.dumps(out, indent=2))
     else:
         show(Console(highlight=False), out)
+    outputs.write(
+        evaluation,
+        results,
+        out,
+        findings,
+        command=command_line(context),
+        seconds=time.perf_counter() - started,
+    )
+    for each in findings:
+        print(f"gate {visible(str(each))}", file=sys.stderr)
+    if any(each.holds for each in findings):
+        raise typer.Exit(FAILED)
 
 
 def _header(
