@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from guardrail.cli.eval_grading import Grading
 from guardrail.cli.eval_options import Cases, FailIf, InspectLog, Junit, Report, command_line
 from guardrail.cli.eval_out import Evaluated, outputs_of
 from guardrail.cli.eval_view import show
@@ -30,7 +31,10 @@ from guardrail.evaluation import (
     run,
     systems_for,
 )
+from guardrail.evaluation.agreement import require_libraries
+from guardrail.evaluation.report import scored
 from guardrail.evaluation.runner import requests_of
+from guardrail.evaluation.weights import weights_of
 from guardrail.policy import load_policy
 from guardrail.record.version import __version__
 from guardrail.request.settings import GenerationSettings
@@ -87,6 +91,30 @@ def evaluate(
     ] = True,
     batch: Annotated[int, typer.Option(metavar="N", help="Requests that run together.")] = 16,
     max_tokens: Annotated[int, typer.Option(metavar="N", help="Most tokens per answer.")] = 64,
+    graders: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grader",
+            metavar="GRADER",
+            help="Who says what a refusal is: vocabulary (the default), model:PATH, "
+            "chat:MODULE:ATTRIBUTE, or a rubric's file. May be repeated: others are compared with it.",
+            show_default=False,
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.jsonl", help="Labels by hand, which override.", show_default=False
+        ),
+    ] = None,
+    to_label: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.jsonl",
+            help="Write here what graders differ on, for a person to label.",
+            show_default=False,
+        ),
+    ] = None,
     fail_if: FailIf = None,
     junit: Junit = None,
     html: Report = None,
@@ -108,6 +136,8 @@ def evaluate(
     evaluated = load_policy(policy)
     compared = systems_for(systems.split(","), evaluated)
     asked = load_dataset(dataset, data).limited(limit, seed=seed)
+    require_libraries()
+    grading = Grading(graders, labels=labels, to_label=to_label)
     header = _header(asked, compared, model=model, batch=batch, max_tokens=max_tokens)
     evaluation = Evaluated(asked, compared, evaluated, policy)
     outputs.check(evaluation)
@@ -128,8 +158,11 @@ def evaluate(
             batch=batch,
             progress=lambda system, answered: bar.advance(tasks[system.name], answered),
         )
-    phrases = evaluated.phrases
-    figures = report(asked, compared, results, phrases=phrases, seed=seed)
+        phrases = evaluated.phrases
+        outcomes = grading.outcomes(
+            asked, compared, results, phrases=phrases, engines={model: engine}, bar=bar
+        )
+    figures = report(asked, compared, results, phrases=phrases, seed=seed, outcomes=outcomes)
     out = {
         "dataset": asked.name,
         "model": model,
@@ -147,6 +180,7 @@ def evaluate(
         show(Console(highlight=False), out)
     outputs.write(
         evaluation,
+        {each.name: scored(asked, each, results, outcomes) for each in compared},
         results,
         out,
         findings,
@@ -168,20 +202,11 @@ def _header(
         "dataset": dataset.name,
         "samples": dataset.digest,
         "model": model,
-        "weights": _weights(model),
+        "weights": weights_of(model),
         "policies": {each.name: [each.policy.digest, each.mode] for each in systems},
         "batch": batch,
         "max_tokens": max_tokens,
     }
-
-
-def _weights(model: str) -> list[str]:
-    """Returns what tells one state of a local model's files from another; nothing for a hub id."""
-    from guardrail.embedded import CHECKPOINT
-
-    folder = CHECKPOINT if model == "embedded" else Path(model)
-    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
-    return [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
 
 
 def _progress(console: Console) -> Progress:

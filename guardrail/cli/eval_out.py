@@ -22,6 +22,7 @@ from guardrail.evaluation.inspect_log import inspect_log, log_name
 from guardrail.evaluation.junit import junit
 from guardrail.evaluation.outfile import check_place, write_out
 from guardrail.evaluation.policy_cases import check_cases, policy_cases
+from guardrail.evaluation.report import Scored
 from guardrail.policy import Policy
 
 
@@ -81,6 +82,7 @@ class Outputs:
     def write(
         self,
         evaluated: Evaluated,
+        rows: Mapping[str, Sequence[Scored]],
         results: Results,
         out: Mapping[str, Any],
         findings: Sequence[Finding],
@@ -90,10 +92,19 @@ class Outputs:
     ) -> None:
         """Writes every file that was asked for.
 
+        Args:
+            evaluated: What was evaluated.
+            rows: What each system made of the two sides.
+            results: All answers.
+            out: What `--json` prints.
+            findings: The gate's.
+            command: What was run.
+            seconds: How long it took.
+
         Raises:
             GuardrailError: One cannot be written.
         """
-        dataset, phrases = evaluated.dataset, evaluated.policy.phrases
+        dataset = evaluated.dataset
         if self.junit is not None:
             write_out(self.junit, junit(out, findings, seconds=seconds), "--junit")
         if self.report is not None:
@@ -103,20 +114,25 @@ class Outputs:
                 out,
                 dataset,
                 evaluated.systems,
+                rows,
                 results,
-                phrases=phrases,
                 command=command,
                 findings=findings,
             )
             write_out(self.report, page, "--report")
         if self.inspect is not None:
-            self._write_logs(self.inspect, evaluated, results, out)
+            self._write_logs(self.inspect, evaluated, rows, results, out)
         if self.cases is not None and evaluated.chosen is not None:
             text = policy_cases(dataset, evaluated.chosen, results, reference=evaluated.reference)
             write_out(self.cases, text, "--cases")
 
     def _write_logs(
-        self, place: Path, evaluated: Evaluated, results: Results, out: Mapping[str, Any]
+        self,
+        place: Path,
+        evaluated: Evaluated,
+        rows: Mapping[str, Sequence[Scored]],
+        results: Results,
+        out: Mapping[str, Any],
     ) -> None:
         now = datetime.now(UTC)
         for system in evaluated.systems:
@@ -124,7 +140,7 @@ class Outputs:
                 continue
             name = log_name(evaluated.dataset, system, now)
             log = inspect_log(
-                out, evaluated.dataset, system, results, phrases=evaluated.policy.phrases, now=now
+                out, evaluated.dataset, system, rows[system.name], results, now=now
             )
             write_out(place if _is_file(place) else place / name, log, "--inspect")
 

@@ -29,6 +29,7 @@ class Sample:
         picture: Its picture; None for a blank one.
         category: The kind of harm, as the data set names it.
         wording: `alarming` or `harmless`, where the data set says so.
+        language: The question's, as a BCP 47 tag such as `pt`, where the data set says so.
         things: What is to be seen, for questions that ask to name it.
     """
 
@@ -39,6 +40,7 @@ class Sample:
     picture: Path | None
     category: str = ""
     wording: str = ""
+    language: str = ""
     things: tuple[str, ...] = ()
 
 

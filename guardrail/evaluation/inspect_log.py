@@ -17,7 +17,7 @@ from typing import Any
 
 from guardrail.evaluation.dataset import Dataset, Sample
 from guardrail.evaluation.metrics import rounded
-from guardrail.evaluation.report import REFERENCE, scored_rows
+from guardrail.evaluation.report import REFERENCE, Scored
 from guardrail.evaluation.results import Record, Results
 from guardrail.evaluation.systems import System
 from guardrail.evaluation.thumbnail import thumbnail
@@ -40,9 +40,9 @@ def inspect_log(
     out: Mapping[str, Any],
     dataset: Dataset,
     system: System,
+    rows: Sequence[Scored],
     results: Results,
     *,
-    phrases: tuple[str, ...],
     now: datetime,
 ) -> str:
     """Returns a system's log as JSON.
@@ -51,17 +51,17 @@ def inspect_log(
         out: What `guardrail eval --json` prints.
         dataset: What was asked.
         system: Whose answers are logged; requests that it has not answered are left out.
-        results: The answers.
-        phrases: Beginnings of refusals, as for `report`.
+        rows: What it made of the two sides.
+        results: All answers.
         now: The log's time, with its zone.
     """
-    right = {row.sample.id: row for row in scored_rows(dataset, system, results, phrases)}
+    by_id = {row.sample.id: row for row in rows}
     samples = []
     for sample in dataset:
         record = results.get(system.name, sample.id)
         if record is None or sample.side == "blank":
             continue
-        row = right.get(sample.id)
+        row = by_id.get(sample.id)
         wrong = _changed(sample, record, results) if row is None else row.wrong
         said = "refused" if row is not None and row.refused else "answered"
         samples.append(_sample(sample, record, out["model"], wrong=wrong, said=said))

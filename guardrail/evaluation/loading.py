@@ -86,7 +86,9 @@ def load_scenes(folder: Path | None) -> Dataset:
         samples.append(asked)
         if things and kind in ("name", "describe"):
             samples.append(
-                Sample(f"{number}/blank", "blank", number, asked.question, None, kind, "", things)
+                Sample(
+                    f"{number}/blank", "blank", number, asked.question, None, kind, things=things
+                )
             )
     return Dataset("scenes", tuple(samples), tuple(sorted(vocabulary)))
 

@@ -21,7 +21,7 @@ from guardrail.evaluation.page.curves import reliabilities, risk_coverages
 from guardrail.evaluation.page.groups import costs, groupings
 from guardrail.evaluation.page.items import worst_items
 from guardrail.evaluation.page.tradeoff import tradeoff_of
-from guardrail.evaluation.report import REFERENCE, scored_rows
+from guardrail.evaluation.report import REFERENCE, Scored
 from guardrail.evaluation.results import Results
 from guardrail.evaluation.systems import System
 from guardrail.record.audit.page.views import static_file
@@ -35,9 +35,9 @@ def report_page(
     out: Mapping[str, Any],
     dataset: Dataset,
     systems: Sequence[System],
+    rows: Mapping[str, Sequence[Scored]],
     results: Results,
     *,
-    phrases: tuple[str, ...],
     command: str = "",
     findings: Sequence[Finding] = (),
 ) -> str:
@@ -47,13 +47,12 @@ def report_page(
         out: What `guardrail eval --json` prints.
         dataset: What was asked.
         systems: Who answered.
-        results: The answers.
-        phrases: Beginnings of refusals, as for `report`.
+        rows: What each of them made of the two sides.
+        results: All answers.
         command: What was run, for the reader to run again.
         findings: The gate's.
     """
     figures = out["systems"]
-    rows = {each.name: scored_rows(dataset, each, results, phrases) for each in systems}
     colours = _colours(figures)
     chosen = _chosen(systems)
     shown = [name for name in (REFERENCE, chosen) if name in figures]
@@ -74,7 +73,7 @@ def report_page(
         groupings=groupings(figures, list(dict.fromkeys(shown)), colours),
         costs=costs(figures, colours),
         comparisons=_comparisons(figures),
-        wrong=sum(row.wrong for row in rows[chosen]),
+        wrong=sum(row.wrong is True for row in rows[chosen]),
         items=worst_items(rows[chosen], reference),
         style=Markup(style),  # our own files, whole: the policy in the page holds their digest
         style_hash="sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
