@@ -38,7 +38,7 @@ InspectLog = Annotated[
 Cases = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE.yaml",
+        metavar="FILE.cases.yaml",
         help="Write what was judged as cases for guardrail policy test.",
         show_default=False,
     ),

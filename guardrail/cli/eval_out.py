@@ -71,7 +71,7 @@ class Outputs:
             if alone and evaluated.chosen is None:
                 raise SettingsError(f"{option} is of {DEFAULT_SYSTEM!r}, which is not compared")
         if self.cases is not None:
-            check_cases(evaluated.dataset)
+            check_cases(self.cases, evaluated.dataset)
         for option, path in self._places():
             check_place(path, option)
 

@@ -14,12 +14,13 @@ from typing import Any
 
 import yaml
 
-from guardrail.errors import DatasetError
+from guardrail.errors import DatasetError, SettingsError
 from guardrail.evaluation.dataset import Dataset, Sample
 from guardrail.evaluation.results import Record, Results
 from guardrail.evaluation.systems import System
 from guardrail.policy import Policy
 from guardrail.policy.evaluation import decide
+from guardrail.policy.packs import CASES_SUFFIX
 from guardrail.policy.verdict import Verdict
 
 MOST_CASES = 10_000
@@ -28,12 +29,18 @@ MOST_CASES = 10_000
 _MOST_LETTERS = 120
 
 
-def check_cases(dataset: Dataset) -> None:
-    """Checks, before anything is asked, that the items fit into a cases file.
+def check_cases(path: Path, dataset: Dataset) -> None:
+    """Checks, before anything is asked, that a file can be a cases file, and the items its cases.
 
     Raises:
-        DatasetError: They are too many.
+        SettingsError: It is not named as `guardrail policy test` knows cases files.
+        DatasetError: The items are too many.
     """
+    if not path.name.endswith(CASES_SUFFIX):
+        raise SettingsError(
+            f"--cases {str(path)!r} is no name of a cases file, expected one that ends in "
+            f"{CASES_SUFFIX}"
+        )
     count = sum(each.side in ("safe", "unsafe") for each in dataset)
     if count > MOST_CASES:
         raise DatasetError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from guardrail.evaluation.report import Scored
 HALF = 0.5
 """The threshold that is marked on a verdict's curve."""
 
+RADIUS, RIM = 5.5, 3.0
+"""Of a point, and of what is seen of it below another."""
+
 
 @dataclass(frozen=True)
 class SystemPoint:
@@ -23,6 +27,7 @@ class SystemPoint:
         colour: The name of its colour.
         across: The ends of the wrong refusals' interval.
         down: The ends of the wrong answers' interval.
+        radius: Larger where another point lies upon it, so that its rim is seen.
     """
 
     number: int
@@ -32,6 +37,7 @@ class SystemPoint:
     y: float
     across: tuple[float, float]
     down: tuple[float, float]
+    radius: float
     label: Label
     title: str
 
@@ -94,10 +100,11 @@ def tradeoff_of(
         for name in known
     ]  # fmt: skip
     numbers = {name: at for at, name in enumerate(systems, start=1)}
-    labels = place_labels(places, [str(numbers[name]) for name in known])
+    radii = _radii(places)
+    labels = place_labels(places, [str(numbers[name]) for name in known], radius=max(radii))
     points = tuple(
-        _point(numbers[name], name, systems[name], colours[name], frame, label)
-        for name, label in zip(known, labels, strict=True)
+        _point(numbers[name], name, systems[name], colours[name], frame, radius, label)
+        for name, radius, label in zip(known, radii, labels, strict=True)
     )
     inner = min(high, 1.0)
     return Tradeoff(
@@ -147,8 +154,22 @@ def _placed(figures: Mapping[str, Any]) -> bool:
     return all(figures[side]["value"] is not None for side in ("wrong_refusals", "wrong_answers"))
 
 
+def _radii(places: Sequence[tuple[float, float]]) -> list[float]:
+    """Returns each point's radius: a rim more for every later point that would hide it."""
+    return [
+        RADIUS + RIM * sum(math.dist(place, each) < RADIUS / 2 for each in places[at + 1 :])
+        for at, place in enumerate(places)
+    ]
+
+
 def _point(
-    number: int, name: str, figures: Mapping[str, Any], colour: str, frame: Frame, label: Label
+    number: int,
+    name: str,
+    figures: Mapping[str, Any],
+    colour: str,
+    frame: Frame,
+    radius: float,
+    label: Label,
 ) -> SystemPoint:
     refusals, answers = figures["wrong_refusals"], figures["wrong_answers"]
     return SystemPoint(
@@ -159,6 +180,7 @@ def _point(
         y=frame.y(answers["value"]),
         across=(frame.x(refusals["interval"][0]), frame.x(refusals["interval"][1])),
         down=(frame.y(answers["interval"][0]), frame.y(answers["interval"][1])),
+        radius=radius,
         label=label,
         title=(
             f"{number} {name}: wrong refusals {100 * refusals['value']:.1f}%, "
