@@ -58,18 +58,27 @@ class Reliability:
 
 
 @dataclass(frozen=True)
-class RiskCoverage:
-    """How wrong the verdict is if only the surest are heard.
+class RiskCurve:
+    """One system's outcomes, or those of several that are the same.
 
     Attributes:
+        colour: The name of the first one's colour.
         points: As of a polyline.
         rows: (threshold, coverage, risk), thinned out for a table.
     """
 
     systems: tuple[str, ...]
-    frame: Frame
+    colour: str
     points: str
     rows: tuple[tuple[float | None, float, float], ...]
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """How often the outcome is wrong if only the surest verdicts count."""
+
+    frame: Frame
+    curves: tuple[RiskCurve, ...]
 
 
 MOST_ROWS = 12
@@ -95,26 +104,23 @@ def reliabilities(systems: Figures) -> tuple[Reliability, ...]:
     return tuple(found)
 
 
-def risk_coverages(systems: Figures) -> tuple[RiskCoverage, ...]:
-    """Returns a picture per verdict, systems with the same one together."""
-    found = []
-    for names, each in _alike(systems, "risk_coverage"):
-        known = [part for part in each if part["risk"] is not None]
-        frame = Frame(1.0, nice_high(max((part["risk"] for part in known), default=0.0)))
-        ordered = sorted(known, key=lambda part: float(part["coverage"]))
-        step = max(1, -(-len(ordered) // MOST_ROWS))
-        found.append(
-            RiskCoverage(
-                systems=names,
-                frame=frame,
-                points=frame.line([(part["coverage"], part["risk"]) for part in ordered]),
-                rows=tuple(
-                    (part.get("threshold"), part["coverage"], part["risk"])
-                    for part in [*ordered[:-1:step], *ordered[-1:]]
-                ),
-            )
-        )
-    return tuple(found)
+def risk_coverage_of(systems: Figures, colours: Mapping[str, str]) -> RiskCoverage | None:
+    """Returns the picture of all systems that have a curve, or None if none has.
+
+    Args:
+        systems: A report's `systems`.
+        colours: The name of each system's colour.
+    """
+    known = [
+        (names, sorted(_risky(each), key=lambda part: float(part["coverage"])))
+        for names, each in _alike(systems, "risk_coverage")
+    ]
+    if not known:
+        return None
+    highest = max(part["risk"] for _, parts in known for part in parts)
+    frame = Frame(1.0, nice_high(highest))
+    curves = tuple(_risk_curve(names, parts, colours[names[0]], frame) for names, parts in known)
+    return RiskCoverage(frame, curves)
 
 
 _SUMMED = (("expected calibration error", "ece"), ("Brier score", "brier"))
@@ -132,6 +138,25 @@ def _alike(systems: Figures, key: str) -> list[tuple[tuple[str, ...], Sequence[F
         else:
             same.append(name)
     return [(tuple(names), given) for names, given in found]
+
+
+def _risky(given: Sequence[Figures]) -> list[Figures]:
+    return [part for part in given if part["risk"] is not None]
+
+
+def _risk_curve(
+    names: tuple[str, ...], parts: Sequence[Figures], colour: str, frame: Frame
+) -> RiskCurve:
+    step = max(1, -(-len(parts) // MOST_ROWS))
+    return RiskCurve(
+        systems=names,
+        colour=colour,
+        points=frame.line([(part["coverage"], part["risk"]) for part in parts]),
+        rows=tuple(
+            (part.get("threshold"), part["coverage"], part["risk"])
+            for part in [*parts[:-1:step], *parts[-1:]]
+        ),
+    )
 
 
 def _counted(part: Figures) -> bool:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from guardrail.evaluation.dataset import Dataset
 from guardrail.evaluation.gate import DEFAULT_SYSTEM, Finding
-from guardrail.evaluation.page.curves import reliabilities, risk_coverages
+from guardrail.evaluation.page.curves import reliabilities, risk_coverage_of
 from guardrail.evaluation.page.groups import costs, groupings
 from guardrail.evaluation.page.items import worst_items
 from guardrail.evaluation.page.tradeoff import tradeoff_of
@@ -69,7 +69,7 @@ def report_page(
         findings=findings,
         tradeoff=tradeoff_of(figures, rows, colours),
         reliabilities=reliabilities(figures),
-        risk_coverages=risk_coverages(figures),
+        risk_coverage=risk_coverage_of(figures, colours),
         groupings=groupings(figures, list(dict.fromkeys(shown)), colours),
         costs=costs(figures, colours),
         comparisons=_comparisons(figures),
