@@ -24,7 +24,9 @@ Junit = Annotated[
 ]
 Report = Annotated[
     Path | None,
-    typer.Option("--report", metavar="FILE.html", help="Write a page of it all.", show_default=False),
+    typer.Option(
+        "--report", metavar="FILE.html", help="Write a page of it all.", show_default=False
+    ),
 ]
 InspectLog = Annotated[
     Path | None,

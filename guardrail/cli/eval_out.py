@@ -139,9 +139,7 @@ class Outputs:
             if _is_file(place) and system is not evaluated.chosen:
                 continue
             name = log_name(evaluated.dataset, system, now)
-            log = inspect_log(
-                out, evaluated.dataset, system, rows[system.name], results, now=now
-            )
+            log = inspect_log(out, evaluated.dataset, system, rows[system.name], results, now=now)
             write_out(place if _is_file(place) else place / name, log, "--inspect")
 
     def _places(self) -> list[tuple[str, Path]]:
@@ -174,7 +172,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _shape(evaluated: Evaluated) -> dict[str, Any]:
-    """Returns the figures that there will be, computed on empty answers: their values mean nothing."""
+    """Returns the figures that there will be, of empty answers: their values mean nothing."""
     results = Results({})
     for system in evaluated.systems:
         results.add([_empty(system, each.id) for each in evaluated.dataset])

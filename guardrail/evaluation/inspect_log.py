@@ -1,7 +1,8 @@
-"""An evaluation as a log that Inspect AI reads (`inspect view`, `read_eval_log`): a sample a request.
+"""An evaluation as a log that Inspect AI reads (`inspect view`, `read_eval_log`).
 
-It is Inspect's `EvalLog`, form 2, written as JSON; the library itself is not needed. Of each request
-it has the picture, made small, the question, the answer, whether that was right, and what was decided.
+It is Inspect's `EvalLog`, form 2, written as JSON; the library itself is not needed. Of each
+request a sample has the picture, made small, the question, the answer, whether that was right, and
+what was decided.
 
 Source: https://inspect.aisi.org.uk/eval-logs.html.
 """
@@ -173,9 +174,7 @@ def _spec(
     }
 
 
-def _results(
-    figures: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
+def _results(figures: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     scored = [each for each in samples if each["scores"]]
     metrics = {
         name: {"name": name, "value": figures[name]["value"]}

@@ -83,7 +83,9 @@ class GuardedModel(ModelAPI):
     ) -> None:
         super().__init__(model_name, base_url, api_key, [], config or GenerateConfig())
         if base_url is not None:
-            raise SettingsError(f"base_url={base_url!r} is not taken: the model runs in this process")
+            raise SettingsError(
+                f"base_url={base_url!r} is not taken: the model runs in this process"
+            )
         if mode is not None and mode not in _MODES:
             raise SettingsError(f"mode is {mode!r}, accepted are {', '.join(_MODES)}")
         self._policy, self._mode = policy, mode

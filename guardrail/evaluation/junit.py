@@ -1,7 +1,7 @@
 """An evaluation as JUnit XML: a test case per condition of the gate, or else one per system.
 
-A condition that holds is a failure, one whose figure is missing an error. The suite's properties say
-what was measured. The form is the common one, which Jenkins, GitLab and GitHub's actions read.
+A condition that holds is a failure, one whose figure is missing an error. The suite's properties
+say what was measured. The form is the common one, which Jenkins, GitLab and GitHub's actions read.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Asks every system every sample, in batches, and records the answers.
 
 Batches are fixed by the data set and the batch size alone: a run that goes on where another one
-stopped asks in the same company, and so gets the same answers; a batch of which only a part was kept
-is asked again as a whole. Judges get all the time there is: a
-batch shares one clock, and what is measured is the policy, not the speed of the machine.
+stopped asks in the same company, and so gets the same answers; a batch of which only a part was
+kept is asked again as a whole. Judges get all the time there is: a batch shares one clock, and what
+is measured is the policy, not the speed of the machine.
 """
 
 from __future__ import annotations

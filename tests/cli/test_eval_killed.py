@@ -51,7 +51,9 @@ def killed_and_rerun(tmp_path: Path, moments: list[str]) -> None:
         report(moment, arguments(tmp_path, "torn.jsonl"))
     assert report("never", arguments(tmp_path, "torn.jsonl")) == whole
     # The records are the same, too; a batch that was torn is behind, and no line is torn.
-    lines = [(tmp_path / name).read_text("utf-8").splitlines() for name in ("whole.jsonl", "torn.jsonl")]
+    lines = [
+        (tmp_path / name).read_text("utf-8").splitlines() for name in ("whole.jsonl", "torn.jsonl")
+    ]
     parsed = [[json.loads(line) for line in each] for each in lines]
     for row in (row for each in parsed for row in each):
         row.pop("seconds", None)

@@ -1,4 +1,4 @@
-"""`guardrail eval`'s gate and files: checked before a model loads, written whole, and read again."""
+"""`guardrail eval`'s gate and files: checked before a model loads, written whole, read again."""
 
 import json
 import shlex

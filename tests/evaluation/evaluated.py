@@ -47,7 +47,9 @@ def small(
         changes: What differs in guarded records, by sample.
         **more: Further keys of every system's figures.
     """
-    asked = dataset if isinstance(dataset, Dataset) else load_dataset("scenes", layouts.scenes(dataset))
+    asked = (
+        dataset if isinstance(dataset, Dataset) else load_dataset("scenes", layouts.scenes(dataset))
+    )
     systems = systems_for(names, policy)
     results = Results({})
     for system in systems:

@@ -1,4 +1,4 @@
-"""Any Inspect task, run guarded: what reaches the engine, what comes back, and a task end to end."""
+"""Any Inspect task, run guarded: what reaches the engine, what comes back, a task to its end."""
 
 import base64
 import io

@@ -18,7 +18,7 @@ from . import layouts
 from .evaluated import REFUSAL, Small, small
 
 VOID = {"meta", "link", "img", "br"}
-HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(2)> </style> {{ 7*7 }} \u202egpj\x00"
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)> </style> {{ 7*7 }} \u202egpj\x00'
 
 JUDGED = {
     "brier": {"value": 0.05, "interval": [0.03, 0.08], "n": 8},
@@ -96,7 +96,9 @@ def test_it_is_one_well_formed_file_that_asks_for_nothing(made: Small) -> None:
     assert found.open == []
     assert found.all("script") == []
     assert [each["href"] for each in found.all("link")] == ["data:,"]
-    assert all((each["src"] or "").startswith("data:image/jpeg;base64,") for each in found.all("img"))
+    assert all(
+        (each["src"] or "").startswith("data:image/jpeg;base64,") for each in found.all("img")
+    )
     assert all((each["href"] or "").startswith("#") for each in found.all("a"))
     assert "http" not in text.replace("http-equiv", "")
     assert all("style" not in each for _, each in found.elements)

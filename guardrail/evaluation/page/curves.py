@@ -97,7 +97,9 @@ def reliabilities(systems: Figures) -> tuple[Reliability, ...]:
                 frame=frame,
                 bins=tuple(_bin(part, frame, most) for part in each if part["n"]),
                 figures=tuple(
-                    (title, value) for title, given in summed if (value := _value(given)) is not None
+                    (title, value)
+                    for title, given in summed
+                    if (value := _value(given)) is not None
                 ),
             )
         )

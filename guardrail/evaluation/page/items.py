@@ -1,4 +1,4 @@
-"""The worst items: answered wrongly although the verdict was sure, as they are shown on the page."""
+"""The worst items, as they are shown on the page: wrong, and the verdict was sure of it."""
 
 from __future__ import annotations
 
