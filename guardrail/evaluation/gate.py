@@ -70,9 +70,18 @@ class Finding:
             return True
         return bool(_OPERATORS[self.condition.operator](self.value, self.condition.limit))
 
+    @property
+    def outcome(self) -> str:
+        """`failed` or `passed`."""
+        return "failed" if self.holds else "passed"
+
+    @property
+    def seen(self) -> str:
+        """What the figure is, in words."""
+        return self.reason if self.value is None else f"it is {self.value:g}"
+
     def __str__(self) -> str:
-        seen = self.reason if self.value is None else f"it is {self.value:g}"
-        return f"{'failed' if self.holds else 'passed'}: {self.condition.text} ({seen})"
+        return f"{self.outcome}: {self.condition.text} ({self.seen})"
 
     def to_json(self) -> dict[str, Any]:
         """Returns condition, holds and value as plain JSON, and why there is no value."""
