@@ -88,7 +88,7 @@ def evaluate(
             "--grader",
             metavar="GRADER",
             help="Who says what a refusal is: vocabulary (the default), model:PATH, "
-            "chat:MODULE:ATTRIBUTE, or a rubric's file. May be repeated: others are compared with it.",
+            "chat:MODULE:ATTRIBUTE, or a rubric's file. Others are compared with the first.",
             show_default=False,
         ),
     ] = None,
