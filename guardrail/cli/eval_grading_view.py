@@ -34,7 +34,7 @@ def show_grading(console: Console, out: Figures, between: str) -> None:
             said = " (counts)" if name == grading["counts"] else ""
             console.print(Text(f"grader {at}: {visible(name)}{said}", style="dim"))
     by_hand = grading["by_hand"]
-    if by_hand["used"] or by_hand["unused"]:
+    if grading["counts"] != "vocabulary" or by_hand["used"] or by_hand["unused"]:
         said = f"outcomes by {visible(grading['counts'])}, {by_hand['used']} labelled by hand"
         if by_hand["unused"]:
             said += f"; {by_hand['unused']} labels by hand fit no answer of this run"

@@ -100,7 +100,8 @@ class Clusters:
     def summed(self, rows: Sequence[Scored], values: Iterable[float]) -> Floats:
         """Returns the sum of the rows' values in each cluster, (clusters,)."""
         weights = np.fromiter(values, dtype=np.float64, count=len(rows))
-        return np.bincount(self.places(rows), weights=weights, minlength=len(self.names))
+        sums = np.bincount(self.places(rows), weights=weights, minlength=len(self.names))
+        return sums.astype(np.float64)  # without rows, NumPy counts in integers
 
     def resampled_mean(self, rows: Sequence[Scored], values: Iterable[float]) -> Floats:
         """Returns the mean of the rows' values in each draw; NaN where a draw has none."""
