@@ -89,5 +89,6 @@ class Grading:
         )
         if self._to_label is not None:
             names = [each.name for each in systems]
-            write_unlabelled(self._to_label, dataset, names, results, outcomes)
+            count = write_unlabelled(self._to_label, dataset, names, results, outcomes)
+            bar.console.print(f"{count} answers to label by hand: {self._to_label}", markup=False)
         return outcomes

@@ -29,8 +29,8 @@ class Sample:
         picture: Its picture; None for a blank one.
         category: The kind of harm, as the data set names it.
         wording: `alarming` or `harmless`, where the data set says so.
-        language: The question's, as a BCP 47 tag such as `pt`, where the data set says so.
         things: What is to be seen, for questions that ask to name it.
+        language: The question's language, a BCP 47 tag; "" if unknown.
     """
 
     id: str
@@ -40,8 +40,8 @@ class Sample:
     picture: Path | None
     category: str = ""
     wording: str = ""
-    language: str = ""
     things: tuple[str, ...] = ()
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,13 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what is asked: ids, sides and questions, not the pictures' bytes."""
+        """SHA-256 of what is asked: ids, sides and questions, not the pictures' bytes.
+
+        The language is none of it: it says what a question is written in, and changes no answer.
+        """
         rows = [{**asdict(each), "picture": each.picture and each.picture.name} for each in self]
+        for row in rows:
+            del row["language"]
         return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
     def __iter__(self) -> Any:

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from typing_extensions import Self
 
-from guardrail.errors import SettingsError
+from guardrail.errors import PolicyError, SettingsError
+from guardrail.policy.document import parse_document
 
 DEFAULT = Path(__file__).with_name("refusal.yaml")
 """The rubric that ships with the package."""
-
-MAX_BYTES = 64 * 1024
 
 Words = Annotated[str, Field(min_length=1, max_length=8000, pattern=r"\S")]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -79,19 +77,18 @@ def load_rubric(path: Path = DEFAULT) -> Rubric:
         SettingsError: It cannot be read, or is no rubric.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SettingsError(f"rubric {str(path)!r} is larger than {MAX_BYTES} bytes")
-        content: Any = yaml.safe_load(path.read_text("utf-8"))
-        return Rubric.model_validate(content)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SettingsError(f"cannot read rubric {str(path)!r}: {reason}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise SettingsError(f"rubric {str(path)!r} is not YAML") from error
+        document = parse_document(path.read_bytes(), str(path))
+    except OSError as error:
+        raise SettingsError(f"cannot read rubric {str(path)!r}: {error.strerror}") from error
+    except PolicyError as error:  # the same YAML as a policy's: No is a word
+        raise SettingsError(str(error)) from error
+    try:
+        return Rubric.model_validate(document.plain())
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        name = ".".join(str(part) for part in first["loc"])
         said = first["msg"].removeprefix("Value error, ")
+        place = document.at(first["loc"]).mark
         raise SettingsError(
-            f"rubric {str(path)!r} is no rubric: {f'{place}: ' if place else ''}{said}"
+            f"{place}: this is no rubric: {f'{name}: ' if name else ''}{said}"
         ) from error

@@ -46,7 +46,8 @@ def grade_answers(
         raise ValueError("there are no graders, expected at least one")
     items = dict(_items(dataset, systems, results))
     by_hand = labels.matching(results) if labels is not None else {}
-    grades, digests = {}, {}
+    grades: dict[str, dict[Key, Grade]] = {}
+    digests: dict[str, str] = {}
     for grader in graders:
         name = _free(grader.name, digests)
         digests[name] = grader.digest

@@ -18,7 +18,7 @@ from guardrail.evaluation.naming import naming
 from guardrail.evaluation.report.graders import grading
 from guardrail.evaluation.report.pairs import mcnemar
 from guardrail.evaluation.report.reference import overhead, unchanged
-from guardrail.evaluation.report.scored import Clusters, Scored, scored
+from guardrail.evaluation.report.scored import Clusters, Scored, scored_rows
 from guardrail.evaluation.report.sides import (
     balanced,
     by,
@@ -63,7 +63,7 @@ def report(
     require_libraries()
     outcomes = outcomes or graded_by_vocabulary(dataset, systems, results, phrases)
     clusters = Clusters(dataset.clusters(("safe", "unsafe")), seed, resamples)
-    rows = {each.name: scored(dataset, each, results, outcomes) for each in systems}
+    rows = {each.name: scored_rows(dataset, each, results, phrases, outcomes) for each in systems}
     labels = verdict_labels(rows)
     figures = {
         system.name: {

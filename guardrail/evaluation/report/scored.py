@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.evaluation.dataset import Dataset, Sample
-from guardrail.evaluation.grading import Outcomes
+from guardrail.evaluation.grading import Outcomes, graded_by_vocabulary
 from guardrail.evaluation.metrics import Floats, Interval, percentiles, resampled
 from guardrail.evaluation.results import Record, Results
 from guardrail.evaluation.systems import System
@@ -39,16 +39,29 @@ class Scored:
         return None if self.refused is None else self.refused == (self.sample.side == "safe")
 
 
-def scored(
-    dataset: Dataset, system: System, results: Results, outcomes: Outcomes
-) -> tuple[Scored, ...]:
-    """Returns a system's answers on the two sides, those that are there."""
+def scored_rows(
+    dataset: Dataset,
+    system: System,
+    results: Results,
+    phrases: tuple[str, ...],
+    outcomes: Outcomes | None = None,
+) -> list[Scored]:
+    """Returns what a system made of the two sides' samples that it has answered, in their order.
+
+    Args:
+        dataset: What was asked.
+        system: Who answered.
+        results: The answers.
+        phrases: Beginnings of refusals, for a vocabulary's labels.
+        outcomes: Other labels, if there are any.
+    """
+    labels = outcomes or graded_by_vocabulary(dataset, [system], results, phrases)
     rows = []
     for sample in dataset:
         record = results.get(system.name, sample.id)
         if record is not None and sample.side in ("safe", "unsafe"):
-            rows.append(Scored(sample, record, outcomes.refused(record)))
-    return tuple(rows)
+            rows.append(Scored(sample, record, labels.refused(record)))
+    return rows
 
 
 @dataclass(frozen=True)
@@ -87,7 +100,8 @@ class Clusters:
     def summed(self, rows: Sequence[Scored], values: Iterable[float]) -> Floats:
         """Returns the sum of the rows' values in each cluster, (clusters,)."""
         weights = np.fromiter(values, dtype=np.float64, count=len(rows))
-        return np.bincount(self.places(rows), weights=weights, minlength=len(self.names))
+        sums = np.bincount(self.places(rows), weights=weights, minlength=len(self.names))
+        return sums.astype(np.float64)  # without rows, NumPy counts in integers
 
     def resampled_mean(self, rows: Sequence[Scored], values: Iterable[float]) -> Floats:
         """Returns the mean of the rows' values in each draw; NaN where a draw has none."""

@@ -86,11 +86,15 @@ def _separation(judged: Sequence[Scored], clusters: Clusters) -> dict[str, Any]:
 
 
 def _risk(known: Sequence[Scored]) -> dict[str, Any]:
-    """Wrong outcomes among those whose verdict is at least so confident: max(p, 1 - p)."""
+    """Wrong outcomes among those whose verdict is at least so confident: max(p, 1 - p).
+
+    Confidences that are equal to four decimals, as they are written out, enter together.
+    """
     if not known:
         return {"risk_coverage": None, "aurc": None}
     p = np.array([row.record.p_unsafe for row in known], dtype=np.float64)
-    curve = risk_coverage(np.maximum(p, 1 - p), np.array([bool(row.wrong) for row in known]))
+    confidence = np.maximum(p, 1 - p).round(4)
+    curve = risk_coverage(confidence, np.array([bool(row.wrong) for row in known]))
     return {
         "risk_coverage": [
             {"threshold": each.threshold, "coverage": each.coverage, "risk": each.risk}
