@@ -32,7 +32,7 @@ from guardrail.evaluation import (
     systems_for,
 )
 from guardrail.evaluation.agreement import require_libraries
-from guardrail.evaluation.report import scored
+from guardrail.evaluation.report import scored_rows
 from guardrail.evaluation.runner import requests_of
 from guardrail.evaluation.weights import weights_of
 from guardrail.policy import load_policy
@@ -180,7 +180,7 @@ def evaluate(
         show(Console(highlight=False), out)
     outputs.write(
         evaluation,
-        {each.name: scored(asked, each, results, outcomes) for each in compared},
+        {each.name: scored_rows(asked, each, results, phrases, outcomes) for each in compared},
         results,
         out,
         findings,

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from guardrail.evaluation import Dataset, Record, Results, System, load_dataset, report, systems_for
-from guardrail.evaluation.grading import graded_by_vocabulary
-from guardrail.evaluation.report import Scored, scored
+from guardrail.evaluation.report import Scored, scored_rows
 from guardrail.evaluation.results import Step
 from guardrail.policy import Policy, load_policy
 
@@ -24,7 +23,7 @@ class Small:
     dataset: Dataset
     systems: tuple[System, ...]
     results: Results
-    rows: dict[str, tuple[Scored, ...]]
+    rows: dict[str, list[Scored]]
     out: dict[str, Any]
 
 
@@ -60,7 +59,6 @@ def small(
             if system.mode != "off":
                 record = Record(**{**record.__dict__, **(changes or {}).get(sample.id, {})})
             results.add([record])
-    outcomes = graded_by_vocabulary(asked, systems, results, policy.phrases)
     figures = report(asked, systems, results, phrases=policy.phrases, resamples=50)
     for each in figures["systems"].values():
         each.update(more)
@@ -72,7 +70,7 @@ def small(
         "run": {"guardrail": "0.1.0", "weights": ["model.safetensors 1 2"], "batch": 16},
         **figures,
     }
-    rows = {each.name: scored(asked, each, results, outcomes) for each in systems}
+    rows = {each.name: scored_rows(asked, each, results, policy.phrases) for each in systems}
     return Small(asked, systems, results, rows, out)
 
 

@@ -157,7 +157,7 @@ def test_a_data_set_of_one_side_has_no_tradeoff_and_no_zero(tmp_path: Path) -> N
     root = layouts.mossbench(tmp_path)
     (root / "data_contrast" / "images_information" / "information.json").unlink()
     found = Page(page(small(load_dataset("mossbench", root))))
-    assert found.of("point") == []
+    assert found.of("cross") == []
     assert "one side only" in found.text
     assert "not measured: the data set has no such side" in found.text
 
@@ -222,6 +222,21 @@ def test_nothing_of_the_data_gets_through(tmp_path: Path) -> None:
     assert "49" not in found.text.replace("{{ 7*7 }}", "")
     assert len(found.all("img")) == 1
     assert len(found.all("style")) == 1
+
+
+def test_who_labelled_and_what_could_not_be_labelled_is_said(made: Small) -> None:
+    agreed = {"value": 0.8, "interval": [0.7, 0.9]}
+    made.out["grading"] = {
+        **made.out["grading"],
+        "counts": "vocabulary",
+        "agreement": [{"graders": ["vocabulary", "model:x"], "kappa": agreed, "equal": agreed}],
+    }
+    made.out["systems"]["guarded"]["ungraded"] = {"count": 2, "n": 8, "why": {"timed out": 2}}
+    text = Page(page(made)).text
+    assert "Counted is what vocabulary says" in text
+    assert "vocabulary and model:x 0.800 0.700 to 0.900 80.0%" in text
+    assert "2 of 8 answers of guarded could not be labelled" in text
+    assert "timed out (2)" in text
 
 
 def test_the_gate_is_on_the_page(made: Small) -> None:

@@ -72,6 +72,7 @@ def report_page(
         risk_coverage=risk_coverage_of(figures, colours),
         groupings=groupings(figures, list(dict.fromkeys(shown)), colours),
         costs=costs(figures, colours),
+        grading=out.get("grading"),
         comparisons=_comparisons(figures),
         wrong=sum(row.wrong is True for row in rows[chosen]),
         items=worst_items(rows[chosen], reference),
