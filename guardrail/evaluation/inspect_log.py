@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from guardrail.evaluation.dataset import Dataset, Sample
@@ -34,7 +34,8 @@ _STOPS = {
     "blocked": "content_filter",
     "escalated": "content_filter",
 }
-_FIGURES = ("wrong_refusals", "wrong_answers", "balanced_accuracy")
+_FIGURES = ("balanced_accuracy", "wrong_refusals", "wrong_answers")
+"""The first is the one that Inspect's list of logs shows."""
 
 
 def inspect_log(
@@ -72,7 +73,11 @@ def inspect_log(
         "eval": _spec(out, dataset, system, samples, now),
         "plan": {"name": "plan", "steps": [], "config": {}},
         "results": _results(out["systems"][system.name], samples),
-        "stats": {"started_at": _clock(now), "completed_at": _clock(now), "model_usage": {}},
+        "stats": {
+            "started_at": _clock(now - _taken(samples)),
+            "completed_at": _clock(now),
+            "model_usage": {},
+        },
         "samples": samples,
     }
     return json.dumps(rounded(log, 6), ensure_ascii=False) + "\n"
@@ -194,6 +199,10 @@ def _results(figures: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -
             }
         ],
     }
+
+
+def _taken(samples: Sequence[Mapping[str, Any]]) -> timedelta:
+    return timedelta(seconds=sum(each["total_time"] for each in samples))
 
 
 def _id(kind: str, text: str) -> str:

@@ -184,7 +184,14 @@ def test_figures_are_the_reports(made: Small) -> None:
     expected = made.out["systems"]["guarded"]
     for name in ("wrong_refusals", "wrong_answers", "balanced_accuracy"):
         assert score["metrics"][name]["value"] == expected[name]["value"]
+    assert next(iter(score["metrics"])) == "balanced_accuracy"
     assert results["total_samples"] == score["scored_samples"]
+
+
+def test_a_log_takes_as_long_as_its_answers_did(made: Small) -> None:
+    stats = log(made)["stats"]
+    assert stats["completed_at"] == "2026-03-04T05:06:07+00:00"
+    assert stats["started_at"] == "2026-03-04T05:06:01+00:00"  # eleven answers of half a second
 
 
 def test_a_log_is_the_same_again_but_for_its_time(made: Small) -> None:
