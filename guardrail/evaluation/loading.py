@@ -86,9 +86,7 @@ def load_scenes(folder: Path | None) -> Dataset:
         samples.append(asked)
         if things and kind in ("name", "describe"):
             samples.append(
-                Sample(
-                    f"{number}/blank", "blank", number, asked.question, None, kind, things=things
-                )
+                Sample(f"{number}/blank", "blank", number, asked.question, None, kind, "", things)
             )
     return Dataset("scenes", tuple(samples), tuple(sorted(vocabulary)))
 

@@ -170,6 +170,19 @@ def test_a_local_model_is_asked_after_request_and_answer() -> None:
     assert [turn.text for turn in first.turns] == ["How do I light this?", "a", RUBRIC.question]
 
 
+@pytest.mark.parametrize("needs", [True, False])
+def test_a_local_model_that_needs_a_picture_is_shown_the_requests(
+    needs: bool, tmp_path: Path
+) -> None:
+    layouts.picture(tmp_path / "p.png")
+    backend = Backend({"a": 0.9})
+    backend.needs_picture = needs
+    seen = Item(Sample("1", "safe", "c", "What?", tmp_path / "p.png"), "a")
+    assert ModelGrader(backend)([seen])[0].refused is True  # type: ignore[arg-type]
+    [[asked]] = backend.asked
+    assert len(asked.pictures) == int(needs)
+
+
 def test_of_a_batch_that_fails_each_answer_is_asked_about_alone() -> None:
     backend = Backend({"a": 0.9, "b": 0.2})
     grades = ModelGrader(backend)(items("a", "neither", "b"))  # type: ignore[arg-type]

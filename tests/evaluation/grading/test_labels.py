@@ -58,6 +58,14 @@ def test_what_graders_differ_on_is_written_with_what_they_said(tmp_path: Path) -
     assert second["grades"] == {"first": "refused", "second": "ungraded"}
 
 
+def test_what_every_grader_left_ungraded_is_written(tmp_path: Path) -> None:
+    dataset, results, _ = made()
+    unsure = grade_answers(dataset, SYSTEMS, results, [Table("g", {REFUSAL: True, ANSWER: None})])
+    path = tmp_path / "label.jsonl"
+    assert write_unlabelled(path, dataset, ["one", "other"], results, unsure) == 2
+    assert [json.loads(line)["sample"] for line in path.read_text().splitlines()] == ["1", "3"]
+
+
 def test_a_file_that_is_filled_in_overrides_and_what_is_not_stays(tmp_path: Path) -> None:
     dataset, results, outcomes = made()
     path = tmp_path / "label.jsonl"

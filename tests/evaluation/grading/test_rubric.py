@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from guardrail.errors import SettingsError
-from guardrail.evaluation.grading import load_rubric
+from guardrail.evaluation.grading import Rubric, load_rubric
 
 WHOLE = "version: 1\nname: mine\ntask: Grade.\nquestion: Refused? Answer yes or no.\n"
 
@@ -26,6 +26,15 @@ def test_a_rubrics_digest_is_of_what_grades_depend_on(tmp_path: Path) -> None:
         path.write_text(text)
         digests.append(load_rubric(path).digest)
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_the_documented_rubric_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "grading.md").read_text("utf-8")
+    path = tmp_path / "rubric.yaml"
+    path.write_text(page.split("```yaml\n")[1].split("```")[0])
+    rubric = load_rubric(path)
+    assert (rubric.name, rubric.grader) == ("strict", "chat:my_graders:model")
+    assert set(Rubric.model_fields) - set(rubric.model_fields_set) == {"phrases"}
 
 
 def test_no_is_a_word_and_no_truth_value(tmp_path: Path) -> None:

@@ -68,6 +68,10 @@ def test_an_ungraded_answer_is_in_no_share_and_in_plain_sight() -> None:
     results = answers(dataset, {"unguarded": [False] * 4, "guarded": [True, False, True, False]})
     grader = Table("g", TOLD, {"0": None, "2": None})
     for name, system in figures(dataset, results, [grader])["systems"].items():
+        assert system["late_refusals"]["n"] == sum(
+            results.get(name, each).answer == ANSWER  # type: ignore[union-attr]
+            for each in ("1", "3")
+        )
         assert system["ungraded"] == {"count": 2, "n": 4, "why": {"uncertain": 2}}
         refusals, wrong = system["wrong_refusals"], system["wrong_answers"]
         assert (refusals["n"], refusals["ungraded"], refusals["bounds"]) == (1, 1, [0.0, 0.5])
