@@ -40,7 +40,7 @@ def test_what_utf8_has_no_way_to_write_is_escaped(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_is_one_sentence_that_names_the_option(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "file" / "inner"):
-        with pytest.raises(SettingsError, match="--junit .* cannot be written"):
+        with pytest.raises(SettingsError, match=r"--junit .* cannot be written"):
             check_place(path, "--junit")
-        with pytest.raises(SettingsError, match="--junit .* cannot be written"):
+        with pytest.raises(SettingsError, match=r"--junit .* cannot be written"):
             write_out(path, "", "--junit")
