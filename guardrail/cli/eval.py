@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,8 +14,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from guardrail.cli.eval_datasets import print_datasets
+from guardrail.cli.eval_grading import Grading
+from guardrail.cli.eval_options import Cases, FailIf, InspectLog, Junit, Report, command_line
+from guardrail.cli.eval_out import Evaluated, outputs_of
 from guardrail.cli.eval_view import show
 from guardrail.cli.model_loading import load_engine
+from guardrail.cli.plain_text import visible
 from guardrail.errors import SettingsError
 from guardrail.evaluation import (
     SYSTEMS,
@@ -25,16 +31,22 @@ from guardrail.evaluation import (
     run,
     systems_for,
 )
+from guardrail.evaluation.agreement import require_libraries
+from guardrail.evaluation.report import scored_rows
 from guardrail.evaluation.runner import requests_of
+from guardrail.evaluation.weights import weights_of
 from guardrail.policy import load_policy
 from guardrail.record.version import __version__
 from guardrail.request.settings import GenerationSettings
+
+FAILED = 1
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command("eval")
 def evaluate(
+    context: typer.Context,
     dataset: Annotated[
         str, typer.Argument(metavar="DATASET", help="Its name; --list shows them all.")
     ] = "",
@@ -86,6 +98,35 @@ def evaluate(
     ] = True,
     batch: Annotated[int, typer.Option(metavar="N", help="Requests that run together.")] = 16,
     max_tokens: Annotated[int, typer.Option(metavar="N", help="Most tokens per answer.")] = 64,
+    graders: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grader",
+            metavar="GRADER",
+            help="Who says what a refusal is: vocabulary (the default), model:PATH, "
+            "chat:MODULE:ATTRIBUTE, or a rubric's file. Others are compared with the first.",
+            show_default=False,
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.jsonl", help="Labels by hand, which override.", show_default=False
+        ),
+    ] = None,
+    to_label: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.jsonl",
+            help="Write here what graders differ on, for a person to label.",
+            show_default=False,
+        ),
+    ] = None,
+    fail_if: FailIf = None,
+    junit: Junit = None,
+    html: Report = None,
+    inspect: InspectLog = None,
+    cases: Cases = None,
 ) -> None:
     """Count wrong refusals and wrong answers, unguarded and guarded, side by side.
 
@@ -95,6 +136,8 @@ def evaluate(
     if listed:
         print_datasets(as_json=as_json)
         return
+    started = time.perf_counter()
+    outputs = outputs_of(fail_if, junit=junit, report=html, inspect=inspect, cases=cases)
     settings = GenerationSettings(max_new_tokens=max_tokens, temperature=0)
     if batch < 1:
         raise SettingsError(f"batch is {batch}, expected 1 or more")
@@ -106,7 +149,11 @@ def evaluate(
     if language:
         asked = asked.in_languages(language.split(","))
     asked = asked.limited(limit, seed=seed)
+    require_libraries()
+    grading = Grading(graders, labels=labels, to_label=to_label)
     header = _header(asked, compared, model=model, batch=batch, max_tokens=max_tokens)
+    evaluation = Evaluated(asked, compared, evaluated, policy)
+    outputs.check(evaluation)
     results = Results(header, path=output, resume=resume)
 
     status = Console(stderr=True)
@@ -124,8 +171,11 @@ def evaluate(
             batch=batch,
             progress=lambda system, answered: bar.advance(tasks[system.name], answered),
         )
-    phrases = evaluated.phrases
-    figures = report(asked, compared, results, phrases=phrases, seed=seed)
+        phrases = evaluated.phrases
+        outcomes = grading.outcomes(
+            asked, compared, results, phrases=phrases, engines={model: engine}, bar=bar
+        )
+    figures = report(asked, compared, results, phrases=phrases, seed=seed, outcomes=outcomes)
     out = {
         "dataset": asked.name,
         "origin": asked.origin,
@@ -135,10 +185,26 @@ def evaluate(
         "run": header,
         **figures,
     }
+    findings = outputs.findings(out)
+    if findings:
+        out["gate"] = [each.to_json() for each in findings]
     if as_json:
         print(json.dumps(out, indent=2))
     else:
         show(Console(highlight=False), out)
+    outputs.write(
+        evaluation,
+        {each.name: scored_rows(asked, each, results, phrases, outcomes) for each in compared},
+        results,
+        out,
+        findings,
+        command=command_line(context),
+        seconds=time.perf_counter() - started,
+    )
+    for each in findings:
+        print(f"gate {visible(str(each))}", file=sys.stderr)
+    if any(each.holds for each in findings):
+        raise typer.Exit(FAILED)
 
 
 def _header(
@@ -150,20 +216,11 @@ def _header(
         "dataset": dataset.name,
         "samples": dataset.digest,
         "model": model,
-        "weights": _weights(model),
+        "weights": weights_of(model),
         "policies": {each.name: [each.policy.digest, each.mode] for each in systems},
         "batch": batch,
         "max_tokens": max_tokens,
     }
-
-
-def _weights(model: str) -> list[str]:
-    """Returns what tells one state of a local model's files from another; nothing for a hub id."""
-    from guardrail.embedded import CHECKPOINT
-
-    folder = CHECKPOINT if model == "embedded" else Path(model)
-    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
-    return [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
 
 
 def _progress(console: Console) -> Progress:

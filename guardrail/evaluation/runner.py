@@ -1,8 +1,9 @@
 """Asks every system every sample, in batches, and records the answers.
 
 Batches are fixed by the data set and the batch size alone: a run that goes on where another one
-stopped asks in the same company, and so gets the same answers. Judges get all the time there is: a
-batch shares one clock, and what is measured is the policy, not the speed of the machine.
+stopped asks in the same company, and so gets the same answers; a batch of which only a part was
+kept is asked again as a whole. Judges get all the time there is: a batch shares one clock, and what
+is measured is the policy, not the speed of the machine.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from PIL import Image
 
 from guardrail.errors import Escalation, PictureError
 from guardrail.evaluation.dataset import Dataset, Sample
-from guardrail.evaluation.results import Record, Results
+from guardrail.evaluation.results import Record, Results, Step
 from guardrail.evaluation.systems import System
 from guardrail.policy import Policy
 from guardrail.request.conversation import Conversation, Picture, question
@@ -62,9 +63,10 @@ def run(
     for system in systems:
         unhurried = replace(system, policy=_unhurried(system.policy))
         for part in batches(_asked(system, dataset), batch):
-            missing = [each for each in part if results.get(system.name, each.id) is None]
+            missing = {each.id for each in part if results.get(system.name, each.id) is None}
             if missing:
-                results.add(_answers(engine, unhurried, missing, settings))
+                answered = _answers(engine, unhurried, part, settings)
+                results.add([each for each in answered if each.sample in missing])
             progress(system, len(part))
 
 
@@ -131,6 +133,17 @@ def _record(system: System, sample: Sample, answer: Any, seconds: float) -> Reco
         label=decision.verdict.label,
         p_unsafe=decision.verdict.p_unsafe,
         seconds=round(seconds, 6),
+        categories=dict(decision.verdict.categories),
+        steps=tuple(
+            Step(
+                step=each.step,
+                token=each.token,
+                token_unguarded=each.token_unguarded,
+                refusal_mass_before=each.refusal_mass_before,
+                refusal_mass_after=each.refusal_mass_after,
+            )
+            for each in decision.steps
+        ),
     )
 
 
