@@ -14,4 +14,7 @@ CHECKPOINT: Path = _HERE / "checkpoint"
 HELDOUT: Path = _HERE / "heldout"
 """Folder of the held-out set: `combined.json`, `neutral.json` and their pictures."""
 
-__all__ = ["CHECKPOINT", "HELDOUT"]
+UNSEEN: Path = _HERE / "unseen"
+"""Folder of the unseen set, which nothing was trained on or chosen by: `combined.json`, pictures."""
+
+__all__ = ["CHECKPOINT", "HELDOUT", "UNSEEN"]
