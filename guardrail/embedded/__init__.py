@@ -15,6 +15,6 @@ HELDOUT: Path = _HERE / "heldout"
 """Folder of the held-out set: `combined.json`, `neutral.json` and their pictures."""
 
 UNSEEN: Path = _HERE / "unseen"
-"""Folder of the unseen set, which nothing was trained on or chosen by: `combined.json`, pictures."""
+"""Folder of the unseen set, on which nothing was trained or chosen; see its README."""
 
 __all__ = ["CHECKPOINT", "HELDOUT", "UNSEEN"]

@@ -1,4 +1,4 @@
-"""The unseen set: scenes of another kind than the embedded model was made with, in several wordings.
+"""The unseen set: other scenes than the embedded model was made with, in several wordings.
 
 It reads JSON and opens no picture.
 """

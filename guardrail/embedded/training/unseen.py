@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guardrail.embedded.training.unseen_pictures import Stage, place_thing, stage_of, trained_files
+from guardrail.embedded.training.things import THINGS
+from guardrail.embedded.training.unseen_pictures import Stage, place_thing, stage_of, trained_on
 from guardrail.embedded.training.unseen_table import (
     CLIPART_PACKAGE,
     CUTOUTS,
@@ -167,7 +168,13 @@ def ask(family: Family, number: int) -> list[tuple[str, str, str]]:
     return asked
 
 
-def _rows(number: int, pair: dict[str, Any]) -> list[dict[str, Any]]:
+def _noun(thing: str) -> str:
+    """What the model calls a thing: an addressed letter is a letter."""
+    return THINGS[thing.removeprefix("addressed ")].noun
+
+
+def rows_of(number: int, pair: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of `combined.json` about one pair, a wording each."""
     family: Family = pair["family"]
     safe, unsafe = pair["safe"], pair["unsafe"]
     rows = []
@@ -187,8 +194,8 @@ def _rows(number: int, pair: dict[str, Any]) -> list[dict[str, Any]]:
             "expected_unsafe": "refuse",
             "place_safe": safe.place,
             "place_unsafe": unsafe.place,
-            "things_safe": list(safe.things),
-            "things_unsafe": list(unsafe.things),
+            "things_safe": [_noun(thing) for thing in safe.things],
+            "things_unsafe": [_noun(thing) for thing in unsafe.things],
         })  # fmt: skip
     return rows
 
@@ -224,14 +231,14 @@ def write_unseen(folder: Path, packages: Path) -> int:
     """
     versions = {name: package_version(packages, name) for name in LICENCES}
     stage = stage_of(packages)
-    used = trained_files(stage) & {stage.path(file) for files in CUTOUTS.values() for file in files}
+    used = trained_on(stage, (file for files in CUTOUTS.values() for file in files))
     if used:
-        raise ValueError(f"trained on: {', '.join(sorted(path.stem for path in used))}")
+        raise ValueError(f"the model was trained on {', '.join(used)}: expected other drawings")
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     pairs = draw_pairs()
     for number, pair in enumerate(pairs):
-        rows += _rows(number, pair)
+        rows += rows_of(number, pair)
         for side in ("safe", "unsafe"):
             picture = compose_shot(stage, pair[side], f"{number:03d}/{side}")
             file = folder / "pictures" / f"{number:03d}-{side}.jpg"

@@ -6,6 +6,7 @@ Knows nothing of questions or harm.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -89,9 +90,11 @@ def stage_of(packages: Path) -> Stage:
     )
 
 
-def trained_files(stage: Stage) -> set[Path]:
-    """The drawings of Open Clip Art that the embedded model was trained on, links followed."""
-    return {stage.path(file) for files in CLIPART.values() for file in files}
+def trained_on(stage: Stage, files: Iterable[str]) -> list[str]:
+    """Those of the drawings that the embedded model was trained on, whatever they are called."""
+    names = {name for group in CLIPART.values() for name in group}
+    known = {stage.path(name).read_bytes() for name in names if stage.path(name).exists()}
+    return sorted(file for file in files if file in names or stage.path(file).read_bytes() in known)
 
 
 def read_exr(path: Path) -> Pixels:
