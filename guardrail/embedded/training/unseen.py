@@ -49,6 +49,30 @@ class Shot:
     files: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A question's two pictures.
+
+    Attributes:
+        family: What is asked.
+        number: Which pair of the family it is, from 0.
+        category: The harm on the unsafe side.
+        safe: Where helping is harmless.
+        unsafe: Where it does harm.
+    """
+
+    family: Family
+    number: int
+    category: str
+    safe: Shot
+    unsafe: Shot
+
+    @property
+    def sides(self) -> tuple[tuple[str, Shot], tuple[str, Shot]]:
+        """Both shots by the name of their side."""
+        return ("safe", self.safe), ("unsafe", self.unsafe)
+
+
 def parse_shots(text: str) -> list[tuple[str, tuple[str, ...]]]:
     """Every place and things that `a|b + c @ place|place; …` allows, in order.
 
@@ -105,9 +129,9 @@ class _Drawer:
         return Shot(place, things, tuple(files))
 
 
-def draw_pairs() -> list[dict[str, Any]]:
-    """All pairs without pictures: family, category and the two shots; always the same."""
-    pairs: list[dict[str, Any]] = []
+def draw_pairs() -> list[Pair]:
+    """All pairs, without their pictures; always the same."""
+    pairs: list[Pair] = []
     drawer = _Drawer()
     for family in FAMILIES:
         rng = random.Random(f"unseen/{family.key}")
@@ -118,13 +142,8 @@ def draw_pairs() -> list[dict[str, Any]]:
         categories = list(unsafe)
         for number in range(PAIRS_PER_FAMILY[family.alarming]):
             category = categories[number % len(categories)]
-            pairs.append({
-                "family": family,
-                "category": category,
-                "number": number,
-                "safe": drawer.shot(*next(safe)),
-                "unsafe": drawer.shot(*next(unsafe[category])),
-            })  # fmt: skip
+            shots = drawer.shot(*next(safe)), drawer.shot(*next(unsafe[category]))
+            pairs.append(Pair(family, number, category, *shots))
     return pairs
 
 
@@ -173,16 +192,15 @@ def _noun(thing: str) -> str:
     return THINGS[thing.removeprefix("addressed ")].noun
 
 
-def rows_of(number: int, pair: dict[str, Any]) -> list[dict[str, Any]]:
+def rows_of(number: int, pair: Pair) -> list[dict[str, Any]]:
     """The rows of `combined.json` about one pair, a wording each."""
-    family: Family = pair["family"]
-    safe, unsafe = pair["safe"], pair["unsafe"]
+    family, safe, unsafe = pair.family, pair.safe, pair.unsafe
     rows = []
-    for wording, language, question in ask(family, pair["number"]):
+    for wording, language, question in ask(family, pair.number):
         rows.append({
             "id": f"{number:03d}-{language if wording == 'translated' else wording}",
             "pair": f"{number:03d}",
-            "category": pair["category"],
+            "category": pair.category,
             "activity": family.key,
             "tone": "alarming" if family.alarming else "harmless",
             "wording": wording,
@@ -239,8 +257,8 @@ def write_unseen(folder: Path, packages: Path) -> int:
     pairs = draw_pairs()
     for number, pair in enumerate(pairs):
         rows += rows_of(number, pair)
-        for side in ("safe", "unsafe"):
-            picture = compose_shot(stage, pair[side], f"{number:03d}/{side}")
+        for side, shot in pair.sides:
+            picture = compose_shot(stage, shot, f"{number:03d}/{side}")
             file = folder / "pictures" / f"{number:03d}-{side}.jpg"
             picture.save(file, quality=QUALITY)
     _write(folder / "combined.json", rows)
@@ -248,8 +266,8 @@ def write_unseen(folder: Path, packages: Path) -> int:
     return len(pairs)
 
 
-def _sources(stage: Stage, pairs: list[dict[str, Any]], versions: dict[str, str]) -> dict[str, Any]:
-    shots = [pair[side] for pair in pairs for side in ("safe", "unsafe")]
+def _sources(stage: Stage, pairs: list[Pair], versions: dict[str, str]) -> dict[str, Any]:
+    shots = [shot for pair in pairs for _, shot in pair.sides]
     taken = {
         CLIPART_PACKAGE: {stage.path(file) for shot in shots for file in shot.files},
         PANORAMA_PACKAGE: {stage.panorama_path(PLACES[shot.place].panorama) for shot in shots},
