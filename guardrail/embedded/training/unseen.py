@@ -88,9 +88,9 @@ def parse_shots(text: str) -> list[tuple[str, tuple[str, ...]]]:
             chains = [(*chain, key) for chain in chains for key in keys]
         for chain in chains:
             for place in (each.strip() for each in where.split("|")):
-                for name, known in ((place, PLACES), *((key, CUTOUTS) for key in chain)):
-                    if name not in known:
-                        raise ValueError(f"unknown {name!r} in {text!r}")
+                unknown = {place} - set(PLACES) | set(chain) - set(CUTOUTS)
+                if unknown:
+                    raise ValueError(f"unknown {min(unknown)!r} in {text!r}")
                 found.append((place, chain))
     return found
 

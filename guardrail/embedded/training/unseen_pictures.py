@@ -159,7 +159,8 @@ def look(
     lower = panorama[below, left % width] * (1 - across_part)
     lower = lower + panorama[below, (left + 1) % width] * across_part
     seen = upper * (1 - down_part) + lower * down_part
-    return np.clip(np.rint(seen * 255), 0, 255).astype(np.uint8)
+    shown: npt.NDArray[np.uint8] = np.clip(np.rint(seen * 255), 0, 255).astype(np.uint8)
+    return shown
 
 
 def _framed(image: Image.Image) -> Image.Image:
