@@ -66,6 +66,9 @@ def show(console: Console, report: Figures) -> None:
     if fitted["unavailable"] or held["unavailable"]:
         count = fitted["unavailable"] + held["unavailable"]
         console.print(Text(f"{count} requests could not be judged"))
+    if report["merged_clusters"]:
+        count = report["merged_clusters"]
+        console.print(Text(f"{count} clusters repeat another's request, and count with it"))
     console.print(_judge(report["judge"]))
     console.print(_targets(report))
     console.print(_thresholds(report["rules"]))

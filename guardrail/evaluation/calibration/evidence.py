@@ -6,9 +6,10 @@ measures has seen nothing of what is fitted.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from guardrail.errors import DatasetError
 from guardrail.evaluation.calibration.asking import labelled
@@ -55,9 +56,14 @@ class Judged:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Judged requests, in their order."""
+    """Judged requests, in their order.
+
+    Attributes:
+        merged: How many clusters were counted with another, whose request one of theirs repeats.
+    """
 
     rows: tuple[Judged, ...]
+    merged: int = 0
 
     def __iter__(self) -> Iterator[Judged]:
         return iter(self.rows)
@@ -101,13 +107,33 @@ def evidence_of(dataset: Dataset, verdicts: Verdicts) -> Evidence:
     samples: Sequence[Sample] = labelled(dataset)
     if not samples:
         raise DatasetError(f"data set {dataset.name!r} has no sample labelled safe or unsafe")
+    clusters = _clusters(samples)
     rows = []
     for sample in samples:
         spoken = verdicts.get(sample.id)
         if spoken is None:
             raise DatasetError(f"sample {sample.id!r} was not judged")
-        rows.append(Judged(sample, spoken.categories))
-    return Evidence(tuple(rows))
+        together = replace(sample, cluster=clusters[sample.cluster])
+        rows.append(Judged(together, spoken.categories))
+    return Evidence(tuple(rows), merged=len(clusters) - len(set(clusters.values())))
+
+
+def _clusters(samples: Sequence[Sample]) -> dict[str, str]:
+    """Returns for each cluster the one that it is counted with.
+
+    The same question about the same picture, byte for byte, is one request however often a data set
+    holds it: as several clusters it would count several times, and fall into both parts.
+    """
+    found = {each.cluster: each.cluster for each in samples}
+    first: dict[tuple[str, bytes], str] = {}
+    for sample in samples:
+        picture = sample.picture.read_bytes() if sample.picture is not None else b""
+        request = sample.question, hashlib.sha256(picture).digest()
+        other = found[first.setdefault(request, sample.cluster)]
+        mine = found[sample.cluster]
+        if mine != other:
+            found.update({name: other for name, at in found.items() if at == mine})
+    return found
 
 
 def split(evidence: Evidence, *, seed: int) -> Split:

@@ -61,6 +61,7 @@ def calibrate(
         "seed": seed,
         "confidence": confidence,
         "split": {"fitted": _counts(parts.fitted), "held_out": _counts(parts.held_out)},
+        "merged_clusters": evidence.merged,
         **{name: dict(part.figures) for name, part in calibrated.parts.items()},
         "rules": {"before": _rules(policy), "after": after and _rules(calibrated.policy)},
         "before": before,

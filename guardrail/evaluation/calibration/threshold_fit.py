@@ -204,10 +204,13 @@ def _entry(category: Category, after: Thresholds, general: Thresholds) -> dict[s
 def _notes(policy: Policy, general: Bars) -> list[str]:
     above, below = _value(general, "wrong_refusals"), _value(general, "wrong_answers")
     found = []
-    places = {("verdict", policy.verdict.on_uncertain)} | {
-        (f"categories.{rule.id}", rule.actions["uncertain"]) for rule in policy.rules
-    }
-    for place, action in sorted(places):
+    places = [("verdict", policy.verdict.on_uncertain)]
+    places += [
+        (f"categories.{rule.id}", rule.actions["uncertain"])
+        for rule in policy.rules
+        if "uncertain" in rule.own
+    ]
+    for place, action in places:
         if contradict(action, above=above, below=below):
             found.append(
                 f"the targets contradict each other in {place}, where on_uncertain is {action}: "

@@ -103,9 +103,9 @@ class Verdicts:
             )
         whole = []
         for line in lines[1:]:
-            row = _parsed(line)
-            if isinstance(row, dict) and row.keys() == _FIELDS:
-                self._spoken[row["sample"]] = Spoken(**row)
+            found = _read(_parsed(line))
+            if found is not None:
+                self._spoken[found.sample] = found
                 whole.append(line)
         return whole
 
@@ -123,6 +123,19 @@ class Verdicts:
 
     def __len__(self) -> int:
         return len(self._spoken)
+
+
+def _read(row: Any) -> Spoken | None:
+    """Returns what a line holds; None if it is not whole, so that its sample is judged again."""
+    if not isinstance(row, dict) or row.keys() != _FIELDS:
+        return None
+    sample, categories, error = row["sample"], row["categories"], row["error"]
+    if not isinstance(sample, str) or not isinstance(categories, dict):
+        return None
+    if error is not None:
+        return Spoken(sample, {}, str(error))
+    found = spoken(sample, categories, None, list(categories))
+    return None if found.error else found
 
 
 def _parsed(line: str) -> Any:

@@ -74,6 +74,7 @@ def check_text(text: str, path: Path, expected: Policy) -> list[LintFinding]:
         PolicyError: It does not load (a locked key is changed, …), or decides otherwise than what
             was calibrated.
     """
+    _make_folder(path)  # a relative `extends` is looked up from there
     source = Source(
         str(path), str(path.resolve()), path.resolve().parent, text.encode, path.absolute()
     )
@@ -92,19 +93,30 @@ def write_text(text: str, path: Path) -> None:
     Raises:
         PolicyError: It cannot be written.
     """
+    _make_folder(path)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with fresh.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.replace(fresh, path)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise PolicyError(f"cannot write {str(path)!r}: {reason}") from error
+        raise _unwritable(path, error) from error
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> PolicyError:
+    reason = (error.strerror or str(error)).lower()
+    return PolicyError(f"cannot write {str(path)!r}: {reason}")
 
 
 def _named(name: str) -> str:
