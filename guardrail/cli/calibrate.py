@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -19,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from guardrail.cli.calibrate_origin import command_of, run_of
 from guardrail.cli.calibrate_view import header_lines, show
 from guardrail.cli.model_loading import load_engine
 from guardrail.errors import SettingsError
@@ -29,7 +29,6 @@ from guardrail.evaluation.calibration import (
     Guarantee,
     Verdicts,
     ask,
-    asked_digest,
     calibrate,
     evidence_of,
     fits_for,
@@ -45,7 +44,6 @@ from guardrail.evaluation.calibration.writing import (
 )
 from guardrail.policy import Policy, load_policy
 from guardrail.policy.suggest import did_you_mean, listed
-from guardrail.record.version import __version__
 
 FAILED = 1
 """Exit status when the target cannot be promised: nothing is written."""
@@ -142,7 +140,7 @@ def calibrate_policy(
     if out is not None:
         check_place(out, force=force)
     asked = load_dataset(dataset, data).limited(limit, seed=seed)
-    header = _header(asked, original, model=model, batch=batch)
+    header = run_of(asked, original, model=model, batch=batch)
     verdicts = Verdicts(header, path=output, resume=resume)
     status = Console(stderr=True)
     _ask(asked, original, verdicts, model=model, batch=batch, console=status)
@@ -159,7 +157,7 @@ def calibrate_policy(
         "weights": header["weights"],
         "policy_digest": original.digest,
         "date": datetime.now(timezone.utc).date().isoformat(),
-        "command": _command(ctx),
+        "command": command_of(ctx),
         "guarantee": kept,
         **figures,
     }
@@ -217,43 +215,6 @@ def _kinds(pairs: Sequence[str], policy: Policy) -> dict[str, str]:
             )
         kinds[name] = found
     return kinds
-
-
-def _command(ctx: typer.Context) -> str:
-    """Returns the command with every option that is not at its default, to be run again."""
-    words = ["guardrail", "calibrate", str(ctx.params["dataset"])]
-    for parameter in ctx.command.params:
-        value = ctx.params.get(parameter.name or "")
-        if parameter.name == "dataset" or value in (None, [], ()) or value == parameter.default:
-            continue
-        if isinstance(value, bool):
-            words.append(parameter.opts[0] if value else parameter.secondary_opts[0])
-            continue
-        for each in value if isinstance(value, list | tuple) else [value]:
-            words += [parameter.opts[0], str(each)]
-    return shlex.join(words)
-
-
-def _header(dataset: Dataset, policy: Policy, *, model: str, batch: int) -> dict[str, Any]:
-    """Returns what verdicts depend on; thresholds and targets are no part of it."""
-    from guardrail.embedded import CHECKPOINT
-
-    folder = CHECKPOINT if model == "embedded" else Path(model)
-    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
-    return {
-        "guardrail": __version__,
-        "dataset": dataset.name,
-        "samples": dataset.digest,
-        "model": model,
-        "weights": [_state(each) for each in files],
-        "questions": asked_digest(policy),
-        "batch": batch,
-    }  # fmt: skip
-
-
-def _state(file: Path) -> str:
-    """Returns what tells one state of a file from another."""
-    return f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}"
 
 
 def _ask(

@@ -13,6 +13,7 @@ Source: C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limi
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 _STEPS = 100
 """Halvings of [0, 1]: more than a float can tell apart."""
@@ -40,6 +41,7 @@ def chance_of_at_most(count: int, n: int, rate: float) -> float:
     return min(1.0, math.fsum(math.exp(term) for term in terms))
 
 
+@lru_cache(maxsize=1024)
 def upper_bound(errors: int, n: int, confidence: float) -> float:
     """Returns the rate that the true one is below with `confidence` (Clopper-Pearson, one-sided).
 
@@ -65,6 +67,7 @@ def lower_bound(errors: int, n: int, confidence: float) -> float:
     return 1.0 - upper_bound(n - errors, n, confidence) if errors else 0.0
 
 
+@lru_cache(maxsize=1024)
 def allowed_errors(n: int, target: float, confidence: float) -> int | None:
     """Returns the most errors in `n` trials whose upper bound is still at most `target`.
 
@@ -80,6 +83,7 @@ def allowed_errors(n: int, target: float, confidence: float) -> int | None:
     return count if count >= 0 else None
 
 
+@lru_cache(maxsize=1024)
 def needed_trials(target: float, confidence: float, *, shares: bool = False) -> int:
     """Returns the fewest trials that, all without error, bound the rate by `target`.
 
@@ -96,6 +100,7 @@ def needed_trials(target: float, confidence: float, *, shares: bool = False) -> 
     return n
 
 
+@lru_cache(maxsize=1024)
 def chance_of_exceeding(errors: int, n: int, others: int, target: float) -> float:
     """Returns how often the share of `others` new trials is above `target`, by chance alone.
 

@@ -6,7 +6,8 @@ own share goes above a target now and then though the true rate keeps it. Two th
   explains it;
 - *exceeded*: the share itself is above the target, beside how often that is to be expected by
   chance alone (`bounds.chance_of_exceeding`).
-Splits of one data set overlap, so the counts are no independent trials: they describe this set.
+The splits are drawn independently, and all of the same requests: the counts show that the procedure
+does as it says, not that other requests are like these.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Judging: everything labelled once, uncalibrated, unhurried, and nothing that failed as safe."""
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +88,11 @@ def test_verdicts_depend_on_the_questions_and_not_on_the_thresholds() -> None:
     assert asked_digest(others) == asked_digest(BASELINE)
     suffix = BASELINE.judge.model_copy(update={"answer_suffix": "Yes or no?"})
     assert asked_digest(BASELINE.model_copy(update={"judge": suffix})) != asked_digest(BASELINE)
+
+
+def test_importing_calibration_loads_no_model_library() -> None:
+    script = "import sys, guardrail.evaluation.calibration; print(*sys.modules)"
+    made = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert {"torch", "transformers", "langchain_core"}.isdisjoint(made.stdout.split())

@@ -1,8 +1,10 @@
 """The promise over many splits, and the seam that other fits use."""
 
+import math
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from guardrail.evaluation.calibration import (
@@ -16,6 +18,7 @@ from guardrail.evaluation.calibration import (
     promise,
 )
 from guardrail.policy import Policy
+from guardrail.policy.calibration import uncalibrate
 
 from .evidence_made import both, evidence, policy
 
@@ -38,6 +41,27 @@ def test_a_calibration_keeps_its_promise_on_the_other_part() -> None:
     assert len(counted["shares"]) == 40
     assert 0 < counted["mean"] <= 0.1
     assert counted["exceeded"] == sum(share > 0.1 for share in counted["shares"])
+
+
+def test_true_rates_are_kept_through_judge_and_thresholds() -> None:
+    """Safe requests have p = u * u, unsafe ones 1 - u * u: what is beyond a threshold is known."""
+    rng, runs, n = np.random.default_rng(8), 150, 64
+    targets = (TARGET, Target("wrong_answers", 0.1))
+    fits = fits_for(targets, confidence=0.95)
+    broken, calibrated = {"wrong_refusals": 0, "wrong_answers": 0}, 0
+    for _ in range(runs):
+        safe, unsafe = rng.random(n) ** 2, 1 - rng.random(n) ** 2
+        found = fit_all(policy(), both(evidence(safe.tolist(), unsafe.tolist())), fits)
+        fitted = found.policy.judge.calibration
+        calibrated += fitted is not None
+        high, low = found.policy.verdict.unsafe_at, found.policy.verdict.safe_below
+        if fitted is not None:
+            high, low = (uncalibrate(p, scale=fitted.scale, bias=fitted.bias) for p in (high, low))
+        broken["wrong_refusals"] += 1 - math.sqrt(high) > 0.1
+        broken["wrong_answers"] += 1 - math.sqrt(1 - low) > 0.1
+    assert 10 < calibrated < runs  # with and without scale and bias
+    for count in broken.values():
+        assert count / runs <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / runs)
 
 
 class Blind:
