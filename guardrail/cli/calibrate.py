@@ -22,7 +22,7 @@ from guardrail.cli.calibrate_origin import command_of, run_of
 from guardrail.cli.calibrate_view import header_lines, show
 from guardrail.cli.model_loading import load_engine
 from guardrail.errors import SettingsError
-from guardrail.evaluation import DATASETS, Dataset, load_dataset
+from guardrail.evaluation import Dataset, load_dataset
 from guardrail.evaluation.calibration import (
     GUARANTEES,
     Calibrated,
@@ -55,7 +55,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def calibrate_policy(
     ctx: typer.Context,
     dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help=f"One of {', '.join(DATASETS)}.")
+        str,
+        typer.Argument(metavar="DATASET", help="Its name; guardrail eval --list shows them all."),
     ],
     target: Annotated[
         list[str] | None,

@@ -54,7 +54,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="DIR|ORG/NAME[@REVISION]",
-            help="Where the data set lies: a folder, or a hub id; not needed for scenes.",
+            help="Where the data set lies: a folder, or a hub id; not needed for what ships.",
             show_default=False,
         ),
     ] = None,
@@ -130,8 +130,9 @@ def evaluate(
 ) -> None:
     """Count wrong refusals and wrong answers, unguarded and guarded, side by side.
 
-    DATASET is `scenes` (ships with the package), a published set in the layout it is distributed
-    in, or `own`: a list or folder of your own pictures, questions and labels. Decoding is greedy.
+    DATASET is `scenes` or `unseen` (they ship with the package), a published set in the layout it
+    is distributed in, or `own`: a list or folder of your own pictures, questions and labels.
+    Decoding is greedy.
     """  # fmt: skip
     if listed:
         print_datasets(as_json=as_json)
