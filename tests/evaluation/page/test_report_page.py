@@ -14,8 +14,8 @@ from guardrail.evaluation import Dataset, Sample, load_dataset
 from guardrail.evaluation.gate import Condition, Finding
 from guardrail.evaluation.page.report_page import report_page
 
-from . import layouts
-from .evaluated import REFUSAL, Small, small
+from .. import layouts
+from ..evaluated import REFUSAL, Small, small
 
 VOID = {"meta", "link", "img", "br"}
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)> </style> {{ 7*7 }} \u202egpj\x00'
