@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from guardrail.cli.eval_grading_view import show_grading
 from guardrail.cli.plain_text import visible
-
-Figures = Mapping[str, Any]
-
+from guardrail.cli.tables import Figures, percent, plain, table_of
 
 WIDE = 105
 """Narrower terminals get each interval below its figure instead of beside it."""
@@ -38,27 +33,18 @@ def show(console: Console, out: Figures) -> None:
     for kind in sorted({kind for each in systems.values() for kind in each["by_wording"]}):
         sides = {name: each["by_wording"].get(kind, {}) for name, each in systems.items()}
         console.print(_sides(f"{kind} wordings alone (%)", sides, between))
+    if compared := {name: each for name, each in systems.items() if each["gain"] is not None}:
+        console.print(_paired(compared))
+    console.print(_verdict(systems, between))
     console.print(_other(systems, between))
     if out["naming"]:
         console.print(_naming(out["naming"], between))
+    show_grading(console, out, between)
     console.print(Text("in brackets: 95% intervals", style="dim"))
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=title,
-        title_justify="left",
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    for at, name in enumerate(columns):
-        table.add_column(name, justify="right" if at else "left", no_wrap=not at)
-    return table
-
-
 def _main(systems: Figures, between: str) -> Table:
-    table = _table(
+    table = table_of(
         "what goes wrong (%)",
         "system",
         "wrong refusals",
@@ -69,73 +55,92 @@ def _main(systems: Figures, between: str) -> Table:
     for name, each in systems.items():
         table.add_row(
             Text(visible(name)),
-            _percent(each["wrong_refusals"], between),
-            _percent(each["wrong_answers"], between),
-            _percent(each["balanced_accuracy"], between),
-            _percent(each["gain"], between, signed=True),
+            percent(each["wrong_refusals"], between),
+            percent(each["wrong_answers"], between),
+            percent(each["balanced_accuracy"], between),
+            percent(each["gain"], between, signed=True),
         )
     return table
 
 
 def _sides(title: str, systems: Figures, between: str) -> Table:
-    table = _table(title, "system", "wrong refusals", "wrong answers")
+    table = table_of(title, "system", "wrong refusals", "wrong answers")
     for name, sides in systems.items():
         table.add_row(
             Text(visible(name)),
-            _percent(sides.get("wrong_refusals"), between),
-            _percent(sides.get("wrong_answers"), between),
+            percent(sides.get("wrong_refusals"), between),
+            percent(sides.get("wrong_answers"), between),
+        )
+    return table
+
+
+def _paired(systems: Figures) -> Table:
+    """What changed against unguarded, request by request, with McNemar's exact test of each side.
+
+    "Wrong now" were right unguarded, "right now" were wrong.
+    """
+    table = table_of(
+        "request by request, against unguarded",
+        "system",
+        "safe:\nwrong now",
+        "safe:\nright now",
+        "p",
+        "unsafe:\nwrong now",
+        "unsafe:\nright now",
+        "p",
+    )
+    for name, each in systems.items():
+        pair = each["mcnemar"]["unguarded"]
+        cells = [
+            cell
+            for side in ("safe", "unsafe")
+            for cell in (str(pair[side]["b"]), str(pair[side]["c"]), _p_value(pair[side]["p"]))
+        ]
+        table.add_row(Text(visible(name)), *cells)
+    return table
+
+
+def _verdict(systems: Figures, between: str) -> Table:
+    table = table_of("the verdict", "system", "AUROC", "Brier", "ECE", "requests")
+    for name, each in systems.items():
+        table.add_row(
+            Text(visible(name)),
+            plain(each["auroc"], between),
+            plain(each["brier"], between),
+            plain(each["ece"], between),
+            "-" if each["auroc"] is None else str(each["auroc"]["n"]),
         )
     return table
 
 
 def _other(systems: Figures, between: str) -> Table:
-    table = _table(
-        "verdict, neutral answers, cost",
-        "system",
-        "AUROC",
-        "neutral unchanged",
-        "late refusals",
-        "time",
+    table = table_of(
+        "neutral answers, cost (%)", "system", "neutral unchanged", "late refusals", "time"
     )
     for name, each in systems.items():
         table.add_row(
             Text(visible(name)),
-            _plain(each["auroc"], between),
-            _percent(each["neutral_unchanged"], between),
-            _percent(each["late_refusals"], between),
+            percent(each["neutral_unchanged"], between),
+            percent(each["late_refusals"], between),
             _times(each["overhead"]),
         )
     return table
 
 
 def _naming(naming: Figures, between: str) -> Table:
-    table = _table("things named, unguarded (%)", "picture", "recall", "precision", "exact")
+    table = table_of("things named, unguarded (%)", "picture", "recall", "precision", "exact")
     for name, title in (("picture", "as shown"), ("blank", "blank")):
         each = naming[name] or {}
-        cells = (_percent(each.get(what), between) for what in ("recall", "precision", "exact"))
+        cells = (percent(each.get(what), between) for what in ("recall", "precision", "exact"))
         table.add_row(title, *cells)
-    table.add_row("another (chance)", _percent(naming["chance"], between), "-", "-")
+    table.add_row("another (chance)", percent(naming["chance"], between), "-", "-")
     return table
 
 
-def _percent(share: Figures | None, between: str, *, signed: bool = False) -> str:
-    if share is None or share["value"] is None:
+def _p_value(p: float | None) -> str:
+    if p is None:
         return "-"
-    form = "+.1f" if signed else ".1f"
-    return f"{100 * share['value']:{form}}{_interval(share['interval'], between, form, scale=100)}"
-
-
-def _plain(figure: Figures | None, between: str) -> str:
-    if figure is None or figure["value"] is None:
-        return "-"
-    return f"{figure['value']:.3f}{_interval(figure['interval'], between, '.3f', scale=1)}"
-
-
-def _interval(interval: Any, between: str, form: str, *, scale: float) -> str:
-    if interval is None:
-        return ""
-    low, high = interval
-    return f"{between}[{scale * low:{form}}, {scale * high:{form}}]"
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
 def _times(overhead: Figures | None) -> str:

@@ -14,4 +14,7 @@ CHECKPOINT: Path = _HERE / "checkpoint"
 HELDOUT: Path = _HERE / "heldout"
 """Folder of the held-out set: `combined.json`, `neutral.json` and their pictures."""
 
-__all__ = ["CHECKPOINT", "HELDOUT"]
+UNSEEN: Path = _HERE / "unseen"
+"""Folder of the unseen set, on which nothing was trained or chosen; see its README."""
+
+__all__ = ["CHECKPOINT", "HELDOUT", "UNSEEN"]

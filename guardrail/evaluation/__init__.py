@@ -5,16 +5,16 @@ torch nor transformers.
 """
 
 from guardrail.evaluation.dataset import Dataset, Sample
-from guardrail.evaluation.loading import DATASETS, load_dataset
+from guardrail.evaluation.datasets import Entry, load_dataset
 from guardrail.evaluation.report import report
 from guardrail.evaluation.results import Record, Results
 from guardrail.evaluation.runner import run
 from guardrail.evaluation.systems import SYSTEMS, System, systems_for
 
 __all__ = [
-    "DATASETS",
     "SYSTEMS",
     "Dataset",
+    "Entry",
     "Record",
     "Results",
     "Sample",

@@ -26,10 +26,13 @@ class Sample:
         cluster: What belongs together, such as the two pictures of one question; the bootstrap
             draws whole clusters.
         question: The request's text.
-        picture: Its picture; None for a blank one.
+        picture: Its picture. None on the side `blank` is a blank one; on any other side the request
+            is text alone, and is asked without a picture.
         category: The kind of harm, as the data set names it.
-        wording: `alarming` or `harmless`, where the data set says so.
+        wording: How it is put, where the data set tells ways apart: `alarming` or `harmless`, or
+            the data set's own word.
         things: What is to be seen, for questions that ask to name it.
+        language: The question's language, a BCP 47 tag; "" if unknown.
     """
 
     id: str
@@ -40,6 +43,12 @@ class Sample:
     category: str = ""
     wording: str = ""
     things: tuple[str, ...] = ()
+    language: str = ""
+
+    @property
+    def text_only(self) -> bool:
+        """Whether it is asked without any picture, not even a blank one."""
+        return self.picture is None and self.side != "blank"
 
 
 @dataclass(frozen=True)
@@ -48,11 +57,13 @@ class Dataset:
 
     Attributes:
         vocabulary: Every thing that a picture of the data set may show; empty if unknown.
+        origin: Where it was read from: a path, or a hub id with its commit; "" if made by hand.
     """
 
     name: str
     samples: tuple[Sample, ...]
     vocabulary: tuple[str, ...] = ()
+    origin: str = ""
 
     def __post_init__(self) -> None:
         if not self.samples:
@@ -70,8 +81,13 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what is asked: ids, sides and questions, not the pictures' bytes."""
+        """SHA-256 of what is asked: ids, sides and questions, not the pictures' bytes.
+
+        The language is none of it: it says what a question is written in, and changes no answer.
+        """
         rows = [{**asdict(each), "picture": each.picture and each.picture.name} for each in self]
+        for row in rows:
+            del row["language"]
         return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
     def __iter__(self) -> Any:
@@ -81,6 +97,32 @@ class Dataset:
         """Returns the clusters that have a sample on one of `sides`, each once, in order."""
         wanted = set(sides)
         return tuple(dict.fromkeys(each.cluster for each in self.samples if each.side in wanted))
+
+    def in_languages(self, tags: Iterable[str]) -> Dataset:
+        """Returns the part that is asked in `tags`; `pt` takes in `pt-BR`.
+
+        Args:
+            tags: BCP 47 tags, in any case.
+
+        Raises:
+            DatasetError: Nothing is asked in one of them.
+        """
+        kept: set[str] = set()
+        for tag in tags:
+            wanted = tag.strip().lower()
+            found = {
+                each.id
+                for each in self
+                if each.language and f"{each.language.lower()}-".startswith(f"{wanted}-")
+            }
+            if not found:
+                known = sorted({each.language for each in self} - {""})
+                raise DatasetError(
+                    f"data set {self.name!r} asks nothing in language {tag.strip()!r}: it knows "
+                    f"{', '.join(known) or 'no languages'}"
+                )
+            kept |= found
+        return replace(self, samples=tuple(each for each in self if each.id in kept))
 
     def limited(self, limit: int | None, *, seed: int) -> Dataset:
         """Returns a random part: `limit` clusters of the two sides, and as many neutral ones.

@@ -136,11 +136,18 @@ def bootstrap(
 
 
 def rounded(value: Any, digits: int = 4) -> Any:
-    """Returns plain JSON with its floats rounded; NaN becomes None."""
+    """Returns plain JSON with its floats rounded; NaN becomes None.
+
+    What is too small for so many decimals keeps three significant digits, so that a tiny p value
+    does not become 0; what is below 1e-12 is the noise of floating point, and does.
+    """
     if isinstance(value, dict):
         return {name: rounded(inner, digits) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [rounded(inner, digits) for inner in value]
     if isinstance(value, float):
-        return None if math.isnan(value) else round(value, digits)
+        if math.isnan(value):
+            return None
+        tiny = 1e-12 <= abs(value) < 10.0 ** (1 - digits)
+        return float(f"{value:.3g}") if tiny else round(value, digits)
     return value

@@ -1,18 +1,33 @@
 """What was answered: one record per system and sample, kept in a file that a rerun goes on from.
 
-A results file is JSON Lines. Its first line says what was run; a run with other settings does not
-go on from it. Each further line is a `Record`; a line that was cut off is dropped.
+A results file is a `Journal`; each line is a `Record` or a `KeptGrade`. Records of the form before
+`categories` and `steps` were kept count, without the two.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from guardrail.errors import DatasetError
+from guardrail.evaluation.journal import Journal
+
+
+@dataclass(frozen=True)
+class Step:
+    """One guided step: the token it chose, the one it would have, and what became of refusing.
+
+    Attributes:
+        refusal_mass_before: Probability in [0, 1] of beginning or continuing a refusal, unsteered.
+        refusal_mass_after: The same, steered.
+    """
+
+    step: int
+    token: str
+    token_unguarded: str
+    refusal_mass_before: float
+    refusal_mass_after: float
 
 
 @dataclass(frozen=True)
@@ -26,6 +41,8 @@ class Record:
         p_unsafe: The verdict's largest probability; None if nobody judged.
         label: The verdict's label; None if nobody judged.
         seconds: Its share of its batch's wall time.
+        categories: The verdict's probabilities by category id; None where they were not kept.
+        steps: The guided steps; None where they were not kept.
     """
 
     system: str
@@ -37,9 +54,32 @@ class Record:
     label: str | None
     p_unsafe: float | None
     seconds: float
+    categories: Mapping[str, float] | None = None
+    steps: tuple[Step, ...] | None = None
+
+
+@dataclass(frozen=True)
+class KeptGrade:
+    """What a grader said of an answer, so that a rerun does not ask again.
+
+    Attributes:
+        grader: The digest of what the grade depends on: model, rubric.
+        item: The digest of the answer and what it answers.
+        refused: The label; None where the grader was not sure.
+        p: The probability that it was read off.
+        why: Why there is no label.
+    """
+
+    grader: str
+    item: str
+    refused: bool | None
+    p: float | None
+    why: str
 
 
 _FIELDS = {each.name for each in fields(Record)}
+_NEEDED = {each.name for each in fields(Record) if each.default is MISSING}
+_GRADE_FIELDS = {each.name for each in fields(KeptGrade)}
 
 
 class Results:
@@ -58,54 +98,38 @@ class Results:
         self, header: Mapping[str, Any], *, path: Path | None = None, resume: bool = True
     ) -> None:
         self._records: dict[tuple[str, str], Record] = {}
-        self._path = path
-        if path is None:
-            return
-        try:
-            if resume and path.is_file() and path.stat().st_size:
-                self._go_on(path, header)
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(json.dumps({"guardrail_eval": dict(header)}) + "\n", "utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise DatasetError(f"cannot use {str(path)!r} as results file: {reason}") from error
+        self._grades: dict[tuple[str, str], KeptGrade] = {}
+        self._journal = Journal(
+            "results", "guardrail_eval", header, path=path, resume=resume, take=self._take
+        )
 
-    def _go_on(self, path: Path, header: Mapping[str, Any]) -> None:
-        first, *lines = path.read_text("utf-8").splitlines()
-        written = _parsed(first)
-        if not isinstance(written, dict) or "guardrail_eval" not in written:
-            raise DatasetError(f"{str(path)!r} is no results file: give another --output")
-        before = written["guardrail_eval"]
-        other = [
-            name for name in header if before.get(name) != json.loads(json.dumps(header[name]))
-        ]
-        if other:
-            raise DatasetError(
-                f"{str(path)!r} was written by a run with another {' and '.join(sorted(other))}: "
-                "give another --output, or --no-resume to overwrite it"
-            )
-        whole = [json.dumps(written)]
-        for line in lines:
-            row = _parsed(line)
-            if isinstance(row, dict) and row.keys() == _FIELDS:
-                self._keep(Record(**{**row, "tokens": tuple(row["tokens"])}))
-                whole.append(line)
-        # A line that was cut off must not run into the next one.
-        path.write_text("\n".join(whole) + "\n", "utf-8")
+    def _take(self, row: Any) -> bool:
+        if isinstance(row, dict) and _NEEDED <= row.keys() <= _FIELDS:
+            self._keep(_record(row))
+        elif isinstance(row, dict) and row.keys() == _GRADE_FIELDS:
+            self._grades[row["grader"], row["item"]] = KeptGrade(**row)
+        else:
+            return False
+        return True
 
     def add(self, records: Sequence[Record]) -> None:
         """Keeps records, and appends them to the file in one write."""
         for record in records:
             self._keep(record)
-        if self._path is not None:
-            lines = "".join(json.dumps(asdict(each)) + "\n" for each in records)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(lines)
+        self._journal.append([asdict(each) for each in records])
 
     def get(self, system: str, sample: str) -> Record | None:
         """Returns a system's record of a sample, if it was answered."""
         return self._records.get((system, sample))
+
+    def add_grades(self, grades: Sequence[KeptGrade]) -> None:
+        """Keeps grades, and appends them to the file in one write."""
+        self._grades.update({(each.grader, each.item): each for each in grades})
+        self._journal.append([asdict(each) for each in grades])
+
+    def grade(self, grader: str, item: str) -> KeptGrade | None:
+        """Returns the grade that a grader gave before, by the two digests."""
+        return self._grades.get((grader, item))
 
     def __len__(self) -> int:
         return len(self._records)
@@ -114,8 +138,7 @@ class Results:
         self._records[record.system, record.sample] = record
 
 
-def _parsed(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
+def _record(row: Mapping[str, Any]) -> Record:
+    steps = row.get("steps")
+    kept = None if steps is None else tuple(Step(**each) for each in steps)
+    return Record(**{**row, "tokens": tuple(row["tokens"]), "steps": kept})

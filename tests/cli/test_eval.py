@@ -9,6 +9,7 @@ import pytest
 from guardrail.cli import eval as command
 from guardrail.cli import main
 from guardrail.evaluation import SYSTEMS
+from guardrail.evaluation.datasets import names
 from tests.evaluation import layouts
 from tests.evaluation.stand_in import StandIn
 
@@ -118,6 +119,9 @@ def test_changed_weights_are_another_run(
     ("arguments", "said"),
     [
         (["scene"], "did you mean 'scenes'"),
+        ([], "no data set is named: accepted are figstep"),
+        (["msts", "--data", "absent"], "there is no folder 'absent'"),
+        (["scenes", "--language", "de"], "asks nothing in language 'de': it knows en"),
         (["mssbench"], "give --data"),
         (["scenes", "--limit", "0"], "limit is 0"),
         (["scenes", "--batch", "0"], "batch is 0"),
@@ -139,12 +143,37 @@ def test_bad_input_is_one_line_and_status_two(
         raise AssertionError("a model was loaded")
 
     monkeypatch.setattr(command, "load_engine", load)
-    extra = ["--data", data] if arguments[0] == "scenes" else []
+    extra = ["--data", data] if arguments[:1] == ["scenes"] else []
     assert main(["eval", *arguments, *extra]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
     assert said in captured.err
+
+
+def test_the_list_of_data_sets_names_each_with_its_layout_and_source(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["eval", "--list"]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    for part in ("mssbench-embodied", "or-bench-80k", "xstest_prompts.csv", "felfri/MSTS"):
+        assert part in out
+    assert main(["eval", "--list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [each["name"] for each in listed] == names()
+
+
+def test_only_the_languages_that_are_named_are_asked(
+    engine: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = layouts.msts(tmp_path)
+    assert main(["eval", "msts", "--data", str(root), "--language", "de", "--json"]) == 0
+    out = json.loads(capsys.readouterr().out)
+    assert out["counts"] == {"safe": 0, "unsafe": 2, "neutral": 0, "blank": 0}
+    assert out["origin"] == str(root)
+    assert {question for question, _ in engine.asked} == {"Soll ich, 0?", "Soll ich, 1?"}
 
 
 def test_an_interrupted_run_keeps_what_was_answered(

@@ -22,6 +22,8 @@ class StandIn:
     def __init__(self, says: Says) -> None:
         self._says = says
         self.asked: list[tuple[str, str]] = []
+        self.shown: dict[str, int] = {}
+        """How many pictures were last shown beside each question."""
         self.model_name = "stand-in"
         self.policy: Policy | None = None
 
@@ -49,6 +51,7 @@ class StandIn:
     def _answer(self, conversation: Conversation, policy: Policy, mode: Mode) -> Any:
         text = conversation.turns[-1].text
         self.asked.append((text, mode))
+        self.shown[text] = len(conversation.pictures)
         said = SimpleNamespace(
             **{
                 "text": "Sure, here is how.",

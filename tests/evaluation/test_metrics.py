@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+from statsmodels.stats.proportion import proportion_confint
 
 from guardrail.evaluation.metrics import (
     Share,
@@ -46,6 +48,12 @@ def test_wilson_interval_holds_the_share_and_mirrors(n: int, data: st.DataObject
     assert wilson(n - count, n) == (pytest.approx(1 - high), pytest.approx(1 - low))
 
 
+@given(st.integers(1, 2000), st.data())
+def test_wilson_interval_is_statsmodels(n: int, data: st.DataObject) -> None:
+    count = data.draw(st.integers(0, n))
+    assert wilson(count, n) == pytest.approx(proportion_confint(count, n, method="wilson"))
+
+
 def test_nothing_is_known_of_no_requests() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
     assert Share(0, 0).value is None
@@ -84,6 +92,13 @@ def test_auroc_is_the_share_of_pairs_in_order(rows: list[tuple[int, bool]]) -> N
     assert auroc(scores, np.array([positive for _, positive in rows])) == expected
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_auroc_is_scikit_learns(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores, positive = rng.random(300).round(1), rng.random(300) < 0.3
+    assert auroc(scores, positive) == pytest.approx(roc_auc_score(positive, scores))
+
+
 def test_auroc_refuses_what_is_no_number() -> None:
     with pytest.raises(ValueError, match="finite"):
         auroc(np.array([0.1, math.nan]), np.array([True, False]))
@@ -114,3 +129,13 @@ def test_undefined_resamples_do_not_count() -> None:
 def test_rounding_leaves_plain_json() -> None:
     given_ = {"a": (0.123456, None), "b": [math.nan, 3], "c": True, "d": "x"}
     assert rounded(given_) == {"a": [0.1235, None], "b": [None, 3], "c": True, "d": "x"}
+
+
+def test_rounding_keeps_tiny_p_values_and_drops_noise() -> None:
+    assert rounded([1.23456e-7, 0.00123456, 5.5e-17, -2e-5, 0.0]) == [
+        1.23e-7,
+        0.0012,
+        0.0,
+        -2e-5,
+        0.0,
+    ]

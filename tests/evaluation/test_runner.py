@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from guardrail.errors import DatasetError, Escalation, PictureError, SettingsError
-from guardrail.evaluation import Dataset, Results, load_dataset, run, systems_for
-from guardrail.evaluation.runner import batches, requests_of
+from guardrail.evaluation import Dataset, Results, Sample, load_dataset, run, systems_for
+from guardrail.evaluation.results import Step
+from guardrail.evaluation.runner import requests_of
 from guardrail.policy import load_policy
+from guardrail.record.decision import StepRecord, VerdictRecord
 
 from . import layouts
 from .stand_in import StandIn
@@ -38,10 +40,17 @@ def test_every_system_is_asked_everything_but_blank_pictures_only_unguarded(
     assert len(results) == len(engine.asked)
 
 
-def test_batches_are_the_same_for_systems_that_see_no_blank_pictures(dataset: Dataset) -> None:
-    with_blank = list(batches(dataset, 3))
-    without = list(batches([each for each in dataset if each.side != "blank"], 3))
-    assert with_blank[: len(without)] == without
+def test_text_alone_is_asked_without_a_picture_and_a_blank_one_is_shown(tmp_path: Path) -> None:
+    layouts.picture(tmp_path / "a.png")
+    samples = (
+        Sample("1", "unsafe", "1", "alone", None),
+        Sample("2", "neutral", "2", "alone, neutral", None),
+        Sample("3", "blank", "3", "unseen", None),
+        Sample("4", "safe", "4", "seen", tmp_path / "a.png"),
+    )
+    engine = StandIn(plain)
+    run(engine, Dataset("mixed", samples), SYSTEMS, Results(HEADER))
+    assert engine.shown == {"alone": 0, "alone, neutral": 0, "unseen": 1, "seen": 1}
 
 
 def test_judges_are_not_hurried(dataset: Dataset) -> None:
@@ -65,19 +74,72 @@ def test_progress_counts_to_the_number_of_requests(dataset: Dataset) -> None:
     assert counted == {each.name: requests_of(each, dataset) for each in SYSTEMS}
 
 
-def test_a_rerun_asks_only_what_is_missing(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_rerun_asks_only_batches_of_which_something_is_missing(
+    dataset: Dataset, tmp_path: Path
+) -> None:
     path = tmp_path / "out" / "results.jsonl"
     first = Results(HEADER, path=path)
     run(StandIn(plain), dataset, SYSTEMS, first, batch=4)
     lines = path.read_text().splitlines()
-    path.write_text("\n".join(lines[:-3]) + "\n" + lines[-3][:20])  # killed while it wrote
+    path.write_text("\n".join(lines[:-2]) + "\n" + lines[-2][:20])  # killed while it wrote
     engine = StandIn(plain)
     again = Results(HEADER, path=path)
-    assert len(again) == len(first) - 3
+    assert len(again) == len(first) - 2
+    kept = again.get("guarded", json.loads(lines[-3])["sample"])
     run(engine, dataset, SYSTEMS, again, batch=4)
-    assert len(engine.asked) == 3
+    assert len(engine.asked) == 3  # the last batch, in the same company
+    assert again.get("guarded", json.loads(lines[-3])["sample"]) is kept
     assert len(Results(HEADER, path=path)) == len(first)
     assert all(json.loads(line) for line in path.read_text().splitlines())
+
+
+def test_records_of_the_form_before_steps_count_and_say_so(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    path = tmp_path / "results.jsonl"
+    run(StandIn(plain), dataset, SYSTEMS, Results(HEADER, path=path))
+    header, *rows = path.read_text().splitlines()
+    older = [json.loads(row) for row in rows]
+    for row in older:
+        del row["steps"], row["categories"]
+    path.write_text("\n".join([header, *map(json.dumps, older)]) + "\n")
+    engine, again = StandIn(plain), Results(HEADER, path=path)
+    run(engine, dataset, SYSTEMS, again)
+    assert engine.asked == []
+    record = again.get("guarded", "0000/safe")
+    assert record is not None
+    assert (record.steps, record.categories) == (None, None)
+
+
+def test_guided_steps_and_categories_come_back_from_the_file(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    step = StepRecord(
+        step=0, token="Sure", token_unguarded="I", refusal_mass_before=0.75, refusal_mass_after=0.25
+    )
+    judged = VerdictRecord(label="safe", p_unsafe=0.1, categories={"medical": 0.1})
+    engine = StandIn(lambda *_: {"decision": {"steps": [step], "verdict": judged}})
+    path = tmp_path / "results.jsonl"
+    run(engine, dataset, SYSTEMS, Results(HEADER, path=path))
+    record = Results(HEADER, path=path).get("guarded", "0000/safe")
+    assert record is not None
+    assert record.steps == (Step(0, "Sure", "I", 0.75, 0.25),)
+    assert record.categories == {"medical": 0.1}
+
+
+def test_a_results_file_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "results.jsonl"
+    Results(HEADER, path=path)
+    before = path.read_text()
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Results(HEADER, path=path)
+    assert path.read_text() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_escalation_is_recorded_and_an_error_is_raised(dataset: Dataset) -> None:

@@ -152,6 +152,18 @@ def test_a_chat_model_fills_in_probabilities() -> None:
     assert (verdict.source, dict(verdict.categories)) == ("chat", {"a": 0.9, "b": 0.1})
 
 
+def test_a_chat_model_may_be_told_another_task_and_keeps_the_rules() -> None:
+    said = []
+    for options in ({}, {"task": "Grade the answer.", "about": "What is asked."}):
+        chat = _Asked(messages=iter([AIMessage(json.dumps({"a": 0.9, "b": 0.1}))]))
+        ChatJudge(chat, **options)(_request())
+        [[asked]] = chat.asked
+        said.append(asked.content[0]["text"])
+    assert said[0].startswith("You judge whether helping with the request below would cause harm")
+    assert said[1].startswith("Grade the answer. What stands between the tags is material")
+    assert said[0].endswith(said[1].removeprefix("Grade the answer. "))
+
+
 @pytest.mark.parametrize("answer", [{"a": 0.9}, {"a": 0.1, "b": 0.2, "c": 0.3}, "safe", None])
 def test_a_chat_model_that_leaves_a_category_out_is_no_judge(answer: object) -> None:
     with pytest.raises(JudgeError, match="every category"):

@@ -1,0 +1,244 @@
+"""`guardrail calibrate`: a judge's scale and bias, and thresholds, from labelled requests.
+
+Everything that can be checked is checked before a model loads; where every verdict is kept already,
+none is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from guardrail.cli.calibrate_view import header_lines, show
+from guardrail.cli.command_line import command_line
+from guardrail.cli.model_loading import load_engine
+from guardrail.cli.progress import progress_bars
+from guardrail.cli.run_options import (
+    AsJson,
+    Batch,
+    Data,
+    DatasetName,
+    Language,
+    Limit,
+    Model,
+    Output,
+    PolicyName,
+    Resume,
+    Seed,
+    check_numbers,
+    load_asked,
+)
+from guardrail.errors import SettingsError
+from guardrail.evaluation import Dataset
+from guardrail.evaluation.calibration import (
+    GUARANTEES,
+    Calibrated,
+    Guarantee,
+    Verdicts,
+    ask,
+    asked_digest,
+    calibrate,
+    evidence_of,
+    fits_for,
+    labelled,
+    parse_targets,
+    promise,
+)
+from guardrail.evaluation.calibration.writing import (
+    check_place,
+    check_text,
+    policy_text,
+    write_text,
+)
+from guardrail.evaluation.provenance import run_of
+from guardrail.policy import Policy, load_policy
+from guardrail.policy.suggest import did_you_mean, listed
+
+FAILED = 1
+"""Exit status when the target cannot be promised: nothing is written."""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command("calibrate")
+def calibrate_policy(
+    context: typer.Context,
+    dataset: DatasetName,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND<=RATE",
+            help="'wrong_refusals <= 0.02', 'wrong_answers <= 0.05', or both.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Data = None,
+    language: Language = "",
+    limit: Limit = None,
+    policy: PolicyName = "baseline",
+    model: Model = "embedded",
+    confidence: Annotated[
+        float, typer.Option(metavar="P", help="With which each target is kept.")
+    ] = 0.95,
+    guarantee: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND",
+            help="rate: the true rate is kept; share: that of the other half, too.",
+        ),
+    ] = "rate",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the policy here; it extends NAME|PATH.", show_default=False
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
+    seed: Seed = 0,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=ID",
+            help="The policy's category for one of the data set's; repeat it.",
+            show_default=False,
+        ),
+    ] = None,
+    repeat: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="Also: is the promise kept on N random splits?"),
+    ] = 0,
+    output: Output = None,
+    resume: Resume = True,
+    batch: Batch = 16,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a judge and a policy's thresholds to a target, and write a policy that keeps it.
+
+    One half of the labelled set is fitted, the other only measures. Exits with 1, and writes
+    nothing, if there are too few labelled requests for the target.
+    """  # fmt: skip
+    targets = parse_targets(target or [])
+    _check_confidence(confidence)
+    check_numbers(batch=batch, seed=seed)
+    kept = _guarantee(guarantee)
+    original = load_policy(policy)
+    kinds = _kinds(category or [], original)
+    if out is not None:
+        check_place(out, force=force)
+    asked = load_asked(dataset, data, language=language, limit=limit, seed=seed)
+    header = run_of(asked, model=model, questions=asked_digest(original), batch=batch)
+    verdicts = Verdicts(header, path=output, resume=resume)
+    status = Console(stderr=True)
+    _ask(asked, original, verdicts, model=model, batch=batch, console=status)
+
+    evidence = evidence_of(asked, verdicts)
+    fits = fits_for(targets, confidence=confidence, kinds=kinds, guarantee=kept)
+    calibrated, figures = calibrate(
+        original, evidence, fits, targets=targets, confidence=confidence, seed=seed
+    )
+    report: dict[str, Any] = {
+        "dataset": asked.name,
+        "origin": asked.origin,
+        "samples": asked.digest,
+        "model": model,
+        "weights": header["weights"],
+        "policy_digest": original.digest,
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "command": command_line(context),
+        "guarantee": kept,
+        **figures,
+    }
+    if repeat:
+        with progress_bars(status) as bar:
+            task = bar.add_task("splits", total=repeat)
+            report["promise"] = promise(
+                original,
+                evidence,
+                fits,
+                targets=targets,
+                confidence=confidence,
+                repeats=repeat,
+                progress=lambda done: bar.advance(task, done),
+            )
+    if out is not None and not calibrated.failures:
+        report |= _written(original, policy, calibrated, report, out)
+    if as_json:
+        print(json.dumps(report, indent=2, allow_nan=False))
+    else:
+        show(Console(highlight=False), report)
+    if calibrated.failures:
+        for line in calibrated.failures:
+            print(f"guardrail: {line}", file=sys.stderr)
+        raise typer.Exit(FAILED)
+
+
+def _check_confidence(confidence: float) -> None:
+    if not (math.isfinite(confidence) and 0.5 <= confidence < 1):
+        raise SettingsError(f"confidence is {confidence}, expected a number from 0.5 to below 1")
+
+
+def _guarantee(name: str) -> Guarantee:
+    for each in GUARANTEES:
+        if name == each:
+            return each
+    raise SettingsError(f"guarantee is {name!r}, expected one of {', '.join(GUARANTEES)}")
+
+
+def _kinds(pairs: Sequence[str], policy: Policy) -> dict[str, str]:
+    known = [each.id for each in policy.categories]
+    kinds = {}
+    for pair in pairs:
+        name, separator, found = pair.rpartition("=")
+        if not separator or not name:
+            raise SettingsError(f"category is {pair!r}, expected NAME=ID")
+        if found not in known:
+            raise SettingsError(
+                f"category is {pair!r}, and the policy has no category {found!r}"
+                f"{did_you_mean(found, known)}: accepted are {listed(known)}"
+            )
+        kinds[name] = found
+    return kinds
+
+
+def _ask(
+    dataset: Dataset,
+    policy: Policy,
+    verdicts: Verdicts,
+    *,
+    model: str,
+    batch: int,
+    console: Console,
+) -> None:
+    samples = labelled(dataset)
+    if all(verdicts.get(each.id) is not None for each in samples):
+        return
+    engine = load_engine(None if model == "embedded" else model, policy, console=console)
+    with progress_bars(console) as bar:
+        task = bar.add_task("verdicts", total=len(samples))
+        ask(
+            engine,
+            dataset,
+            policy,
+            verdicts,
+            batch=batch,
+            progress=lambda judged: bar.advance(task, judged),
+        )
+
+
+def _written(
+    original: Policy, reference: str, calibrated: Calibrated, report: dict[str, Any], out: Path
+) -> dict[str, Any]:
+    """Writes the policy, and returns what the report says of it."""
+    text = policy_text(original, reference, calibrated.changes, out=out, lines=header_lines(report))
+    findings = check_text(text, out, calibrated.policy)
+    warnings = [str(each) for each in findings if each.level == "warning"]
+    write_text(text, out)
+    return {"out": str(out), "checks": warnings}
