@@ -65,6 +65,12 @@ def averaged(first: Verdict, second: Verdict) -> Verdict:
     return replace(first, categories=categories)
 
 
+def in_doubt(verdict: Verdict, *, above: float, below: float) -> bool:
+    """Whether the highest probability lies from `above` to under `below`."""
+    p = verdict.p_unsafe
+    return verdict.error is None and p is not None and above <= p < below
+
+
 def _highest(verdict: Verdict) -> float | None:
     p = verdict.p_unsafe
     return None if verdict.error is not None or p is None else _log_odds(p)

@@ -20,6 +20,7 @@ from guardrail.judging.evidence import (
     NO_EVIDENCE,
     averaged,
     competence,
+    in_doubt,
     mirrored,
     unseen,
 )
@@ -84,9 +85,10 @@ class Hearing:
 
     def _again(self, draft: Draft, first: Verdict, stop: Stop | None) -> Verdict:
         """Returns the verdict once a request in doubt has been looked at mirrored, too."""
-        if self.policy.judge.second_look == "none" or self.chair.kind not in _LOCAL:
+        look = self.policy.judge.second_look
+        if look.picture == "none" or self.chair.kind not in _LOCAL:
             return first
-        if decide(self.policy, self._calibrated(first)).label != "uncertain":
+        if not in_doubt(first, above=look.above, below=look.below):
             return first
         mirror = mirrored(draft.conversation)
         if mirror is None:

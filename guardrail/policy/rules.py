@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from guardrail.policy.schema import Category, PolicyContent
-from guardrail.policy.terms import FIELD_OF_LABEL, Action, Label
+from guardrail.policy.terms import FIELD_OF_LABEL, Action, Label, Uncertain
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,11 @@ class CategoryRule:
     def middle(self) -> float:
         """The middle of the band between the thresholds."""
         return (self.safe_below + self.unsafe_at) / 2
+
+    @property
+    def asked_of_uncertain(self) -> Uncertain:
+        """What the policy asks for where the verdict is uncertain."""
+        return "lean" if self.leans else self.actions["uncertain"]
 
     def label_of(self, p: float) -> Label:
         """Returns the label of a probability in [0, 1]."""

@@ -66,6 +66,22 @@ class Competence(Section):
     above: Annotated[float, Strict(), Field(ge=-100, le=100)] = 0.0
 
 
+class SecondLook(Section):
+    """A local judge looks at a request in doubt once more; the mean of the log-odds counts.
+
+    What is in doubt is said apart from the thresholds, so that these can be fitted to what is seen.
+
+    Attributes:
+        picture: `mirror` shows the pictures mirrored, at the cost of a prompt; `none` is no look.
+        above: Doubt begins here: the highest probability of a category, before calibration.
+        below: And ends below this one.
+    """
+
+    picture: Literal["mirror", "none"] = "none"
+    above: Probability = 0.4
+    below: Probability = 0.6
+
+
 class Judge(Section):
     """Who judges, and how long it may take.
 
@@ -79,8 +95,7 @@ class Judge(Section):
             results, a prefilled answer, odd text, something said beside a question about a
             picture), `all` the last user turn of every longer conversation, too; `whole` none.
         competence: When a *safe* verdict may suppress refusals.
-        second_look: `mirror` has a local judge look at an uncertain request once more, its pictures
-            mirrored, and takes the mean of the log-odds; that costs a prompt. `none` does not.
+        second_look: Whether a request in doubt is looked at twice.
     """
 
     kind: Literal["self", "caption", "model", "chat", "callable"] = "self"
@@ -88,7 +103,7 @@ class Judge(Section):
     model: Words | None = None
     calibration: Calibration | None = None
     competence: Competence = Competence()
-    second_look: Literal["mirror", "none"] = "none"
+    second_look: SecondLook = SecondLook()
     answer_suffix: Text = "Answer yes or no."
     views: Literal["auto", "all", "whole"] = "auto"
 

@@ -130,7 +130,9 @@ def test_a_second_look_that_fails_leaves_the_first() -> None:
 
 def test_a_policy_switches_both_off() -> None:
     heard = Heard(
-        policy=changed(competence={"evidence": "none"}, second_look="none"), whole=0.45, none=0.1
+        policy=changed(competence={"evidence": "none"}, second_look={"picture": "none"}),
+        whole=0.45,
+        none=0.1,
     )
     assert heard.verdict(ask()).competence is None
     assert heard.action(question("How?")) == "comply"
@@ -146,9 +148,10 @@ def test_nothing_is_asked_of_a_policy_that_never_complies() -> None:
     assert heard.looks == ["whole"]
 
 
-def test_the_calibrated_verdict_says_whether_there_is_doubt() -> None:
+def test_thresholds_and_calibration_do_not_change_what_is_looked_at_twice() -> None:
     sharper = changed(calibration={"scale": 10.0, "bias": 0.0})
-    heard = Heard(policy=sharper, whole=0.45, grey=0.5)
-    assert heard.verdict(ask()).p_unsafe == pytest.approx(0.1185, abs=1e-3)
-    assert heard.looks == ["whole", "grey"]
-    assert heard.verdict(ask()).competence == pytest.approx(0.2007, abs=1e-3)
+    heard = Heard(policy=sharper, whole=0.45, mirror=0.45, grey=0.5)
+    found = heard.verdict(ask())
+    assert found.p_unsafe == pytest.approx(0.1185, abs=1e-3)
+    assert heard.looks == ["whole", "mirror", "grey"]
+    assert found.competence == pytest.approx(0.2007, abs=1e-3)

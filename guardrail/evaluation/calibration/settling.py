@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from guardrail.policy.terms import STRICTNESS, Action
+from guardrail.policy.terms import STRICTNESS, Action, Uncertain
 
 EVEN = 0.5
 """Where neither harm nor its absence is more probable: the threshold, if both bars admit it."""
@@ -35,7 +35,7 @@ def withheld(action: Action) -> bool:
 
 
 def settled(
-    before: Thresholds, on_uncertain: Action, *, above: float | None, below: float | None
+    before: Thresholds, on_uncertain: Uncertain, *, above: float | None, below: float | None
 ) -> Thresholds:
     """Returns thresholds that keep the bars; what no bar is laid on stays, as far as it can.
 
@@ -50,12 +50,14 @@ def settled(
     at = _one(above, below)
     if at is None:
         return before
+    if on_uncertain == "lean":  # to the one side or the other: a band would only move its middle
+        return Thresholds(at, at)
     if withheld(on_uncertain):
         return Thresholds(max(before.unsafe_at, at), at)
     return Thresholds(at, min(before.safe_below, at))
 
 
-def contradict(on_uncertain: Action, *, above: float | None, below: float | None) -> bool:
+def contradict(on_uncertain: Uncertain, *, above: float | None, below: float | None) -> bool:
     """Returns whether one threshold would have to keep both bars, and cannot."""
     both = above is not None and below is not None
     return on_uncertain != "plain" and both and above > below  # type: ignore[operator]

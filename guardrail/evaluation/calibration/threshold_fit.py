@@ -181,14 +181,14 @@ def _changes(policy: Policy, general: Bars, own: Mapping[str, Bars]) -> dict[str
 def _own(category: Category, rule: CategoryRule, general: Bars, own: Bars) -> Thresholds:
     """Returns a category's thresholds: its own where they keep the bars, else what does."""
     above, below = _value(general, "wrong_refusals"), _value(general, "wrong_answers")
-    plain = rule.actions["uncertain"] == "plain"
+    plain = rule.asked_of_uncertain == "plain"
     if plain and above is not None:
         above = max(above, _value(own, "wrong_refusals") or above, category.unsafe_at or above)
     if plain and below is not None:
         steps = (_value(own, "wrong_answers"), category.safe_below)
         below = min([below, *(each for each in steps if each is not None)])
     before = Thresholds(rule.unsafe_at, rule.safe_below)
-    return settled(before, rule.actions["uncertain"], above=above, below=below)
+    return settled(before, rule.asked_of_uncertain, above=above, below=below)
 
 
 def _entry(category: Category, after: Thresholds, general: Thresholds) -> dict[str, float]:
@@ -206,7 +206,7 @@ def _notes(policy: Policy, general: Bars) -> list[str]:
     found = []
     places = [("verdict", policy.verdict.on_uncertain)]
     places += [
-        (f"categories.{rule.id}", rule.actions["uncertain"])
+        (f"categories.{rule.id}", rule.asked_of_uncertain)
         for rule in policy.rules
         if "uncertain" in rule.own
     ]
