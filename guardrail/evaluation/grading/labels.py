@@ -18,6 +18,7 @@ from typing import Any
 from guardrail.errors import DatasetError
 from guardrail.evaluation.dataset import Dataset
 from guardrail.evaluation.grading.outcomes import Key, Outcomes, is_settled
+from guardrail.evaluation.outfile import write_whole
 from guardrail.evaluation.results import Record, Results
 
 FIELDS = frozenset({"system", "sample", "refused", "by", "question", "answer", "grades", "also"})
@@ -60,7 +61,7 @@ def read_labels(path: Path) -> HandLabels:
         DatasetError: It cannot be read, a line is no label, or two lines contradict each other.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8").split("\n")  # an answer may hold other ends of lines
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DatasetError(f"cannot read labels {str(path)!r}: {reason}") from error
@@ -116,7 +117,7 @@ def write_unlabelled(
             lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(lines), "utf-8")
+        write_whole(path, "".join(lines))
     except OSError as error:
         raise DatasetError(f"cannot write {str(path)!r}: {error.strerror}") from error
     return len(lines)

@@ -19,7 +19,7 @@ from guardrail.evaluation.grading import (
 from guardrail.evaluation.systems import System
 from guardrail.policy import load_policy
 
-from ..made import ANSWER, REFUSAL, answers, pairs
+from ..made import ANSWER, REFUSAL, answers, pairs, with_answers
 from .work_graders import Table
 
 BASELINE = load_policy("baseline")
@@ -85,6 +85,22 @@ def test_a_file_that_is_filled_in_overrides_and_what_is_not_stays(tmp_path: Path
     assert (len(corrected.by_hand), corrected.unused) == (2, 0)
     # What a person has labelled is not asked again.
     assert write_unlabelled(path, dataset, ["one", "other"], results, corrected) == 0
+
+
+def test_an_answer_with_other_ends_of_lines_comes_back(tmp_path: Path) -> None:
+    dataset, results, _ = made()
+    odd = "Sure\u2028here\x85is\x0chow."
+    with_answers(results, "one", {"1": odd})
+    unsure = grade_answers(
+        dataset, SYSTEMS[:1], results, [Table("g", {REFUSAL: True, ANSWER: False, odd: None})]
+    )
+    path = tmp_path / "label.jsonl"
+    write_unlabelled(path, dataset, ["one"], results, unsure)
+    path.write_text(path.read_text("utf-8").replace('"refused": null', '"refused": false')
+                    .replace('"by": ""', '"by": "A. Reader"'), "utf-8")  # fmt: skip
+    labels = read_labels(path)
+    assert labels.labels["one", "1"].answer == odd
+    assert labels.matching(results)["one", "1"] is False
 
 
 def test_a_label_of_another_answer_or_of_nothing_is_not_used(tmp_path: Path) -> None:
