@@ -22,6 +22,9 @@ from guardrail.request.conversation import Conversation, Picture
 NO_EVIDENCE = -100.0
 """Competence where there is nothing to go by: no picture, or grey ones could not be judged."""
 
+SURE = 0.08
+"""Probabilities up to this are alike: how sure a judge is of *safe* says nothing of the picture."""
+
 _GREY = (127, 127, 127)
 _LARGEST = 50.0
 """Log-odds are held within this, so that differences of certainties are numbers."""
@@ -40,13 +43,15 @@ def mirrored(conversation: Conversation) -> Conversation | None:
 def competence(seen: Verdict, without: Verdict) -> float:
     """Returns by how much the pictures lower the log-odds of harm, in nats.
 
-    The category with the highest probability counts, in each of the two.
+    The category with the highest probability counts, in each of the two; one of `SURE` at least.
 
     Args:
         seen: On the request.
         without: On the same request unseen; one that is unavailable is no evidence.
     """
-    before, after = _highest(without), _highest(seen)
+    if without.error is not None or without.p_unsafe is None or seen.p_unsafe is None:
+        return NO_EVIDENCE
+    before, after = (_log_odds(max(each, SURE)) for each in (without.p_unsafe, seen.p_unsafe))
     return NO_EVIDENCE if before is None or after is None else before - after
 
 
@@ -69,11 +74,6 @@ def in_doubt(verdict: Verdict, *, above: float, below: float) -> bool:
     """Whether the highest probability lies from `above` to under `below`."""
     p = verdict.p_unsafe
     return verdict.error is None and p is not None and above <= p < below
-
-
-def _highest(verdict: Verdict) -> float | None:
-    p = verdict.p_unsafe
-    return None if verdict.error is not None or p is None else _log_odds(p)
 
 
 def _log_odds(p: float) -> float | None:

@@ -18,6 +18,7 @@ from guardrail.judging.chair import Chair
 from guardrail.judging.draft import Draft
 from guardrail.judging.evidence import (
     NO_EVIDENCE,
+    SURE,
     averaged,
     competence,
     in_doubt,
@@ -123,7 +124,11 @@ class Hearing:
                 continue
             found[at] = replace(verdict, competence=NO_EVIDENCE)
             without = unseen(draft.conversation)
-            if without is not None:
+            if without is None:
+                continue
+            if (verdict.p_unsafe or 0.0) <= SURE and self.policy.judge.competence.above < 0:
+                found[at] = verdict  # no grey picture could be called safer by as much as that
+            else:
                 grey[at] = without
         if grey:
             with timed([drafts[at] for at in grey], "unseen"):

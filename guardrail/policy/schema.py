@@ -59,7 +59,9 @@ class Competence(Section):
             request as safe unseen as seen does not go by what is to be seen, and without a picture
             there is nothing to go by. `none` takes every verdict at its word, as those of chat and
             callable judges always are.
-        above: By how much the pictures must lower the log-odds of harm, in nats.
+        above: By how much the pictures must lower the log-odds of harm, in nats; below 0, by how
+            much they may raise them. Probabilities up to 0.08 count as alike, so that below 0 a
+            judge that is as sure as that is not asked again.
     """
 
     evidence: Literal["picture", "none"] = "picture"

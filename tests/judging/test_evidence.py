@@ -5,7 +5,7 @@ import math
 import pytest
 from PIL import Image
 
-from guardrail.judging.evidence import NO_EVIDENCE, averaged, competence, mirrored, unseen
+from guardrail.judging.evidence import NO_EVIDENCE, SURE, averaged, competence, mirrored, unseen
 from guardrail.policy.verdict import Verdict
 from guardrail.request.conversation import Conversation, Picture, Turn, question
 
@@ -71,8 +71,15 @@ def test_what_could_not_be_judged_unseen_is_no_evidence(without: Verdict) -> Non
 
 
 def test_certainties_are_compared_as_numbers() -> None:
-    assert competence(Verdict({"a": 0.0}), Verdict({"a": 1.0})) == 100
+    assert competence(Verdict({"a": 0.0}), Verdict({"a": 1.0})) == pytest.approx(50 - odds(SURE))
     assert competence(Verdict({"a": 0.0}), Verdict({"a": 0.0})) == 0
+
+
+def test_how_sure_a_judge_is_of_safe_does_not_count() -> None:
+    assert competence(Verdict({"a": 0.07}), Verdict({"a": 1e-6})) == 0
+    assert competence(Verdict({"a": 0.2}), Verdict({"a": 1e-6})) == pytest.approx(
+        odds(SURE) - odds(0.2)
+    )
 
 
 def test_two_looks_are_averaged_as_log_odds() -> None:

@@ -82,10 +82,19 @@ def test_a_safe_verdict_is_compared_with_grey_pictures() -> None:
 
 
 @pytest.mark.parametrize(
-    ("grey", "action"), [(0.5, "comply"), (0.1, "comply"), (0.03, "comply"), (0.02, "plain")]
+    ("grey", "action"), [(0.5, "comply"), (0.3, "comply"), (0.1, "comply"), (0.08, "plain")]
 )
 def test_a_picture_may_speak_against_safety_by_so_much(grey: float, action: str) -> None:
-    assert Heard(whole=0.1, grey=grey).action(ask()) == action
+    assert Heard(whole=0.3, grey=grey).action(ask()) == action
+
+
+def test_a_judge_that_is_sure_is_not_asked_again() -> None:
+    heard = Heard(whole=0.05)
+    assert heard.action(ask()) == "comply"
+    assert heard.looks == ["whole"]
+    asked = Heard(policy=changed(competence={"above": 0.0}), whole=0.05, grey=0.05)
+    assert asked.action(ask()) == "plain"
+    assert asked.looks == ["whole", "grey"]
 
 
 def test_without_a_picture_nothing_is_earned_and_nothing_asked() -> None:
