@@ -85,6 +85,18 @@ class Run(Protocol):
             MemoryError: There is no room for them; the run goes on without.
         """
 
+    def noise_photographs(self, noise_std: float, *, seed: int = 0) -> None:
+        """Runs the same prompts with pictures noised as they were given, before any resizing.
+
+        Args:
+            noise_std: Standard deviation of Gaussian noise, in [0, 1] pixel units; the noised
+                pictures are cut off at black and white and rounded to 8 bits.
+            seed: Mixed into each picture's own seed.
+
+        Raises:
+            MemoryError: There is no room for them; the run goes on without.
+        """
+
     def logits(self) -> tuple[Array, Array | None]:
         """Returns next-token logits, real and (if there are any) noised: (rows, candidates)."""
 
@@ -171,6 +183,9 @@ class Backend(Protocol):
 
     def fragments(self) -> frozenset[int]:
         """Returns the tokens that stand for single bytes, of which a run is decoded as a whole."""
+
+    def tokens(self, text: str) -> list[int]:
+        """Returns the tokens that the model's own tokenizer makes of a text, none added to them."""
 
     def decode(self, token_ids: Sequence[int], *, keep: frozenset[int] = frozenset()) -> str:
         """Returns the text of generated tokens, of control tokens only those in `keep`."""

@@ -26,6 +26,7 @@ RULE_FIELDS: Final = ("unsafe_at", "safe_below", *FIELD_OF_LABEL.values())
 WORDS: Final = frozenset(
     (
         *(*ACTIONS, *LABELS, "enforce", "shadow", "off", "default", "paper", "phrase", "always"),
+        *("published-code", "opening"),
         *("at-stake", "never", "confidence", "fixed", "fail", "continue", "on_error", "max"),
     )
 )

@@ -135,7 +135,12 @@ WRONG_WORDS = [
         "categories.privacy.on_unsafe",
         "block",
     ),
-    _after("an unknown contrast form", "contrast: {form: vcd}\n", "4:18", "default, paper"),
+    _after(
+        "an unknown contrast form",
+        "contrast: {form: vcd}\n",
+        "4:18",
+        "default, paper, published-code",
+    ),
     _after(
         "an unknown contrast time",
         "contrast: {when: sometimes}\n",
@@ -143,7 +148,10 @@ WRONG_WORDS = [
         "always, at-stake, never",
     ),
     _after(
-        "an unknown modulation form", "modulation: {form: token}\n", "4:20", "phrase, paper, off"
+        "an unknown modulation form",
+        "modulation: {form: token}\n",
+        "4:20",
+        "phrase, paper, published-code",
     ),
     _after("an unknown scale", "modulation: {scale: linear}\n", "4:21", "confidence, fixed"),
     _after("an unknown audit setting", "audit: {on_error: ignore}\n", "4:19", "fail, continue"),

@@ -5,7 +5,7 @@ A prompt is run once; questions go on from its cache, and real and noised rows s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -20,6 +20,8 @@ from guardrail.backends.transformers.context_limit import prompt_lengths
 from guardrail.backends.transformers.grammar import Constraint, RowConstraints, floored
 from guardrail.backends.transformers.interruption import interruptible
 from guardrail.backends.transformers.noise import PICTURE_INPUTS, noised_inputs
+from guardrail.backends.transformers.photo_noise import with_noised_photographs
+from guardrail.backends.transformers.prompt import to_device
 from guardrail.backends.transformers.reading import PromptReader
 from guardrail.request.conversation import Conversation
 
@@ -120,15 +122,31 @@ class TransformersRun:
         Raises:
             MemoryError: There is no room for them.
         """
+        self._run_beside(
+            lambda: noised_inputs(
+                self._inputs,
+                noise_std=noise_std,
+                image_processor=self._image_processor,
+                seed=seed,
+            )
+        )
+
+    def noise_photographs(self, noise_std: float, *, seed: int = 0) -> None:
+        """Runs the same prompts with pictures noised before the processor sees them.
+
+        Raises:
+            MemoryError: There is no room for them.
+        """
+        noised = [
+            with_noised_photographs(each, noise_std=noise_std, seed=seed)
+            for each in self._conversations
+        ]
+        self._run_beside(lambda: to_device(self._reader.encoder.encode(noised), self._model))
+
+    def _run_beside(self, inputs: Callable[[], Mapping[str, Any]]) -> None:
         try:
             with self._computing, interruptible(self._model, self._stop):
-                noised = noised_inputs(
-                    self._inputs,
-                    noise_std=noise_std,
-                    image_processor=self._image_processor,
-                    seed=seed,
-                )
-                branch = Branch.prefill(self._prepare(noised))
+                branch = Branch.prefill(self._prepare(inputs()))
                 whole = len(self._live) == len(self._conversations)
                 self._noised = branch if whole else branch.fork(self._live)
         except torch.OutOfMemoryError as error:
