@@ -17,12 +17,13 @@ from guardrail.cli.eval_datasets import print_datasets
 from guardrail.cli.eval_grading import Grading
 from guardrail.cli.eval_options import Cases, FailIf, InspectLog, Junit, Report, command_line
 from guardrail.cli.eval_out import Evaluated, outputs_of
+from guardrail.cli.eval_systems import print_systems
 from guardrail.cli.eval_view import show
 from guardrail.cli.model_loading import load_engine
 from guardrail.cli.plain_text import visible
 from guardrail.errors import SettingsError
 from guardrail.evaluation import (
-    SYSTEMS,
+    DEFAULT_SYSTEMS,
     Dataset,
     Results,
     System,
@@ -76,8 +77,13 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     systems: Annotated[
         str,
-        typer.Option(metavar="A,B,…", help=f"Of {', '.join(SYSTEMS)}; or policies."),
-    ] = ",".join(SYSTEMS),
+        typer.Option(
+            metavar="A,B,…", help="Of what --list-systems shows; `all` of them; or policies."
+        ),
+    ] = ",".join(DEFAULT_SYSTEMS),
+    systems_listed: Annotated[
+        bool, typer.Option("--list-systems", help="Show the systems that can be compared.")
+    ] = False,
     policy: Annotated[
         str, typer.Option(metavar="NAME|PATH", help="The policy that is evaluated.")
     ] = "baseline",
@@ -133,8 +139,8 @@ def evaluate(
     DATASET is `scenes` (ships with the package), a published set in the layout it is distributed
     in, or `own`: a list or folder of your own pictures, questions and labels. Decoding is greedy.
     """  # fmt: skip
-    if listed:
-        print_datasets(as_json=as_json)
+    if listed or systems_listed:
+        (print_datasets if listed else print_systems)(as_json=as_json)
         return
     started = time.perf_counter()
     outputs = outputs_of(fail_if, junit=junit, report=html, inspect=inspect, cases=cases)
@@ -217,7 +223,7 @@ def _header(
         "samples": dataset.digest,
         "model": model,
         "weights": weights_of(model),
-        "policies": {each.name: [each.policy.digest, each.mode] for each in systems},
+        "policies": {each.name: each.identity for each in systems},
         "batch": batch,
         "max_tokens": max_tokens,
     }

@@ -19,7 +19,7 @@ from PIL import Image
 from guardrail.errors import Escalation, PictureError
 from guardrail.evaluation.dataset import Dataset, Sample
 from guardrail.evaluation.results import Record, Results, Step
-from guardrail.evaluation.systems import System
+from guardrail.evaluation.systems.system import Ask, System
 from guardrail.policy import Policy
 from guardrail.request.conversation import Conversation, Picture, question
 from guardrail.request.pictures import load_picture
@@ -62,10 +62,11 @@ def run(
     settings = settings or GenerationSettings(temperature=0)
     for system in systems:
         unhurried = replace(system, policy=_unhurried(system.policy))
+        ask = unhurried.asking(engine)
         for part in batches(_asked(system, dataset), batch):
             missing = {each.id for each in part if results.get(system.name, each.id) is None}
             if missing:
-                answered = _answers(engine, unhurried, part, settings)
+                answered = _answers(ask, unhurried, part, settings)
                 results.add([each for each in answered if each.sample in missing])
             progress(system, len(part))
 
@@ -105,13 +106,11 @@ def _asked(system: System, dataset: Dataset) -> list[Sample]:
 
 
 def _answers(
-    engine: SafeCoDe, system: System, samples: Sequence[Sample], settings: GenerationSettings
+    ask: Ask, system: System, samples: Sequence[Sample], settings: GenerationSettings
 ) -> list[Record]:
     conversations = [_conversation(each) for each in samples]
     started = time.perf_counter()
-    answers = engine.batch(
-        conversations, settings, policy=system.policy, mode=system.mode, return_exceptions=True
-    )
+    answers = ask(conversations, settings)
     seconds = (time.perf_counter() - started) / len(samples)
     return [
         _record(system, sample, answer, seconds)

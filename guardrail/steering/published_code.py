@@ -6,8 +6,8 @@ is `guardrail.backends.transformers.photo_noise`.
 
 Left out, since every system here is decoded by the caller's own settings: that it samples
 (temperature 0.7 to 0.8), that the verdict sets how long an answer may get, that a first token which
-is a quotation mark is passed over, that guided tokens with `|`, `$` or `MS` in them are thrown away,
-and that an unparsable verdict counts as safe.
+is a quotation mark is passed over, that guided tokens with `|`, `$` or `MS` in them are thrown
+away, and that an unparsable verdict counts as safe.
 
 Source: github.com/franciscoliu/SafeCoDe at 4d2ca1b, read and written anew.
 """

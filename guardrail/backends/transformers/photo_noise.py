@@ -3,9 +3,9 @@
 A large photograph averages such noise away when it is resized, which is why the engine's own noise
 is added at the model's input (`noise`).
 
-Source: the code released with SafeCoDe (github.com/franciscoliu/SafeCoDe at 4d2ca1b): Gaussian noise
-on pixels in [0, 1], cut off at both ends, rounded to 8 bits. There its randomness is the process's;
-here it is a function of the pixels, as everywhere in this package.
+Source: the code released with SafeCoDe (github.com/franciscoliu/SafeCoDe at 4d2ca1b): Gaussian
+noise on pixels in [0, 1], cut off at both ends, rounded to 8 bits. There its randomness is the
+process's; here it is a function of the pixels, as everywhere in this package.
 """
 
 from __future__ import annotations
