@@ -121,7 +121,12 @@ def _style(decision: Decision) -> str:
 
 
 def _verdict(decision: Decision, policy: Policy, console: Console) -> Table:
-    judged = Verdict(decision.verdict.categories, decision.verdict.source, decision.verdict.error)
+    judged = Verdict(
+        decision.verdict.categories,
+        decision.verdict.source,
+        decision.verdict.error,
+        competence=decision.verdict.competence,
+    )
     findings = findings_of(policy, judged)
     width = max(8, min(44, console.width - 60))
     table = Table(box=None, padding=(0, 1), pad_edge=False)
@@ -165,6 +170,9 @@ def _why(decision: Decision) -> Table:
     grid.add_row("why", Text(visible(first)))
     for reason in others:
         grid.add_row("", Text(visible(reason), style="dim"))
+    if decision.verdict.competence is not None:
+        nats = f"{decision.verdict.competence:+.3g} nats for its safe verdict, against grey"
+        grid.add_row("picture", Text(f"speaks by {nats}", style="dim"))
     for error in decision.errors:
         grid.add_row("error", Text(visible(error), style="red"))
     grid.add_row("policy", f"{decision.policy.name} ({decision.policy.digest[:12]})")

@@ -45,6 +45,8 @@ def record(found: AuditRecord) -> Iterator[str]:
     yield f"  request   {decision.request_id}"
     for category, view in decision.verdict.views.items():
         yield f"  view      {visible(category)}: {visible(view)}"
+    if decision.verdict.competence is not None:
+        yield f"  pictures  lower the log-odds of harm by {decision.verdict.competence:.3g} nats"
     policy = decision.policy
     yield f"  policy    {visible(policy.name)} ({policy.digest[:12]}), {decision.mode}"
     yield f"  action    {decision.action}" + (f" by {decision.rule}" if decision.rule else "")

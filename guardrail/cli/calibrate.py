@@ -16,19 +16,35 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from guardrail.cli.calibrate_origin import command_of, run_of
 from guardrail.cli.calibrate_view import header_lines, show
+from guardrail.cli.command_line import command_line
 from guardrail.cli.model_loading import load_engine
+from guardrail.cli.progress import progress_bars
+from guardrail.cli.run_options import (
+    AsJson,
+    Batch,
+    Data,
+    DatasetName,
+    Language,
+    Limit,
+    Model,
+    Output,
+    PolicyName,
+    Resume,
+    Seed,
+    check_numbers,
+    load_asked,
+)
 from guardrail.errors import SettingsError
-from guardrail.evaluation import DATASETS, Dataset, load_dataset
+from guardrail.evaluation import Dataset
 from guardrail.evaluation.calibration import (
     GUARANTEES,
     Calibrated,
     Guarantee,
     Verdicts,
     ask,
+    asked_digest,
     calibrate,
     evidence_of,
     fits_for,
@@ -42,6 +58,7 @@ from guardrail.evaluation.calibration.writing import (
     policy_text,
     write_text,
 )
+from guardrail.evaluation.provenance import run_of
 from guardrail.policy import Policy, load_policy
 from guardrail.policy.suggest import did_you_mean, listed
 
@@ -53,10 +70,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command("calibrate")
 def calibrate_policy(
-    ctx: typer.Context,
-    dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help=f"One of {', '.join(DATASETS)}.")
-    ],
+    context: typer.Context,
+    dataset: DatasetName,
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,20 +80,11 @@ def calibrate_policy(
             show_default=False,
         ),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where the data set lies; not needed for scenes.",
-            show_default=False,
-        ),
-    ] = None,
-    policy: Annotated[
-        str, typer.Option(metavar="NAME|PATH", help="The policy that is calibrated.")
-    ] = "baseline",
-    model: Annotated[
-        str, typer.Option(metavar="PATH", help="A model's folder or hub id.")
-    ] = "embedded",
+    data: Data = None,
+    language: Language = "",
+    limit: Limit = None,
+    policy: PolicyName = "baseline",
+    model: Model = "embedded",
     confidence: Annotated[
         float, typer.Option(metavar="P", help="With which each target is kept.")
     ] = 0.95,
@@ -96,11 +102,7 @@ def calibrate_policy(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
-    limit: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Only N pairs, chosen by the seed.", show_default=False),
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Chooses the two parts.")] = 0,
+    seed: Seed = 0,
     category: Annotated[
         list[str] | None,
         typer.Option(
@@ -113,19 +115,10 @@ def calibrate_policy(
         int,
         typer.Option(metavar="N", min=0, help="Also: is the promise kept on N random splits?"),
     ] = 0,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Keep each verdict here, and go on from it next time.",
-            show_default=False,
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume/--no-resume", help="Go on from FILE, or write it anew.")
-    ] = True,
-    batch: Annotated[int, typer.Option(metavar="N", help="Requests that run together.")] = 16,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    output: Output = None,
+    resume: Resume = True,
+    batch: Batch = 16,
+    as_json: AsJson = False,
 ) -> None:
     """Fit a judge and a policy's thresholds to a target, and write a policy that keeps it.
 
@@ -133,14 +126,15 @@ def calibrate_policy(
     nothing, if there are too few labelled requests for the target.
     """  # fmt: skip
     targets = parse_targets(target or [])
-    _check_numbers(confidence, batch, seed)
+    _check_confidence(confidence)
+    check_numbers(batch=batch, seed=seed)
     kept = _guarantee(guarantee)
     original = load_policy(policy)
     kinds = _kinds(category or [], original)
     if out is not None:
         check_place(out, force=force)
-    asked = load_dataset(dataset, data).limited(limit, seed=seed)
-    header = run_of(asked, original, model=model, batch=batch)
+    asked = load_asked(dataset, data, language=language, limit=limit, seed=seed)
+    header = run_of(asked, model=model, questions=asked_digest(original), batch=batch)
     verdicts = Verdicts(header, path=output, resume=resume)
     status = Console(stderr=True)
     _ask(asked, original, verdicts, model=model, batch=batch, console=status)
@@ -152,17 +146,18 @@ def calibrate_policy(
     )
     report: dict[str, Any] = {
         "dataset": asked.name,
+        "origin": asked.origin,
         "samples": asked.digest,
         "model": model,
         "weights": header["weights"],
         "policy_digest": original.digest,
         "date": datetime.now(timezone.utc).date().isoformat(),
-        "command": command_of(ctx),
+        "command": command_line(context),
         "guarantee": kept,
         **figures,
     }
     if repeat:
-        with _progress(status) as bar:
+        with progress_bars(status) as bar:
             task = bar.add_task("splits", total=repeat)
             report["promise"] = promise(
                 original,
@@ -185,13 +180,9 @@ def calibrate_policy(
         raise typer.Exit(FAILED)
 
 
-def _check_numbers(confidence: float, batch: int, seed: int) -> None:
+def _check_confidence(confidence: float) -> None:
     if not (math.isfinite(confidence) and 0.5 <= confidence < 1):
         raise SettingsError(f"confidence is {confidence}, expected a number from 0.5 to below 1")
-    if batch < 1:
-        raise SettingsError(f"batch is {batch}, expected 1 or more")
-    if not 0 <= seed < 2**63:
-        raise SettingsError(f"seed is {seed}, expected an integer from 0 to 2**63 - 1")
 
 
 def _guarantee(name: str) -> Guarantee:
@@ -230,7 +221,7 @@ def _ask(
     if all(verdicts.get(each.id) is not None for each in samples):
         return
     engine = load_engine(None if model == "embedded" else model, policy, console=console)
-    with _progress(console) as bar:
+    with progress_bars(console) as bar:
         task = bar.add_task("verdicts", total=len(samples))
         ask(
             engine,
@@ -251,15 +242,3 @@ def _written(
     warnings = [str(each) for each in findings if each.level == "warning"]
     write_text(text, out)
     return {"out": str(out), "checks": warnings}
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )

@@ -5,18 +5,13 @@ Also the comment above the policy that it writes: the same figures in a few line
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from guardrail.cli.plain_text import visible
+from guardrail.cli.tables import Figures, percent, table_of
 from guardrail.record.version import __version__
-
-Figures = Mapping[str, Any]
 
 _MEANING = {
     "wrong_refusals": "safe requests called unsafe or withheld",
@@ -45,7 +40,7 @@ def header_lines(report: Figures) -> list[str]:
         )
     lines.append(f"measured on {held['requests']} other requests, before -> after:")
     for kind in _MEANING:
-        before, after = (_percent(report[when][kind]) for when in ("before", "after"))
+        before, after = (percent(report[when][kind]) for when in ("before", "after"))
         lines.append(f"  {kind}: {before} -> {after}")
     return [*lines, *(f"note: {each}" for each in report["notes"])]
 
@@ -84,21 +79,8 @@ def show(console: Console, report: Figures) -> None:
         console.print(Text(f"written: {visible(report['out'])}"))
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=title,
-        title_justify="left",
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    for at, name in enumerate(columns):
-        table.add_column(name, justify="right" if at else "left", no_wrap=not at)
-    return table
-
-
 def _judge(judge: Figures) -> Table:
-    table = _table("the judge's probabilities", "", "log loss", "Brier", "ECE")
+    table = table_of("the judge's probabilities", "", "log loss", "Brier", "ECE")
     rows = {"as they are": judge["before"]}
     if "scale" in judge:
         kept = "" if judge["kept"] else ", left out"
@@ -110,7 +92,7 @@ def _judge(judge: Figures) -> Table:
 
 
 def _targets(report: Figures) -> Table:
-    table = _table("targets", "target", "confidence", "may go wrong", "bound", "other part")
+    table = table_of("targets", "target", "confidence", "may go wrong", "bound", "other part")
     promises = report["promises"] or {}
     for kind, bar in report["thresholds"]["targets"].items():
         held = promises.get(kind)
@@ -120,13 +102,13 @@ def _targets(report: Figures) -> Table:
             f"{report['confidence']:.0%}",
             f"{allowed} of {bar['n']}",
             f"{bar['bound']:.4f}",
-            _percent(held["clusters"]) if held else f"needs {bar['needed']}",
+            percent(held["clusters"]) if held else f"needs {bar['needed']}",
         )
     return table
 
 
 def _thresholds(rules: Figures) -> Table:
-    table = _table("thresholds", "", "unsafe_at", "safe_below")
+    table = table_of("thresholds", "", "unsafe_at", "safe_below")
     after = rules["after"] or {}
     for name, before in rules["before"].items():
         new = after.get(name, before)
@@ -146,7 +128,7 @@ def _moved(before: float, after: float) -> str:
 
 
 def _measured(report: Figures) -> Table:
-    table = _table("on the part that was not fitted (%)", "", "before", "after")
+    table = table_of("on the part that was not fitted (%)", "", "before", "after")
     before, after = report["before"], report["after"]
     rows: list[tuple[str, tuple[str, ...]]] = [
         (kind.replace("_", " "), (kind,)) for kind in _MEANING
@@ -157,12 +139,12 @@ def _measured(report: Figures) -> Table:
         for label in labels
     ]
     for name, path in rows:
-        table.add_row(name, _percent(_at(before, path)), _percent(_at(after, path)))
+        table.add_row(name, percent(_at(before, path)), percent(_at(after, path)))
     return table
 
 
 def _promise(found: Figures) -> Table:
-    table = _table(
+    table = table_of(
         f"{found['fitted']} of {found['repeats']} random splits",
         "target",
         "kept",
@@ -188,10 +170,3 @@ def _at(figures: Figures | None, path: tuple[str, ...]) -> Figures | None:
     for step in path:
         figures = figures[step] if figures is not None else None
     return figures
-
-
-def _percent(share: Figures | None) -> str:
-    if share is None or share["value"] is None:
-        return "-"
-    low, high = share["interval"]
-    return f"{100 * share['value']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"

@@ -5,39 +5,57 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from guardrail.cli.command_line import command_line
 from guardrail.cli.eval_datasets import print_datasets
 from guardrail.cli.eval_grading import Grading
-from guardrail.cli.eval_options import Cases, FailIf, InspectLog, Junit, Report, command_line
+from guardrail.cli.eval_options import (
+    Cases,
+    FailIf,
+    Graders,
+    InspectLog,
+    Junit,
+    Labels,
+    Report,
+    ToLabel,
+)
 from guardrail.cli.eval_out import Evaluated, outputs_of
 from guardrail.cli.eval_systems import print_systems
 from guardrail.cli.eval_view import show
 from guardrail.cli.model_loading import load_engine
 from guardrail.cli.plain_text import visible
-from guardrail.errors import SettingsError
+from guardrail.cli.progress import progress_bars
+from guardrail.cli.run_options import (
+    AsJson,
+    Batch,
+    Data,
+    DatasetName,
+    Language,
+    Limit,
+    Model,
+    Output,
+    PolicyName,
+    Resume,
+    Seed,
+    check_numbers,
+    load_asked,
+)
 from guardrail.evaluation import (
     DEFAULT_SYSTEMS,
-    Dataset,
     Results,
-    System,
-    load_dataset,
     report,
     run,
     systems_for,
 )
 from guardrail.evaluation.agreement import require_libraries
+from guardrail.evaluation.provenance import run_of
 from guardrail.evaluation.report import scored_rows
 from guardrail.evaluation.runner import requests_of
-from guardrail.evaluation.weights import weights_of
 from guardrail.policy import load_policy
-from guardrail.record.version import __version__
 from guardrail.request.settings import GenerationSettings
 
 FAILED = 1
@@ -48,33 +66,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command("eval")
 def evaluate(
     context: typer.Context,
-    dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help="Its name; --list shows them all.")
-    ] = "",
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR|ORG/NAME[@REVISION]",
-            help="Where the data set lies: a folder, or a hub id; not needed for scenes.",
-            show_default=False,
-        ),
-    ] = None,
+    dataset: DatasetName = "",
+    data: Data = None,
     listed: Annotated[
         bool, typer.Option("--list", help="Show the data sets, their layouts and sources.")
     ] = False,
-    language: Annotated[
-        str,
-        typer.Option(metavar="TAG,…", help="Only what is asked in these languages, as en,de."),
-    ] = "",
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Only N pairs and N neutral questions, chosen by the seed.",
-            show_default=False,
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    language: Language = "",
+    limit: Limit = None,
+    as_json: AsJson = False,
     systems: Annotated[
         str,
         typer.Option(
@@ -84,50 +83,16 @@ def evaluate(
     systems_listed: Annotated[
         bool, typer.Option("--list-systems", help="Show the systems that can be compared.")
     ] = False,
-    policy: Annotated[
-        str, typer.Option(metavar="NAME|PATH", help="The policy that is evaluated.")
-    ] = "baseline",
-    model: Annotated[
-        str, typer.Option(metavar="PATH", help="A model's folder or hub id.")
-    ] = "embedded",
-    seed: Annotated[int, typer.Option(metavar="N", help="Chooses the part, and resamples.")] = 0,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Keep each answer here, and go on from it next time.",
-            show_default=False,
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume/--no-resume", help="Go on from FILE, or write it anew.")
-    ] = True,
-    batch: Annotated[int, typer.Option(metavar="N", help="Requests that run together.")] = 16,
+    policy: PolicyName = "baseline",
+    model: Model = "embedded",
+    seed: Seed = 0,
+    output: Output = None,
+    resume: Resume = True,
+    batch: Batch = 16,
     max_tokens: Annotated[int, typer.Option(metavar="N", help="Most tokens per answer.")] = 64,
-    graders: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--grader",
-            metavar="GRADER",
-            help="Who says what a refusal is: vocabulary (the default), model:PATH, "
-            "chat:MODULE:ATTRIBUTE, or a rubric's file. Others are compared with the first.",
-            show_default=False,
-        ),
-    ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.jsonl", help="Labels by hand, which override.", show_default=False
-        ),
-    ] = None,
-    to_label: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.jsonl",
-            help="Write here what graders differ on, for a person to label.",
-            show_default=False,
-        ),
-    ] = None,
+    graders: Graders = None,
+    labels: Labels = None,
+    to_label: ToLabel = None,
     fail_if: FailIf = None,
     junit: Junit = None,
     html: Report = None,
@@ -136,8 +101,9 @@ def evaluate(
 ) -> None:
     """Count wrong refusals and wrong answers, unguarded and guarded, side by side.
 
-    DATASET is `scenes` (ships with the package), a published set in the layout it is distributed
-    in, or `own`: a list or folder of your own pictures, questions and labels. Decoding is greedy.
+    DATASET is `scenes` or `unseen` (they ship with the package), a published set in the layout it
+    is distributed in, or `own`: a list or folder of your own pictures, questions and labels.
+    Decoding is greedy.
     """  # fmt: skip
     if listed or systems_listed:
         (print_datasets if listed else print_systems)(as_json=as_json)
@@ -145,26 +111,26 @@ def evaluate(
     started = time.perf_counter()
     outputs = outputs_of(fail_if, junit=junit, report=html, inspect=inspect, cases=cases)
     settings = GenerationSettings(max_new_tokens=max_tokens, temperature=0)
-    if batch < 1:
-        raise SettingsError(f"batch is {batch}, expected 1 or more")
-    if not 0 <= seed < 2**63:
-        raise SettingsError(f"seed is {seed}, expected an integer from 0 to 2**63 - 1")
+    check_numbers(batch=batch, seed=seed)
     evaluated = load_policy(policy)
     compared = systems_for(systems.split(","), evaluated)
-    asked = load_dataset(dataset, data)
-    if language:
-        asked = asked.in_languages(language.split(","))
-    asked = asked.limited(limit, seed=seed)
+    asked = load_asked(dataset, data, language=language, limit=limit, seed=seed)
     require_libraries()
     grading = Grading(graders, labels=labels, to_label=to_label)
-    header = _header(asked, compared, model=model, batch=batch, max_tokens=max_tokens)
+    header = run_of(
+        asked,
+        model=model,
+        policies={each.name: each.identity for each in compared},
+        batch=batch,
+        max_tokens=max_tokens,
+    )
     evaluation = Evaluated(asked, compared, evaluated, policy)
     outputs.check(evaluation)
     results = Results(header, path=output, resume=resume)
 
     status = Console(stderr=True)
     engine = load_engine(None if model == "embedded" else model, evaluated, console=status)
-    with _progress(status) as bar:
+    with progress_bars(status) as bar:
         tasks = {
             each.name: bar.add_task(each.name, total=requests_of(each, asked)) for each in compared
         }
@@ -211,31 +177,3 @@ def evaluate(
         print(f"gate {visible(str(each))}", file=sys.stderr)
     if any(each.holds for each in findings):
         raise typer.Exit(FAILED)
-
-
-def _header(
-    dataset: Dataset, systems: Sequence[System], *, model: str, batch: int, max_tokens: int
-) -> dict[str, Any]:
-    """Returns what answers depend on: a results file of another run is not gone on from."""
-    return {
-        "guardrail": __version__,
-        "dataset": dataset.name,
-        "samples": dataset.digest,
-        "model": model,
-        "weights": weights_of(model),
-        "policies": {each.name: each.identity for each in systems},
-        "batch": batch,
-        "max_tokens": max_tokens,
-    }
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )

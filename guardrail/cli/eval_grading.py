@@ -90,5 +90,6 @@ class Grading:
         if self._to_label is not None:
             names = [each.name for each in systems]
             count = write_unlabelled(self._to_label, dataset, names, results, outcomes)
-            bar.console.print(f"{count} answers to label by hand: {self._to_label}", markup=False)
+            line = f"{count} answers to label by hand: {self._to_label}"
+            bar.console.print(line, markup=False, soft_wrap=True)  # a broken path cannot be copied
         return outcomes

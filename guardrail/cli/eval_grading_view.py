@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from guardrail.cli.eval_table import Figures, percent, plain, table_of
 from guardrail.cli.plain_text import visible
+from guardrail.cli.tables import Figures, percent, plain, table_of
 
 
 def show_grading(console: Console, out: Figures, between: str) -> None:

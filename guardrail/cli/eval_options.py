@@ -1,13 +1,34 @@
-"""The options of `guardrail eval` that say what its figures may not be, and where they go."""
+"""The options of `guardrail eval` alone: who grades, what figures may not be, where they go."""
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+Graders = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--grader",
+        metavar="GRADER",
+        help="Who says what a refusal is: vocabulary (the default), model:PATH, "
+        "chat:MODULE:ATTRIBUTE, or a rubric's file. Others are compared with the first.",
+        show_default=False,
+    ),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.jsonl", help="Labels by hand, which override.", show_default=False),
+]
+ToLabel = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.jsonl",
+        help="Write here what graders differ on, for a person to label.",
+        show_default=False,
+    ),
+]
 FailIf = Annotated[
     list[str] | None,
     typer.Option(
@@ -45,24 +66,3 @@ Cases = Annotated[
         show_default=False,
     ),
 ]
-
-
-def command_line(context: typer.Context) -> str:
-    """Returns what a reader would type to run this again: whatever is not as by default."""
-    words = ["guardrail", "eval"]
-    for parameter in context.command.params:
-        value = context.params.get(parameter.name or "")
-        if value is None or value == parameter.get_default(context) or value == ():
-            continue
-        if parameter.param_type_name == "argument":
-            words.append(str(value))
-        else:
-            words += _spelled(parameter, value)
-    return shlex.join(words)
-
-
-def _spelled(parameter: Any, value: Any) -> list[str]:
-    if isinstance(value, bool):
-        return [parameter.opts[0] if value else parameter.secondary_opts[0]]
-    values = value if isinstance(value, list | tuple) else [value]
-    return [word for each in values for word in (parameter.opts[0], str(each))]

@@ -10,6 +10,9 @@ from typing import Any
 
 from guardrail.errors import SettingsError
 from guardrail.evaluation import Dataset, Record, Results, System, report
+from guardrail.evaluation.exports.inspect_log import inspect_log, log_name
+from guardrail.evaluation.exports.junit import junit
+from guardrail.evaluation.exports.policy_cases import check_cases, policy_cases
 from guardrail.evaluation.gate import (
     DEFAULT_SYSTEM,
     Condition,
@@ -18,10 +21,7 @@ from guardrail.evaluation.gate import (
     check_gate,
     parse_condition,
 )
-from guardrail.evaluation.inspect_log import inspect_log, log_name
-from guardrail.evaluation.junit import junit
 from guardrail.evaluation.outfile import check_place, write_out
-from guardrail.evaluation.policy_cases import check_cases, policy_cases
 from guardrail.evaluation.report import Scored
 from guardrail.policy import Policy
 

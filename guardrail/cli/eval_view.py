@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from guardrail.cli.eval_grading_view import show_grading
-from guardrail.cli.eval_table import percent, plain, table_of
 from guardrail.cli.plain_text import visible
-
-Figures = Mapping[str, Any]
-
+from guardrail.cli.tables import Figures, percent, plain, table_of
 
 WIDE = 105
 """Narrower terminals get each interval below its figure instead of beside it."""

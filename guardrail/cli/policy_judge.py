@@ -35,6 +35,11 @@ def picture_judge(model: str) -> JudgePicture:
         # In shadow mode nothing is blocked or escalated: what counts here is the verdict.
         asked = question(text, [load_picture(str(picture))])
         found = engine.answer(asked, shortest, policy=policy, mode="shadow").decision.verdict
-        return Verdict(dict(found.categories), source=found.source, error=found.error)
+        return Verdict(
+            dict(found.categories),
+            source=found.source,
+            error=found.error,
+            competence=found.competence,
+        )
 
     return judge

@@ -56,7 +56,10 @@ def summary(loaded: Loaded) -> Iterator[str]:
 
 def _rules(policy: Policy) -> Iterator[Sequence[str]]:
     for rule in policy.rules:
-        actions = [rule.actions[label] for label in FIELD_OF_LABEL]
+        actions = [
+            "lean" if label == "uncertain" and rule.leans else rule.actions[label]
+            for label in FIELD_OF_LABEL
+        ]
         yield (rule.id, f"{rule.safe_below:g}", f"{rule.unsafe_at:g}", *actions)
 
 

@@ -1,11 +1,12 @@
-"""How good a verdict's probabilities are: Brier score, calibration error, risk against coverage.
+"""How good a verdict's probabilities are: Brier score, log loss, calibration, risk and coverage.
 
 Plain functions of probabilities and of what turned out to be so; it knows nothing of models.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ Flags = NDArray[np.bool_]
 
 BINS = 10
 """Bins of equal width that calibration is looked at in."""
+
+LEAST = 1e-6
+"""A log loss takes probabilities nearer to 0 or 1 as this near, as a policy's calibration does."""
 
 POINTS = 50
 """Most points that a curve is written out with."""
@@ -38,6 +42,10 @@ class Bin:
     mean_p: float | None
     share: float | None
     interval: Interval
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns it as plain JSON."""
+        return {**asdict(self), "interval": list(self.interval)}
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,18 @@ def squared_errors(p: Floats, positive: Flags) -> Floats:
     """
     p, positive = _checked(p, positive)
     return np.square(p - positive)
+
+
+def log_losses(p: Floats, positive: Flags) -> Floats:
+    """Returns each case's log loss in nats, (n,).
+
+    Args:
+        p: (n,) probabilities in [0, 1].
+        positive: (n,) whether it was so.
+    """
+    p, positive = _checked(p, positive)
+    held = np.clip(p, LEAST, 1 - LEAST)
+    return np.asarray(-np.where(positive, np.log(held), np.log1p(-held)))
 
 
 def reliability(p: Floats, positive: Flags, *, bins: int = BINS) -> tuple[Bin, ...]:

@@ -1,20 +1,17 @@
 """What was answered: one record per system and sample, kept in a file that a rerun goes on from.
 
-A results file is JSON Lines. Its first line says what was run; a run with other settings does not
-go on from it. Each further line is a `Record` or a `KeptGrade`; a line that was cut off is dropped.
-Records of the form before `categories` and `steps` were kept count, without the two.
+A results file is a `Journal`; each line is a `Record` or a `KeptGrade`. Records of the form before
+`categories` and `steps` were kept count, without the two.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from guardrail.errors import DatasetError
-from guardrail.evaluation.outfile import write_whole
+from guardrail.evaluation.journal import Journal
 
 
 @dataclass(frozen=True)
@@ -102,50 +99,24 @@ class Results:
     ) -> None:
         self._records: dict[tuple[str, str], Record] = {}
         self._grades: dict[tuple[str, str], KeptGrade] = {}
-        self._path = path
-        if path is None:
-            return
-        try:
-            if resume and path.is_file() and path.stat().st_size:
-                self._go_on(path, header)
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, json.dumps({"guardrail_eval": dict(header)}) + "\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise DatasetError(f"cannot use {str(path)!r} as results file: {reason}") from error
+        self._journal = Journal(
+            "results", "guardrail_eval", header, path=path, resume=resume, take=self._take
+        )
 
-    def _go_on(self, path: Path, header: Mapping[str, Any]) -> None:
-        first, *lines = path.read_text("utf-8").splitlines()
-        written = _parsed(first)
-        if not isinstance(written, dict) or "guardrail_eval" not in written:
-            raise DatasetError(f"{str(path)!r} is no results file: give another --output")
-        before = written["guardrail_eval"]
-        other = [
-            name for name in header if before.get(name) != json.loads(json.dumps(header[name]))
-        ]
-        if other:
-            raise DatasetError(
-                f"{str(path)!r} was written by a run with another {' and '.join(sorted(other))}: "
-                "give another --output, or --no-resume to overwrite it"
-            )
-        whole = [json.dumps(written)]
-        for line in lines:
-            row = _parsed(line)
-            if isinstance(row, dict) and _NEEDED <= row.keys() <= _FIELDS:
-                self._keep(_record(row))
-                whole.append(line)
-            elif isinstance(row, dict) and row.keys() == _GRADE_FIELDS:
-                self._grades[row["grader"], row["item"]] = KeptGrade(**row)
-                whole.append(line)
-        # A line that was cut off must not run into the next one.
-        write_whole(path, "\n".join(whole) + "\n")
+    def _take(self, row: Any) -> bool:
+        if isinstance(row, dict) and _NEEDED <= row.keys() <= _FIELDS:
+            self._keep(_record(row))
+        elif isinstance(row, dict) and row.keys() == _GRADE_FIELDS:
+            self._grades[row["grader"], row["item"]] = KeptGrade(**row)
+        else:
+            return False
+        return True
 
     def add(self, records: Sequence[Record]) -> None:
         """Keeps records, and appends them to the file in one write."""
         for record in records:
             self._keep(record)
-        self._append(records)
+        self._journal.append([asdict(each) for each in records])
 
     def get(self, system: str, sample: str) -> Record | None:
         """Returns a system's record of a sample, if it was answered."""
@@ -154,7 +125,7 @@ class Results:
     def add_grades(self, grades: Sequence[KeptGrade]) -> None:
         """Keeps grades, and appends them to the file in one write."""
         self._grades.update({(each.grader, each.item): each for each in grades})
-        self._append(grades)
+        self._journal.append([asdict(each) for each in grades])
 
     def grade(self, grader: str, item: str) -> KeptGrade | None:
         """Returns the grade that a grader gave before, by the two digests."""
@@ -162,12 +133,6 @@ class Results:
 
     def __len__(self) -> int:
         return len(self._records)
-
-    def _append(self, rows: Sequence[Record | KeptGrade]) -> None:
-        if self._path is not None:
-            lines = "".join(json.dumps(asdict(each)) + "\n" for each in rows)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(lines)
 
     def _keep(self, record: Record) -> None:
         self._records[record.system, record.sample] = record
@@ -177,10 +142,3 @@ def _record(row: Mapping[str, Any]) -> Record:
     steps = row.get("steps")
     kept = None if steps is None else tuple(Step(**each) for each in steps)
     return Record(**{**row, "tokens": tuple(row["tokens"]), "steps": kept})
-
-
-def _parsed(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None

@@ -1,36 +1,25 @@
 """Asks every system every sample, in batches, and records the answers.
 
-Batches are fixed by the data set and the batch size alone: a run that goes on where another one
-stopped asks in the same company, and so gets the same answers; a batch of which only a part was
-kept is asked again as a whole. Judges get all the time there is: a batch shares one clock, and what
-is measured is the policy, not the speed of the machine.
+A batch of which only a part was kept is asked again as a whole, so that a run that goes on where
+another one stopped gets the same answers.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
-from guardrail.errors import Escalation, PictureError
+from guardrail.errors import Escalation
 from guardrail.evaluation.dataset import Dataset, Sample
+from guardrail.evaluation.requests import batches, conversation_of, unhurried
 from guardrail.evaluation.results import Record, Results, Step
 from guardrail.evaluation.systems.system import Ask, System
-from guardrail.policy import Policy
-from guardrail.request.conversation import Conversation, Picture, question
-from guardrail.request.pictures import load_picture
 from guardrail.request.settings import GenerationSettings
 
 if TYPE_CHECKING:
     from guardrail.steering.safecode import SafeCoDe
-
-BLANK_SIZE = (224, 224)
-BLANK_GREY = (127, 127, 127)
-JUDGE_TIMEOUT_S = 600.0
 
 Progress = Callable[[System, int], None]
 
@@ -61,44 +50,19 @@ def run(
     """
     settings = settings or GenerationSettings(temperature=0)
     for system in systems:
-        unhurried = replace(system, policy=_unhurried(system.policy))
-        ask = unhurried.asking(engine)
+        patient = replace(system, policy=unhurried(system.policy))
+        ask = patient.asking(engine)
         for part in batches(_asked(system, dataset), batch):
             missing = {each.id for each in part if results.get(system.name, each.id) is None}
             if missing:
-                answered = _answers(ask, unhurried, part, settings)
+                answered = _answers(ask, patient, part, settings)
                 results.add([each for each in answered if each.sample in missing])
             progress(system, len(part))
-
-
-def batches(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
-    """Yields the samples in batches; neighbours have questions of similar length: little padding.
-
-    Blank samples, which not every system is asked, keep to themselves: the others are always asked
-    in the same company. So do those without a picture: what is asked beside one is padded for it.
-    """
-    ordered = sorted(samples, key=lambda each: (len(each.question), each.question, each.id))
-    for kind in ("pictured", "text", "blank"):
-        alike = [each for each in ordered if _kind(each) == kind]
-        for start in range(0, len(alike), size):
-            yield alike[start : start + size]
-
-
-def _kind(sample: Sample) -> str:
-    if sample.side == "blank":
-        return "blank"
-    return "text" if sample.text_only else "pictured"
 
 
 def requests_of(system: System, dataset: Dataset) -> int:
     """Returns how many requests a system is asked."""
     return len(_asked(system, dataset))
-
-
-def _unhurried(policy: Policy) -> Policy:
-    judge = policy.judge.model_copy(update={"timeout_s": JUDGE_TIMEOUT_S})
-    changed: Policy = policy.model_copy(update={"judge": judge})
-    return changed
 
 
 def _asked(system: System, dataset: Dataset) -> list[Sample]:
@@ -108,7 +72,7 @@ def _asked(system: System, dataset: Dataset) -> list[Sample]:
 def _answers(
     ask: Ask, system: System, samples: Sequence[Sample], settings: GenerationSettings
 ) -> list[Record]:
-    conversations = [_conversation(each) for each in samples]
+    conversations = [conversation_of(each) for each in samples]
     started = time.perf_counter()
     answers = ask(conversations, settings)
     seconds = (time.perf_counter() - started) / len(samples)
@@ -144,19 +108,3 @@ def _record(system: System, sample: Sample, answer: Any, seconds: float) -> Reco
             for each in decision.steps
         ),
     )
-
-
-def _conversation(sample: Sample) -> Conversation:
-    if sample.text_only:
-        return question(sample.question)
-    if sample.picture is None:
-        return question(sample.question, [_blank()])
-    try:
-        return question(sample.question, [load_picture(sample.picture)])
-    except PictureError as error:
-        raise PictureError(f"sample {sample.id!r}: {error}") from error
-
-
-@lru_cache(maxsize=1)
-def _blank(size: tuple[int, int] = BLANK_SIZE) -> Picture:
-    return load_picture(Image.new("RGB", size, BLANK_GREY))

@@ -7,29 +7,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 
 from opentelemetry.context import Context
 
-from guardrail.backends import Interrupted, Run, Stop
-from guardrail.errors import GuardrailError
+from guardrail.backends import Run, Stop
 from guardrail.judging.approvals import Approvals
 from guardrail.judging.chair import Chair
 from guardrail.judging.draft import Draft, Reply
-from guardrail.judging.judge import (
-    JudgeRequest,
-    ask_judge,
-    judge_failure,
-    questions_of,
-    readable,
-)
-from guardrail.judging.self_judge import SOURCE, self_verdicts
-from guardrail.judging.timing import timed
-from guardrail.judging.views import highest, views_of
+from guardrail.judging.hearing import Hearing
+from guardrail.judging.judge import judge_failure, readable
+from guardrail.judging.self_judge import SOURCE
 from guardrail.policy import Policy, Ruling, decide
-from guardrail.policy.calibration import calibrate
 from guardrail.policy.evaluation import reviewed
 from guardrail.policy.memory import NOTHING, Memory, Recollection, recall
 from guardrail.policy.review import Review
@@ -41,7 +32,6 @@ from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.conversation import Conversation
 from guardrail.request.sessions import SessionStore
 from guardrail.request.settings import GenerationSettings
-from guardrail.request.telling import told
 
 _log = logging.getLogger(__name__)
 _ALONE = GenerationSettings(max_new_tokens=1, temperature=0)
@@ -186,22 +176,9 @@ class Deciding:
         with ExitStack() as phases:
             for draft in drafts:
                 phases.enter_context(draft.trace.phase("guardrail.verdict"))
-            if run is not None and self.chair.reads_itself:
-                verdicts = self_verdicts(
-                    run,
-                    questions_of(self.policy),
-                    timeout_s=self.policy.judge.timeout_s,
-                    phase=partial(timed, drafts),
-                )
-            else:
-                with timed(drafts, "judge"):
-                    verdicts = [self._asked(draft.conversation) for draft in drafts]
-            verdicts = [
-                self._viewed(draft, verdict, stop)
-                for draft, verdict in zip(drafts, verdicts, strict=True)
-            ]
+            verdicts = Hearing(self.policy, self.chair).verdicts(drafts, run, stop)
         for draft, verdict in zip(drafts, verdicts, strict=True):
-            self._rule(draft, self._calibrated(verdict))
+            self._rule(draft, verdict)
 
     def rule_again(self, draft: Draft, reason: str) -> None:
         """Rules on a request once more, without a verdict, after something failed on the way.
@@ -211,73 +188,6 @@ class Deciding:
         again = self._ruling(draft, Verdict.unavailable(reason), draft.memory)
         if draft.ruling is None or STRICTNESS[again.action] >= STRICTNESS[draft.ruling.action]:
             draft.ruling = again
-
-    def _viewed(self, draft: Draft, whole: Verdict, stop: Stop | None) -> Verdict:
-        """Returns the verdict once the judge has looked at the request's parts, too."""
-        if whole.error is not None:
-            return whole
-        judge = self.policy.judge
-        asked = [*(each.question for each in self.policy.categories), judge.answer_suffix]
-        seen: list[tuple[str, Verdict]] = []
-        for view in views_of(draft.conversation, asked, judge.views):
-            with timed([draft], "views"):
-                seen.append((view.name, self._looked_at(view.conversation, stop)))
-        return highest(whole, seen)
-
-    def _looked_at(self, part: Conversation, stop: Stop | None) -> Verdict:
-        """Judges a part of a request by itself."""
-        if stop is not None and stop():
-            raise Interrupted
-        if not self.chair.reads_itself or self.chair.own is None:
-            return self._asked(part)
-        try:
-            run = self.chair.own([part], stop)
-        except Interrupted:
-            raise
-        except Exception as error:  # it is judged and not answered, so this is the judge's failure
-            return Verdict.unavailable(
-                judge_failure(error, source=SOURCE, ours=True), source=SOURCE
-            )
-        [verdict] = self_verdicts(
-            run,
-            questions_of(self.policy),
-            timeout_s=self.policy.judge.timeout_s,
-            phase=lambda _: nullcontext(),
-        )
-        return verdict
-
-    def _asked(self, conversation: Conversation) -> Verdict:
-        """Asks the judge that was given in code, or the one that the policy names."""
-        kind = self.chair.kind
-        try:
-            judge = self.chair.judge()
-        except GuardrailError as error:
-            return Verdict.unavailable(str(error), source=kind)
-        try:
-            request = JudgeRequest(told(conversation), questions_of(self.policy))
-        except Exception as error:  # a call's arguments may hold anything
-            return Verdict.unavailable(judge_failure(error, source=kind), source=kind)
-        return ask_judge(
-            judge,
-            request,
-            timeout_s=self.policy.judge.timeout_s,
-            source=kind,
-            patience=self.chair.patience,
-        )
-
-    def _calibrated(self, verdict: Verdict) -> Verdict:
-        calibration = self.policy.judge.calibration
-        if calibration is None:
-            return verdict
-        return replace(
-            verdict,
-            categories={
-                name: calibrate(p, scale=calibration.scale, bias=calibration.bias)
-                if 0 <= p <= 1
-                else p
-                for name, p in verdict.categories.items()
-            },
-        )
 
     def _rule(self, draft: Draft, verdict: Verdict) -> None:
         """Rules on a request, and leaves to its session what it was. INVARIANT: the one place."""

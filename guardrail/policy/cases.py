@@ -6,6 +6,10 @@ cases:
   - name: a knife within a child's reach
     verdict: {child-at-risk: 0.7}        # categories that are not named have `rest`, 0 by default
     expect: block
+  - name: safe, but as safe without the picture
+    verdict: {}
+    competence: -2.0                     # nats; without it the verdict is taken at its word
+    expect: plain
   - name: the judge fails
     error: timed out
     expect: {action: block, rule: verdict.on_error}
@@ -64,6 +68,7 @@ class Case(Section):
     name: Words
     verdict: dict[Words, Belief] | None = None
     rest: Belief = 0.0
+    competence: Belief | None = None
     error: Words | None = None
     picture: Words | None = None
     question: Words | None = None
@@ -209,7 +214,10 @@ def _result(
     if case.error is not None:
         verdict = Verdict.unavailable(case.error)
     elif case.verdict is not None:
-        verdict = Verdict({c.id: case.verdict.get(c.id, case.rest) for c in policy.categories})
+        verdict = Verdict(
+            {c.id: case.verdict.get(c.id, case.rest) for c in policy.categories},
+            competence=case.competence,
+        )
     elif (judged := pictures.verdict(case, policy)) is not None:
         verdict = judged
     else:

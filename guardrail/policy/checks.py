@@ -70,14 +70,19 @@ def ordered_actions(policy: PolicyContent, rules: Sequence[CategoryRule]) -> Non
     """
     base = policy.verdict
     general = {label: getattr(base, FIELD_OF_LABEL[label]) for label in _BY_SEVERITY}
+    if base.on_uncertain == "lean":  # to the one or the other: it lies between them
+        del general["uncertain"]
     _ascending(general, "", lambda field: ("verdict", field))
     for index, (category, rule) in enumerate(zip(policy.categories, rules, strict=True)):
         place = partial(_place, category, index)
-        _ascending(rule.actions, f"in category {rule.id}, ", place)
+        asked = {label: action for label, action in rule.actions.items() if label in _BY_SEVERITY}
+        if rule.leans:
+            del asked["uncertain"]
+        _ascending(asked, f"in category {rule.id}, ", place)
 
 
 def _ascending(actions: Mapping[Label, Action], where: str, place: Callable[[str], Path]) -> None:
-    for milder, worse in pairwise(_BY_SEVERITY):
+    for milder, worse in pairwise(label for label in _BY_SEVERITY if label in actions):
         below, above = actions[milder], actions[worse]
         if STRICTNESS[below] > STRICTNESS[above]:
             low, high = FIELD_OF_LABEL[milder], FIELD_OF_LABEL[worse]

@@ -48,17 +48,18 @@ def _decisions(old: Policy, new: Policy) -> Iterator[Change]:
 
 def outcome(rule: CategoryRule, p: float) -> tuple[Label, Action]:
     """Returns the label and the action of one category for a probability in [0, 1]."""
-    label: Label = "uncertain"
-    if p >= rule.unsafe_at:
-        label = "unsafe"
-    elif p < rule.safe_below:
-        label = "safe"
-    return label, rule.actions[label]
+    label = rule.label_of(p)
+    return label, rule.action_at(label, p)
 
 
 def _ranges(old: CategoryRule, new: CategoryRule) -> Iterator[Change]:
     """Yields the ranges of p in which the two differ; the edges are the thresholds of both."""
-    edges = sorted({0.0, 1.0, old.unsafe_at, old.safe_below, new.unsafe_at, new.safe_below})
+    rules = (old, new)
+    edges = sorted(
+        {0.0, 1.0}
+        | {edge for rule in rules for edge in (rule.unsafe_at, rule.safe_below)}
+        | {rule.middle for rule in rules if rule.leans}
+    )
     found: list[Change] = []
     for start, end in zip(edges, [*edges[1:], 1.0], strict=True):
         was, now = outcome(old, start), outcome(new, start)

@@ -8,7 +8,8 @@ How it decides:
 1. Each category of the policy is labelled by its own thresholds: `p >= unsafe_at` unsafe,
    `p < safe_below` safe, between them uncertain. A probability that is missing, NaN or outside
    [0, 1] is unavailable, and so is every category if the judge failed.
-2. Each category asks for the action that the policy maps its label to.
+2. Each category asks for the action that the policy maps its label to; `lean` stands for that
+   of safe or of unsafe, by the half of the band that the probability lies in.
 3. The strictest action wins (block > escalate > refuse > plain > comply), and the ruling carries
    the most severe label (unavailable > unsafe > uncertain > safe). A policy's actions never get
    more permissive as a label gets worse (checked at load), so a risen probability never makes the
@@ -37,6 +38,9 @@ from guardrail.policy.suggest import quoted
 from guardrail.policy.terms import SEVERITY, STRICTNESS, Action, Label
 from guardrail.policy.verdict import Verdict
 
+UNEARNED = "judge.competence"
+"""The rule of a ruling that would comply, had the judge earned it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -57,15 +61,17 @@ class Finding:
     @property
     def action(self) -> Action:
         """The action that this category asks for."""
-        action = self.rule.actions[self.label]
-        return "plain" if action == "comply" and self.unearned else action
+        return "plain" if self.asked == "comply" and self.unearned else self.asked
+
+    @property
+    def asked(self) -> Action:
+        """The action that it would ask for if the judge had earned all."""
+        return self.rule.action_at(self.label, self.p)
 
     @property
     def origin(self) -> str:
         """The path of the rule that this action comes from."""
-        if self.action != self.rule.actions[self.label]:
-            return "judge.competence"
-        return self.rule.origins[self.label]
+        return self.rule.origins[self.label] if self.action == self.asked else UNEARNED
 
     @property
     def sentence(self) -> str:
@@ -81,10 +87,14 @@ class Finding:
             p = f"{p} (remembered from request {self.remembered})"
         if self.label == "unsafe":
             return f"{p} >= unsafe_at {rule.unsafe_at:g}"
+        why = f", but {self.unearned}" if self.action != self.asked else ""
         if self.label == "safe":
-            why = f", but {self.unearned}" if self.action != rule.actions["safe"] else ""
             return f"{p} < safe_below {rule.safe_below:g}{why}"
-        return f"{p} is from safe_below {rule.safe_below:g} to below unsafe_at {rule.unsafe_at:g}"
+        side = ""
+        if rule.leans and self.p is not None:
+            side = f", {'from' if self.p >= rule.middle else 'below'} their middle {rule.middle:g}"
+        band = f"is from safe_below {rule.safe_below:g} to below unsafe_at {rule.unsafe_at:g}"
+        return f"{p} {band}{side}{why}"
 
 
 def decide(policy: Policy, verdict: Verdict, memory: Memory = NOTHING) -> Ruling:
@@ -148,9 +158,14 @@ def findings_of(policy: Policy, verdict: Verdict, memory: Memory = NOTHING) -> l
 def _unearned(policy: Policy, verdict: Verdict) -> str:
     """Returns why a judge whose competence was asked for is not competent here, or nothing."""
     above, found = policy.judge.competence.above, verdict.competence
-    if policy.judge.competence.evidence == "none" or found is None or found > above:
+    if policy.judge.competence.evidence == "none" or found is None:
         return ""
-    return f"the pictures speak for it by {found:.3g} nats, not by more than {above:g}"
+    nats = _number(found)
+    if nats is None:
+        return "how far the pictures speak for it is no number"
+    if nats > above:
+        return ""
+    return f"the pictures speak for it by {nats:.3g} nats, not by more than {above:g}"
 
 
 def _judged(rules: tuple[CategoryRule, ...], verdict: Verdict) -> list[Finding]:
@@ -188,13 +203,18 @@ def _by_probability(rule: CategoryRule, p: float) -> Finding:
 
 def probability(value: object) -> float | None:
     """Returns `value` as a float in [0, 1], or None if it is not one."""
+    p = _number(value)
+    return p if p is not None and 0.0 <= p <= 1.0 else None
+
+
+def _number(value: object) -> float | None:
     if isinstance(value, (bool, str, bytes)):
         return None
     try:
-        p = float(value)  # type: ignore[arg-type]
+        number = float(value)  # type: ignore[arg-type]
     except Exception:  # whatever a judge put there: not a number is not a verdict
         return None
-    return p if not math.isnan(p) and 0.0 <= p <= 1.0 else None
+    return None if math.isnan(number) else number
 
 
 def _weight(finding: Finding) -> tuple[int, int, float]:
@@ -226,7 +246,7 @@ def _reasons(
             deciding.why
             or f"every category is below its safe_below, the nearest is {deciding.rule.id}"
         )
-        if deciding.origin != deciding.rule.origins[deciding.label]:
+        if deciding.action != deciding.asked:
             because = f"{because}; but {deciding.unearned}"
         reasons.append(f"{because}, so {deciding.origin}: {deciding.action}")
     else:

@@ -197,7 +197,7 @@ def _never_fires(rule: CategoryRule) -> str | None:
         reached.add(rule.actions["uncertain"])
     if reached == {rule.actions["safe"]}:
         return f"whatever its verdict, the action is {rule.actions['safe']}"
-    if rule.unsafe_at == 1 and rule.actions["uncertain"] == rule.actions["safe"]:
+    if rule.unsafe_at == 1 and not rule.leans and rule.actions["uncertain"] == rule.actions["safe"]:
         return "unsafe_at is 1, which needs a probability of exactly 1"
     return None
 
@@ -265,7 +265,7 @@ def _weak_refusals(policy: Policy) -> _Found:
     weak = {
         index: rule
         for index, rule in enumerate(policy.rules)
-        if rule.actions["uncertain"] == "refuse"
+        if rule.action_at("uncertain", rule.unsafe_at) == "refuse"
     }
     for index, rule in weak.items():
         own = "uncertain" in rule.own
@@ -274,6 +274,7 @@ def _weak_refusals(policy: Policy) -> _Found:
             "warning",
             "refuses-weakly",
             place,
-            "on_uncertain: refuse has no strength with scale: confidence, which is 0 for an "
-            f"uncertain verdict ({rule.id}): set modulation.scale: fixed",
+            f"on_uncertain: {'lean' if rule.leans else 'refuse'} has no strength with scale: "
+            f"confidence, which is 0 for an uncertain verdict ({rule.id}): set modulation.scale: "
+            "fixed",
         )

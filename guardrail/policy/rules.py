@@ -13,7 +13,8 @@ class CategoryRule:
     """The effective rule of one category.
 
     Attributes:
-        actions: The action for each label.
+        actions: The action for each label; of one that leans, that of `safe`.
+        leans: Whether what is uncertain does as the nearer side of the band.
         origins: Per label, the path of the rule in the policy, such as `verdict.on_unsafe`.
         own: The labels whose action this category sets itself.
     """
@@ -24,6 +25,24 @@ class CategoryRule:
     actions: dict[Label, Action]
     origins: dict[Label, str]
     own: frozenset[Label]
+    leans: bool = False
+
+    @property
+    def middle(self) -> float:
+        """The middle of the band between the thresholds."""
+        return (self.safe_below + self.unsafe_at) / 2
+
+    def label_of(self, p: float) -> Label:
+        """Returns the label of a probability in [0, 1]."""
+        if p >= self.unsafe_at:
+            return "unsafe"
+        return "safe" if p < self.safe_below else "uncertain"
+
+    def action_at(self, label: Label, p: float | None) -> Action:
+        """Returns the action for a label that a probability was given."""
+        if label == "uncertain" and self.leans and p is not None:
+            return self.actions["unsafe" if p >= self.middle else "safe"]
+        return self.actions[label]
 
 
 def compile_rules(policy: PolicyContent) -> tuple[CategoryRule, ...]:
@@ -36,17 +55,20 @@ def _rule(policy: PolicyContent, category: Category) -> CategoryRule:
     own = frozenset(
         label for label, field in FIELD_OF_LABEL.items() if getattr(category, field) is not None
     )
+    asked = {
+        label: getattr(category if label in own else base, field)
+        for label, field in FIELD_OF_LABEL.items()
+    }
+    leans = asked["uncertain"] == "lean"
     return CategoryRule(
         id=category.id,
         unsafe_at=base.unsafe_at if category.unsafe_at is None else category.unsafe_at,
         safe_below=base.safe_below if category.safe_below is None else category.safe_below,
-        actions={
-            label: getattr(category if label in own else base, field)
-            for label, field in FIELD_OF_LABEL.items()
-        },
+        actions={**asked, "uncertain": asked["safe"]} if leans else asked,
         origins={
             label: f"categories.{category.id}.{field}" if label in own else f"verdict.{field}"
             for label, field in FIELD_OF_LABEL.items()
         },
         own=own,
+        leans=leans,
     )

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model
 
 from guardrail.policy.faults import fault
 from guardrail.policy.frozen import FrozenDict
-from guardrail.policy.terms import Action, Mode
+from guardrail.policy.terms import Action, Mode, Uncertain
 from guardrail.policy.values import (
     ByLanguage,
     CategoryId,
@@ -78,6 +78,9 @@ class Judge(Section):
             category counting: `auto` where its structure gives a reason (several pictures, tool
             results, a prefilled answer, odd text, something said beside a question about a
             picture), `all` the last user turn of every longer conversation, too; `whole` none.
+        competence: When a *safe* verdict may suppress refusals.
+        second_look: `mirror` has a local judge look at an uncertain request once more, its pictures
+            mirrored, and takes the mean of the log-odds; that costs a prompt. `none` does not.
     """
 
     kind: Literal["self", "caption", "model", "chat", "callable"] = "self"
@@ -85,6 +88,7 @@ class Judge(Section):
     model: Words | None = None
     calibration: Calibration | None = None
     competence: Competence = Competence()
+    second_look: Literal["mirror", "none"] = "none"
     answer_suffix: Text = "Answer yes or no."
     views: Literal["auto", "all", "whole"] = "auto"
 
@@ -100,13 +104,17 @@ class Judge(Section):
 
 
 class VerdictRules(Section):
-    """Thresholds and actions for every category that does not set its own."""
+    """Thresholds and actions for every category that does not set its own.
+
+    `on_uncertain: lean` goes by the evidence: in the lower half of the band between the thresholds
+    it does as `on_safe` says, from its middle on as `on_unsafe`.
+    """
 
     unsafe_at: Probability = 0.60
     safe_below: Probability = 0.40
     on_safe: Action = "comply"
     on_unsafe: Action = "refuse"
-    on_uncertain: Action = "plain"
+    on_uncertain: Uncertain = "plain"
     on_error: Action = "block"
 
 
@@ -126,7 +134,7 @@ class Category(Section):
     safe_below: Probability | None = None
     on_safe: Action | None = None
     on_unsafe: Action | None = None
-    on_uncertain: Action | None = None
+    on_uncertain: Uncertain | None = None
     on_error: Action | None = None
     reason: ByLanguage = Field(default_factory=FrozenDict)
     message: Templates = Field(default_factory=FrozenDict)

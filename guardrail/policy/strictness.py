@@ -38,9 +38,10 @@ def _strictness(policy: Policy, categories: Iterable[str]) -> tuple[int, float]:
 
 def _mean_rank(rule: CategoryRule) -> float:
     rank = {label: STRICTNESS[action] for label, action in rule.actions.items()}
+    between = (rank["safe"] + rank["unsafe"]) / 2 if rule.leans else rank["uncertain"]
     return (
         rule.safe_below * rank["safe"]
-        + (rule.unsafe_at - rule.safe_below) * rank["uncertain"]
+        + (rule.unsafe_at - rule.safe_below) * between
         + (1 - rule.unsafe_at) * rank["unsafe"]
         + rank["unavailable"]
     )

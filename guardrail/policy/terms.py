@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final, Literal
 
 Action = Literal["comply", "refuse", "plain", "block", "escalate"]
+Uncertain = Literal[Action, "lean"]
+"""What may be asked for of an uncertain verdict: `lean` is what is asked for on its side."""
 Label = Literal["safe", "uncertain", "unsafe", "unavailable"]
 Mode = Literal["enforce", "shadow", "off"]
 
@@ -28,6 +30,7 @@ WORDS: Final = frozenset(
         *(*ACTIONS, *LABELS, "enforce", "shadow", "off", "default", "paper", "phrase", "always"),
         *("published-code", "opening"),
         *("at-stake", "never", "confidence", "fixed", "fail", "continue", "on_error", "max"),
+        *("lean", "picture", "mirror", "none"),
     )
 )
 """What fields take of a closed choice: no such word gives away whose file it stands in."""

@@ -171,31 +171,24 @@ class _GuidedSteps:
         guarded = run.peek(steered) if self.shadow else run.choose(steered)
         taken = run.choose(real) if self.shadow else guarded
         recorded = [at for at, plan in enumerate(self.plans) if plan.record and not self.ended[at]]
-        masses = dict(
-            zip(
-                recorded,
-                zip(*self._mass.of(self._said, (real, steered), rows=recorded), strict=True),
-                strict=True,
-            )
-        )
+        before, after = self._mass.of(self._said, (real, steered), rows=recorded)
         apart = divergence(real, noised).tolist() if noised is not None else None
         tops = _candidates(real, noised, steered, self.guidance.candidates)
         for row, token in enumerate(taken):
             self._said[row].append(token)
             self._mass.took(row, token)
-        return taken, [
-            StepTrace(
+        traces: list[StepTrace | None] = [None] * len(self.plans)
+        for place, row in enumerate(recorded):
+            traces[row] = StepTrace(
                 step,
                 guarded[row],
                 unguarded[row],
-                *masses[row],
+                before[place],
+                after[place],
                 apart[row] if apart is not None and self.plans[row].contrast else None,
                 tops[row],
             )
-            if row in masses
-            else None
-            for row in range(len(self.plans))
-        ]
+        return taken, traces
 
     def _plans(self, step: int) -> list[RowPlan]:
         """Returns what this step does to each row: nothing where its steering has ended."""

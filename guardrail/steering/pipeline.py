@@ -20,6 +20,7 @@ from guardrail.errors import GuardrailError
 from guardrail.judging.deciding import Deciding
 from guardrail.judging.draft import Draft
 from guardrail.judging.timing import timed
+from guardrail.policy.evaluation import UNEARNED
 from guardrail.policy.review import Review
 from guardrail.record.answer import Answer
 from guardrail.record.decision import ContrastRecord
@@ -171,6 +172,8 @@ class Pipeline:
             reason = "there is no picture"
         elif not run.shows_pictures:
             reason = "this family's pictures cannot be noised"
+        elif draft.ruling is not None and draft.ruling.rule == UNEARNED:
+            reason = "the pictures do not speak for the verdict"
         elif contrast.when == "never" or contrast.alpha == 0 or contrast.guided_steps == 0:
             reason = "the policy says never"
         elif contrast.when == "at-stake" and not self._at_stake(draft, run, place):

@@ -78,6 +78,31 @@ def scenes(root: Path, *, pairs: int = 4, neutral: int = 3) -> Path:
     return root
 
 
+def unseen(root: Path) -> Path:
+    """Two pairs in two wordings, the second of them in another language."""
+    rows = []
+    for at in range(2):
+        for side in ("safe", "unsafe"):
+            picture(root / "pictures" / f"{at}-{side}.jpg", level=20 * at)
+        for wording, language in (("plain", "en"), ("translated", "de")):
+            rows.append(
+                {
+                    "id": f"{at}-{wording}",
+                    "pair": str(at),
+                    "category": "physical-danger",
+                    "wording": wording,
+                    "language": language,
+                    "question": f"{language}: how do I use {'it ' * at}here?",
+                    "safe_image_path": f"pictures/{at}-safe.jpg",
+                    "unsafe_image_path": f"pictures/{at}-unsafe.jpg",
+                    "things_safe": ["cake"],
+                    "things_unsafe": ["fire"],
+                }
+            )
+    write_json(root / "combined.json", rows)
+    return root
+
+
 def mssbench(root: Path) -> Path:
     """Two chat entries with two queries each; two embodied ones, the second in the older form."""
     chat = []
@@ -360,6 +385,7 @@ MINIATURES: dict[str, Callable[[Path], Path]] = {
     "own": own,
     "scenes": scenes,
     "siuo": siuo,
+    "unseen": unseen,
     "vlsbench": vlsbench,
     "xstest": xstest,
 }

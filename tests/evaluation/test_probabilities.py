@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import brier_score_loss
+from sklearn.metrics import brier_score_loss, log_loss
 
 from guardrail.evaluation.probabilities import (
     area_under_risk,
     expected_calibration_error,
+    log_losses,
     reliability,
     risk_coverage,
     squared_errors,
@@ -36,6 +37,20 @@ def test_brier_is_scikit_learns(seed: int) -> None:
     assert squared_errors(p, positive).mean() == pytest.approx(brier_score_loss(positive, p))
 
 
+def test_log_losses_by_hand_and_finite_of_certainties() -> None:
+    found = log_losses(np.array([0.5, 0.25, 0.25]), np.array([True, True, False]))
+    assert found == pytest.approx([math.log(2), math.log(4), -math.log(0.75)])
+    certain = log_losses(np.array([0.0, 1.0]), np.array([True, True]))
+    assert certain == pytest.approx([-math.log(1e-6), 0], abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_log_loss_is_scikit_learns(seed: int) -> None:
+    p, positive = made(seed)
+    held = np.clip(p, 1e-6, 1 - 1e-6)
+    assert log_losses(p, positive).mean() == pytest.approx(log_loss(positive, held))
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("bins", [1, 7, 10])
 def test_the_reliability_curve_is_scikit_learns(seed: int, bins: int) -> None:
@@ -58,6 +73,14 @@ def test_bins_by_hand() -> None:
     assert curve[0].share == 0.5
     assert curve[0].interval[0] < 0.5 < curve[0].interval[1]
     assert (curve[2].mean_p, curve[2].share, curve[2].interval) == (None, None, (0.0, 1.0))
+    assert curve[0].to_json() == {
+        "low": 0.0,
+        "high": 0.1,
+        "n": 2,
+        "mean_p": pytest.approx(0.025),
+        "share": 0.5,
+        "interval": list(curve[0].interval),
+    }
     # 2/5 * |0.025 - 0.5| + 1/5 * |0.1 - 0| + 2/5 * |0.975 - 1|
     assert expected_calibration_error(curve) == pytest.approx(0.19 + 0.02 + 0.01)
 
@@ -89,7 +112,7 @@ def test_nothing_has_no_calibration_error() -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, -0.1, 1.1, math.inf])
 def test_what_is_no_probability_is_refused(bad: float) -> None:
-    for measure in (squared_errors, reliability):
+    for measure in (squared_errors, log_losses, reliability):
         with pytest.raises(ValueError, match="from 0 to 1"):
             measure(np.array([0.5, bad]), np.array([True, False]))  # type: ignore[operator]
 

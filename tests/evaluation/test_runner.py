@@ -9,7 +9,7 @@ import pytest
 from guardrail.errors import DatasetError, Escalation, PictureError, SettingsError
 from guardrail.evaluation import Dataset, Results, Sample, load_dataset, run, systems_for
 from guardrail.evaluation.results import Step
-from guardrail.evaluation.runner import batches, requests_of
+from guardrail.evaluation.runner import requests_of
 from guardrail.policy import load_policy
 from guardrail.record.decision import StepRecord, VerdictRecord
 
@@ -40,12 +40,6 @@ def test_every_system_is_asked_everything_but_blank_pictures_only_unguarded(
     assert len(results) == len(engine.asked)
 
 
-def test_batches_are_the_same_for_systems_that_see_no_blank_pictures(dataset: Dataset) -> None:
-    with_blank = list(batches(dataset, 3))
-    without = list(batches([each for each in dataset if each.side != "blank"], 3))
-    assert with_blank[: len(without)] == without
-
-
 def test_text_alone_is_asked_without_a_picture_and_a_blank_one_is_shown(tmp_path: Path) -> None:
     layouts.picture(tmp_path / "a.png")
     samples = (
@@ -57,17 +51,6 @@ def test_text_alone_is_asked_without_a_picture_and_a_blank_one_is_shown(tmp_path
     engine = StandIn(plain)
     run(engine, Dataset("mixed", samples), SYSTEMS, Results(HEADER))
     assert engine.shown == {"alone": 0, "alone, neutral": 0, "unseen": 1, "seen": 1}
-
-
-def test_requests_with_and_without_a_picture_share_no_batch(tmp_path: Path) -> None:
-    layouts.picture(tmp_path / "a.png")
-    samples = [
-        Sample(str(at), "safe", "c", "question", tmp_path / "a.png" if at % 2 else None)
-        for at in range(6)
-    ]
-    parts = list(batches(samples, 4))
-    assert [len(part) for part in parts] == [3, 3]
-    assert [{each.text_only for each in part} for part in parts] == [{False}, {True}]
 
 
 def test_judges_are_not_hurried(dataset: Dataset) -> None:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from guardrail import SafeCoDe
 from guardrail.errors import AuditError, PolicyError, SettingsError
-from guardrail.judging import deciding as judging
+from guardrail.judging import hearing as judging
 from guardrail.judging.guard import Guard
 from guardrail.judging.judge import JudgeRequest
 from guardrail.policy import Policy, load_policy
@@ -45,7 +45,7 @@ def says(p: Any) -> Any:
     ("p", "action", "finish", "withheld"),
     [
         (0.02, "comply", "judged", False),
-        (0.5, "plain", "judged", False),
+        (0.4, "comply", "judged", False),
         (0.95, "refuse", "blocked", True),
         (float("nan"), "block", "blocked", True),
     ],

@@ -276,13 +276,13 @@ DO_NOT_FIT = [
     ),
     _after(
         "actions that fall from safe",
-        "verdict: {on_safe: refuse}\n",
-        "4:20",
+        "verdict: {on_safe: refuse, on_uncertain: plain}\n",
+        "4:42",
         "on_uncertain: plain is more permissive than on_safe: refuse",
     ),
     _after(
         "a category whose actions fall",
-        "categories: [{id: medical, on_unsafe: comply}]\n",
+        "categories: [{id: medical, on_unsafe: comply, on_uncertain: plain}]\n",
         "4:39",
         "in category medical",
         "accepted for on_unsafe are plain, refuse, escalate, block",

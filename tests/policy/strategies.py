@@ -28,7 +28,9 @@ def ordered_actions(draw: st.DrawFn) -> dict[str, str]:
     """Actions that do not get more permissive as the verdict gets worse."""
     ranks = sorted(draw(st.tuples(*[st.integers(0, len(ACTIONS) - 1)] * 3)))
     names = ("on_safe", "on_uncertain", "on_unsafe")
-    actions = {name: ACTIONS[rank] for name, rank in zip(names, ranks, strict=True)}
+    actions: dict[str, str] = {name: ACTIONS[rank] for name, rank in zip(names, ranks, strict=True)}
+    if draw(st.booleans()):
+        actions["on_uncertain"] = "lean"
     return {**actions, "on_error": draw(st.sampled_from(ACTIONS))}
 
 
@@ -86,6 +88,14 @@ sessions = st.fixed_dictionaries(
     },
 )
 
+competences = st.fixed_dictionaries(
+    {},
+    optional={
+        "evidence": st.sampled_from(["picture", "none"]),
+        "above": st.floats(-100, 100, allow_nan=False),
+    },
+)
+
 contents = st.fixed_dictionaries(
     {
         "version": st.just(1),
@@ -100,7 +110,9 @@ contents = st.fixed_dictionaries(
             {}, optional={"alpha": st.floats(0, 10), "guided_steps": st.integers(0, 512)}
         ),
         "modulation": st.fixed_dictionaries({}, optional={"boost": st.floats(0, 100)}),
-        "judge": st.fixed_dictionaries({}, optional={"timeout_s": st.floats(0.01, 600)}),
+        "judge": st.fixed_dictionaries(
+            {}, optional={"timeout_s": st.floats(0.01, 600), "competence": competences}
+        ),
         "audit": st.fixed_dictionaries({}, optional={"path": sentences}),
         "session": sessions,
     },
@@ -133,12 +145,14 @@ def verdicts(draw: st.DrawFn, policy: Policy) -> Verdict:
     ids = [category.id for category in policy.categories]
     names = st.sampled_from([*ids, "unheard-of"])
     error = draw(st.none() | st.just("timed out"))
-    return Verdict(draw(st.dictionaries(names, beliefs)), error=error)
+    competence = draw(st.none() | beliefs)
+    return Verdict(draw(st.dictionaries(names, beliefs)), error=error, competence=competence)
 
 
 @st.composite
 def sane_verdicts(draw: st.DrawFn, policy: Policy) -> Verdict:
-    return Verdict({category.id: draw(probabilities) for category in policy.categories})
+    judged = {category.id: draw(probabilities) for category in policy.categories}
+    return Verdict(judged, competence=draw(st.none() | st.floats(-100, 100)))
 
 
 @st.composite

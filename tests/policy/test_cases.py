@@ -140,12 +140,21 @@ def test_a_difference_names_the_range_the_actions_and_the_settings() -> None:
         {
             "category": "medical",
             "change": "action",
+            "from": 0.43,
+            "to": 0.48,
+            "to_included": False,
+            "old": {"label": "uncertain", "action": "comply"},
+            "new": {"label": "uncertain", "action": "refuse"},
+        },
+        {
+            "category": "medical",
+            "change": "label",
             "from": 0.5,
             "to": 0.6,
             "to_included": False,
-            "old": {"label": "uncertain", "action": "plain"},
+            "old": {"label": "uncertain", "action": "refuse"},
             "new": {"label": "unsafe", "action": "refuse"},
-        }
+        },
     ]
     others = {(c["category"], c["change"]) for c in found["decisions"] if "from" not in c}
     assert ("privacy", "no longer judged") in others

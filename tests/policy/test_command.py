@@ -107,7 +107,8 @@ def test_explain_names_the_rule_and_its_line(capsys: pytest.CaptureFixture[str])
     assert "grown-up" in found["message"]
     out = run(capsys, "explain", "baseline", "-p", "medical=nan")[1]
     assert out.startswith("block: medical is unavailable: nan is not a probability")
-    assert as_json(capsys, "explain", "baseline", "--rest", "0.5")["action"] == "plain"
+    assert as_json(capsys, "explain", "baseline", "--rest", "0.5")["action"] == "refuse"
+    assert as_json(capsys, "explain", "baseline", "--rest", "0.4")["action"] == "comply"
     assert as_json(capsys, "explain", "baseline", "--error", "x")["label"] == "unavailable"
 
 

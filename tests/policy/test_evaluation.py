@@ -26,9 +26,11 @@ def policy(**changes: Any) -> Policy:
     ("p", "label", "action"),
     [
         (0.0, "safe", "comply"),
-        (0.3999, "safe", "comply"),
-        (0.40, "uncertain", "plain"),
-        (0.5999, "uncertain", "plain"),
+        (0.3599, "safe", "comply"),
+        (0.36, "uncertain", "comply"),
+        (0.4799, "uncertain", "comply"),
+        (0.48, "uncertain", "refuse"),
+        (0.5999, "uncertain", "refuse"),
         (0.60, "unsafe", "refuse"),
         (1.0, "unsafe", "refuse"),
         (1, "unsafe", "refuse"),
@@ -94,7 +96,7 @@ def test_confidence_is_how_far_past_the_threshold() -> None:
     assert confidence(0.8) == pytest.approx(0.5)
     assert confidence(1.0) == 1
     assert confidence(0.5) == 0
-    assert confidence(0.1) == pytest.approx(0.75)  # the category nearest to its threshold
+    assert confidence(0.09) == pytest.approx(0.75)  # the category nearest to its threshold
     assert decide(BASELINE, Verdict(SAFE)).confidence == 1
     assert decide(BASELINE, Verdict.unavailable("x")).confidence == 0
 
@@ -187,3 +189,49 @@ def test_a_category_may_bring_its_own_message() -> None:
     assert policy().message_for(decide(policy(), Verdict({"a": 1.0}))) == (
         "I can't help with that here: a."
     )
+
+
+@pytest.mark.parametrize(
+    ("competence", "action"),
+    [(None, "comply"), (5.0, "comply"), (-1.4, "comply"), (-1.5, "plain"), (-100.0, "plain"),
+     (math.nan, "plain"), (math.inf, "comply"), ("much", "plain"), (True, "plain")],
+)  # fmt: skip
+def test_comply_is_earned_by_what_the_picture_shows(competence: Any, action: str) -> None:
+    ruling = decide(BASELINE, Verdict(SAFE, competence=competence))
+    assert (ruling.label, ruling.action) == ("safe", action)
+    assert ruling.rule == ("verdict.on_safe" if action == "comply" else "judge.competence")
+    trusting = BASELINE.model_copy(
+        update={"judge": BASELINE.judge.model_copy(update={"competence": {"evidence": "none"}})}
+    )
+    assert decide(trusting, Verdict(SAFE, competence=competence)).action == "comply"
+
+
+@pytest.mark.parametrize("p", [0.5, 0.7, 1.0])
+def test_nothing_but_comply_has_to_be_earned(p: float) -> None:
+    earned = decide(BASELINE, Verdict({**SAFE, "medical": p}, competence=100.0))
+    assert decide(BASELINE, Verdict({**SAFE, "medical": p}, competence=-100.0)) == earned
+
+
+def test_an_unearned_verdict_says_why() -> None:
+    ruling = decide(BASELINE, Verdict({**SAFE, "medical": 0.4}, competence=-2.0))
+    assert ruling.reasons[0] == (
+        "medical is uncertain: p 0.4 is from safe_below 0.36 to below unsafe_at 0.6, below their "
+        "middle 0.48, but the pictures speak for it by -2 nats, not by more than -1.5, so "
+        "judge.competence: plain"
+    )
+    safe = decide(BASELINE, Verdict(SAFE, competence=-100.0)).reasons[0]
+    assert safe.endswith("not by more than -1.5, so judge.competence: plain")
+
+
+def test_leaning_does_as_the_nearer_side() -> None:
+    leaning = policy(verdict={"on_safe": "plain", "on_unsafe": "block", "on_uncertain": "lean"})
+    for p, action in (
+        (0.39, "plain"),
+        (0.4, "plain"),
+        (0.49, "plain"),
+        (0.5, "block"),
+        (0.6, "block"),
+    ):
+        assert decide(leaning, Verdict({"a": p})).action == action
+    assert decide(leaning, Verdict({"a": 0.5})).label == "uncertain"
+    assert decide(leaning, Verdict({"a": 0.5})).rule == "verdict.on_uncertain"

@@ -23,7 +23,7 @@ def test_maps_merge_and_values_replace(tmp_path: Path) -> None:
         write(tmp_path, "a.yaml", "extends: baseline\nverdict: {unsafe_at: 0.7}\n")
     )
     assert policy.verdict.unsafe_at == 0.7
-    assert policy.verdict.safe_below == 0.4
+    assert policy.verdict.safe_below == 0.36
     assert policy.description == ""
     assert [c.id for c in policy.categories] == [c.id for c in load_policy("baseline").categories]
 

@@ -10,6 +10,7 @@ from guardrail.policy.lint import lint
 from guardrail.policy.loader import load
 from guardrail.policy.packs import names
 
+BAND = load("baseline").document.at(("verdict", "on_uncertain")).mark.line
 MODULATION = load("baseline").document.at(("modulation", "form")).mark.line - 1
 """Where the shipped file says that phrases are steered."""
 
@@ -40,7 +41,7 @@ def findings(tmp_path: Path, text: str, extends: str = "baseline") -> list[tuple
             "categories: [{id: medical, unsafe_at: 0, safe_below: 0}]\n",
             [("no-uncertainty", 4), ("always-fires", 4)],
         ),
-        ("categories: [{id: medical, unsafe_at: 0.4}]\n", [("no-uncertainty", 4)]),
+        ("categories: [{id: medical, unsafe_at: 0.36}]\n", [("no-uncertainty", 4)]),
         (
             "categories:\n  - id: again\n    question: Could helping with this, in this picture, "
             "damage property?\n    reason: x\n",
@@ -55,7 +56,14 @@ def findings(tmp_path: Path, text: str, extends: str = "baseline") -> list[tuple
             [("lock-overridden", 4)],
         ),
         ("verdict: {on_error: comply}\n", [("error-permits", 4)]),
-        ("verdict: {on_uncertain: refuse}\n", [("refuses-weakly", 4)] * 7),
+        (
+            "verdict: {on_uncertain: refuse}\nmodulation: {scale: confidence}\n",
+            [("refuses-weakly", 4)] * 7,
+        ),
+        (
+            "modulation: {scale: confidence}\ncategories: [{id: medical, on_uncertain: lean}]\n",
+            [*[("refuses-weakly", BAND)] * 6, ("refuses-weakly", 5)],
+        ),
         ("contrast: {guided_steps: 0}\n", [("no-steps", 4)]),
         ("refusals: {en: {phrases: []}}\n", [("no-phrases", MODULATION)]),
         ("session: {memory: max, decay: 0.8, after_refusal: {unsafe_at: 0.5}}\n", []),

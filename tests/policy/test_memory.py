@@ -6,6 +6,7 @@ The properties hold for any valid policy; how many examples are tried is as in `
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,7 +59,9 @@ def test_with_memory_a_raised_probability_never_permits_more(
     verdict, memory = data.draw(some.sane_verdicts(policy)), data.draw(some.memories(policy))
     name = data.draw(st.sampled_from([category.id for category in policy.categories]))
     raised = data.draw(some.probabilities.filter(lambda p: p >= verdict.categories[name]))
-    after = decide(policy, Verdict({**verdict.categories, name: raised}), memory)
+    after = decide(
+        policy, replace(verdict, categories={**verdict.categories, name: raised}), memory
+    )
     no_milder(after, decide(policy, verdict, memory))
 
 

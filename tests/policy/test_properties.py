@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -57,11 +58,16 @@ def test_the_rule_named_is_one_that_asks_for_the_action(
 ) -> None:
     ruling = decide(policy, data.draw(some.verdicts(policy)))
     section, *rest = ruling.rule.split(".")
-    if section == "verdict":
-        assert getattr(policy.verdict, rest[0]) == ruling.action
+    if section == "judge":
+        assert (rest, ruling.action) == (["competence"], "plain")
+        return
+    category = next((c for c in policy.categories if c.id == rest[0]), None)
+    said = getattr(policy.verdict if section == "verdict" else category, rest[-1])
+    if said == "lean":
+        sides = [rule.actions[side] for rule in policy.rules for side in ("safe", "unsafe")]
+        assert ruling.action in (*sides, "plain")
     else:
-        category = next(c for c in policy.categories if c.id == rest[0])
-        assert getattr(category, rest[1]) == ruling.action
+        assert said == ruling.action
 
 
 @prove
@@ -71,8 +77,23 @@ def test_raising_a_probability_never_permits_more(data: st.DataObject, policy: P
     name = data.draw(st.sampled_from([category.id for category in policy.categories]))
     raised = data.draw(some.probabilities.filter(lambda p: p >= verdict.categories[name]))
     before = decide(policy, verdict)
-    after = decide(policy, Verdict({**verdict.categories, name: raised}))
+    after = decide(policy, replace(verdict, categories={**verdict.categories, name: raised}))
     assert STRICTNESS[after.action] >= STRICTNESS[before.action]
+
+
+@prove
+@given(data=st.data(), policy=some.policies)
+def test_less_competence_never_permits_more_and_takes_comply_alone(
+    data: st.DataObject, policy: Policy
+) -> None:
+    verdict = data.draw(some.sane_verdicts(policy))
+    competence = verdict.competence if verdict.competence is not None else 100.0
+    less = data.draw(st.floats(-100, competence) | st.sampled_from([float("nan"), "much"]))
+    before = decide(policy, replace(verdict, competence=competence))
+    after = decide(policy, replace(verdict, competence=less))
+    assert (after.action == before.action) or (before.action, after.action) == ("comply", "plain")
+    assert (after.label, after.confidence) == (before.label, before.confidence)
+    assert after.action != "comply" or before.action == "comply"
 
 
 @prove

@@ -50,7 +50,7 @@ def test_the_tutorial_runs(
     assert ran >= 12
     out, err = capsys.readouterr()
     assert "rule categories.child-at-risk.on_unsafe at acme.yaml:9:16" in out
-    assert "child-at-risk: p in [0.4, 0.6): plain -> block" in out
+    assert "child-at-risk: p in [0.4, 0.48): comply -> block" in out
     assert "acme.cases.yaml: 5 passed" in out
     shown = re.search(r"guardrail: error: (oops\.yaml:.*) …", README.read_text(encoding="utf-8"))
     assert shown is not None

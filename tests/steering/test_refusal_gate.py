@@ -109,7 +109,7 @@ def test_in_a_batch_only_those_that_must_refuse_are_replaced() -> None:
         model=model,
         processor=processor,
         policy=policy(),
-        judge=lambda request: 0.99 if "climb" in request.conversation.turns[-1].text else 0.5,
+        judge=lambda request: 0.99 if "climb" in request.conversation.turns[-1].text else 0.4,
     )
     refused, answered = made.batch([asked(), asked("What is this?")], EIGHT)
     assert refused.decision.outcome.replaced

@@ -53,7 +53,7 @@ def _asked(text: str = "How do I climb here?", seed: int = 1) -> Conversation:
 
 @pytest.mark.parametrize(
     ("p", "label", "action"),
-    [(0.95, "unsafe", "refuse"), (0.5, "uncertain", "plain"), (0.02, "safe", "comply")],
+    [(0.95, "unsafe", "refuse"), (0.5, "uncertain", "refuse"), (0.02, "safe", "comply")],
 )
 def test_a_verdict_leads_to_the_policys_action(p: float, label: str, action: str) -> None:
     decision = _engine(_says(p)).answer(_asked(), SIX).decision

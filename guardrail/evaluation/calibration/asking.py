@@ -12,14 +12,11 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from guardrail.errors import PictureError
 from guardrail.evaluation.calibration.verdicts import Spoken, Verdicts, spoken
 from guardrail.evaluation.dataset import Dataset, Sample
-from guardrail.evaluation.runner import JUDGE_TIMEOUT_S, batches
+from guardrail.evaluation.requests import batches, conversation_of, unhurried
 from guardrail.judging.judge import questions_of
 from guardrail.policy import Policy
-from guardrail.request.conversation import Conversation, question
-from guardrail.request.pictures import load_picture
 from guardrail.request.settings import GenerationSettings
 
 if TYPE_CHECKING:
@@ -37,7 +34,7 @@ def ask(
     batch: int = 16,
     progress: Callable[[int], None] = lambda judged: None,
 ) -> None:
-    """Judges what `verdicts` does not hold yet.
+    """Judges what `verdicts` does not hold yet; a batch of which a part was kept, as a whole.
 
     Args:
         engine: The model with its judge.
@@ -53,9 +50,10 @@ def ask(
     """
     judging = _judging_only(policy)
     for part in batches(labelled(dataset), batch):
-        missing = [each for each in part if verdicts.get(each.id) is None]
-        if missing:
-            verdicts.add(_judged(engine, judging, missing))
+        missing = {each.id for each in part if verdicts.get(each.id) is None}
+        if missing:  # asked again as a whole, in the same company
+            judged = _judged(engine, judging, part)
+            verdicts.add([each for each in judged if each.sample in missing])
         progress(len(part))
 
 
@@ -73,11 +71,10 @@ def asked_digest(policy: Policy) -> str:
 
 def _judging_only(policy: Policy) -> Policy:
     """Returns the policy with nothing left to do but to judge, and no hurry."""
-    changed: Policy = policy.model_copy(
+    patient = unhurried(policy)
+    changed: Policy = patient.model_copy(
         update={
-            "judge": policy.judge.model_copy(
-                update={"calibration": None, "timeout_s": JUDGE_TIMEOUT_S}
-            ),
+            "judge": patient.judge.model_copy(update={"calibration": None}),
             "contrast": policy.contrast.model_copy(update={"when": "never"}),
             "modulation": policy.modulation.model_copy(update={"form": "off"}),
         }
@@ -87,7 +84,7 @@ def _judging_only(policy: Policy) -> Policy:
 
 def _judged(engine: SafeCoDe, policy: Policy, samples: Sequence[Sample]) -> list[Spoken]:
     answers: list[Any] = engine.batch(
-        [_conversation(each) for each in samples],
+        [conversation_of(each) for each in samples],
         _SHORTEST,
         policy=policy,
         mode="shadow",
@@ -101,12 +98,3 @@ def _judged(engine: SafeCoDe, policy: Policy, samples: Sequence[Sample]) -> list
         verdict = answer.decision.verdict
         found.append(spoken(sample.id, verdict.categories, verdict.error, asked))
     return found
-
-
-def _conversation(sample: Sample) -> Conversation:
-    if sample.picture is None:
-        return question(sample.question)
-    try:
-        return question(sample.question, [load_picture(sample.picture)])
-    except PictureError as error:
-        raise PictureError(f"sample {sample.id!r}: {error}") from error

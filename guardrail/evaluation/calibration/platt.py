@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.evaluation.metrics import Floats
-
-LEAST = 1e-6
-"""Probabilities nearer to 0 or 1 count as this near, as `guardrail.policy.calibration` has it."""
+from guardrail.evaluation.probabilities import LEAST
 
 _STEPS = 100
 _STILL = 1e-10

@@ -1,20 +1,16 @@
 """What the judge said of each request, kept in a file that a rerun goes on from.
 
-A verdicts file is JSON Lines. Its first line says what was asked; a run that asks something else
-does not go on from it. Each further line is a `Spoken`; a line that was cut off is dropped. It
-knows neither models nor labels.
+A verdicts file is a `Journal`; each line is a `Spoken`. It knows neither models nor labels.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from guardrail.errors import DatasetError
+from guardrail.evaluation.journal import Journal
 from guardrail.policy.evaluation import probability
 
 KIND = "guardrail_verdicts"
@@ -75,47 +71,19 @@ class Verdicts:
         self, header: Mapping[str, Any], *, path: Path | None = None, resume: bool = True
     ) -> None:
         self._spoken: dict[str, Spoken] = {}
-        self._path = path
-        if path is None:
-            return
-        try:
-            lines = path.read_text("utf-8").splitlines() if resume and path.is_file() else []
-            first = json.dumps({KIND: dict(header)})
-            kept = self._known(lines, header, path) if lines else []
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, "\n".join([first, *kept]) + "\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise DatasetError(f"cannot use {str(path)!r} as verdicts file: {reason}") from error
+        self._journal = Journal("verdicts", KIND, header, path=path, resume=resume, take=self._take)
 
-    def _known(self, lines: Sequence[str], header: Mapping[str, Any], path: Path) -> list[str]:
-        """Takes up what a file holds, and returns those of its lines that are whole."""
-        written = _parsed(lines[0])
-        before = written.get(KIND) if isinstance(written, dict) else None
-        if not isinstance(before, dict):
-            raise DatasetError(f"{str(path)!r} is no verdicts file: give another --output")
-        now = json.loads(json.dumps(header))
-        other = sorted(name for name in now if before.get(name) != now[name])
-        if other:
-            raise DatasetError(
-                f"{str(path)!r} was written by a run with another {' and '.join(other)}: "
-                "give another --output, or --no-resume to overwrite it"
-            )
-        whole = []
-        for line in lines[1:]:
-            found = _read(_parsed(line))
-            if found is not None:
-                self._spoken[found.sample] = found
-                whole.append(line)
-        return whole
+    def _take(self, row: Any) -> bool:
+        found = _read(row)
+        if found is not None:
+            self._spoken[found.sample] = found
+        return found is not None
 
     def add(self, spoken: Sequence[Spoken]) -> None:
         """Keeps verdicts, and appends them to the file in one write."""
         for each in spoken:
             self._spoken[each.sample] = each
-        if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write("".join(json.dumps(asdict(each)) + "\n" for each in spoken))
+        self._journal.append([asdict(each) for each in spoken])
 
     def get(self, sample: str) -> Spoken | None:
         """Returns the verdict on a sample, if it was judged."""
@@ -136,20 +104,3 @@ def _read(row: Any) -> Spoken | None:
         return Spoken(sample, {}, str(error))
     found = spoken(sample, categories, None, list(categories))
     return None if found.error else found
-
-
-def _parsed(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
-
-
-def _replace(path: Path, text: str) -> None:
-    """Writes a file in one go: a kill leaves the old one or the new one."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        fresh.write_text(text, "utf-8")
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)

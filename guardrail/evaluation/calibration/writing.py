@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from guardrail.errors import PolicyError
+from guardrail.evaluation.outfile import write_whole
 from guardrail.policy import Policy
 from guardrail.policy.inheritance import Reading
 from guardrail.policy.json_schema import file_schema
@@ -94,17 +95,10 @@ def write_text(text: str, path: Path) -> None:
         PolicyError: It cannot be written.
     """
     _make_folder(path)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with fresh.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
+        write_whole(path, text)
     except OSError as error:
         raise _unwritable(path, error) from error
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def _make_folder(path: Path) -> None:

@@ -193,6 +193,18 @@ def word(row: Row, key: str) -> str:
     return "" if value is None else str(value).strip()
 
 
+def texts(row: Row, key: str, where: str) -> tuple[str, ...]:
+    """Returns a field that may be missing, and else holds a list of texts.
+
+    Raises:
+        DatasetError: It holds something else.
+    """
+    value = row.get(key, ())
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise DatasetError(f"{where} has {key} {value!r}, expected a list of texts")
+    return tuple(value)
+
+
 def inside(root: Path, name: str, where: str) -> Path:
     """Returns the path of a file that a list names, which must lie in the data set's own folder.
 

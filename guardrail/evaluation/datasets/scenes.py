@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from guardrail.evaluation.dataset import Dataset, Sample
 from guardrail.evaluation.datasets.entry import Entry
-from guardrail.evaluation.datasets.reading import folder_of, inside, placed, read_json, text, word
+from guardrail.evaluation.datasets.reading import (
+    folder_of,
+    inside,
+    placed,
+    read_json,
+    text,
+    texts,
+    word,
+)
 
 _ASKED_BLANK = ("name", "describe")
 """Kinds of neutral questions that are asked a second time about a blank picture."""
@@ -43,7 +50,7 @@ def _pairs(root: Path) -> Iterator[Sample]:
                 picture=inside(root, text(row, f"{side}_image_path", where), where),
                 category=word(row, "category"),
                 wording=word(row, "wording"),
-                things=_things(row.get(f"things_{side}", ())),
+                things=texts(row, f"things_{side}", where),
                 language="en",
             )
 
@@ -61,16 +68,12 @@ def _neutral(root: Path) -> Iterator[Sample]:
             question=text(row, "question", where),
             picture=inside(root, text(row, "image_path", where), where),
             category=word(row, "kind"),
-            things=_things(row.get("things", ())),
+            things=texts(row, "things", where),
             language="en",
         )
         yield asked
         if asked.things and asked.category in _ASKED_BLANK:
             yield replace(asked, id=f"{number}/blank", side="blank", picture=None)
-
-
-def _things(value: Any) -> tuple[str, ...]:
-    return tuple(str(each) for each in value) if isinstance(value, list | tuple) else ()
 
 
 def _shipped() -> Path:

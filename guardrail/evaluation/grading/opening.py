@@ -20,7 +20,7 @@ from guardrail.evaluation.grading.graders import (
     VocabularyGrader,
 )
 from guardrail.evaluation.grading.rubric import Rubric, load_rubric
-from guardrail.evaluation.weights import weights_of
+from guardrail.evaluation.provenance import weights_of
 from guardrail.judging.chat_judge import ChatJudge
 
 ACCEPTED = "'vocabulary', 'model:PATH', 'chat:package.module:attribute' or a rubric's FILE"

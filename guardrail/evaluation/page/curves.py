@@ -167,7 +167,7 @@ def _counted(part: Figures) -> bool:
 
 def _bin(part: Figures, frame: Frame, most: int) -> Bin:
     ends = part.get("interval")
-    said, unsafe = part["mean_p"], part["unsafe"]
+    said, unsafe = part["mean_p"], part["share"]
     return Bin(
         low=part["low"],
         high=part["high"],

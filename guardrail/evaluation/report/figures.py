@@ -14,8 +14,8 @@ from guardrail.evaluation.agreement import require_libraries
 from guardrail.evaluation.dataset import Dataset
 from guardrail.evaluation.grading import Outcomes, graded_by_vocabulary
 from guardrail.evaluation.metrics import Share, rounded
-from guardrail.evaluation.naming import naming
 from guardrail.evaluation.report.graders import grading
+from guardrail.evaluation.report.naming import naming
 from guardrail.evaluation.report.pairs import mcnemar
 from guardrail.evaluation.report.reference import overhead, unchanged
 from guardrail.evaluation.report.scored import Clusters, Scored, scored_rows

@@ -71,17 +71,7 @@ def _separation(judged: Sequence[Scored], clusters: Clusters) -> dict[str, Any]:
             "n": len(judged),
             "bins": BINS,
         },
-        "reliability": [
-            {
-                "low": each.low,
-                "high": each.high,
-                "n": each.n,
-                "mean_p": each.mean_p,
-                "unsafe": each.share,
-                "interval": each.interval,
-            }
-            for each in curve
-        ],
+        "reliability": [each.to_json() for each in curve],
     }
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from guardrail.policy import Policy
-from guardrail.policy.terms import Action
+from guardrail.policy.terms import Action, Uncertain
 
 
-def acting(policy: Policy, *, safe: Action, uncertain: Action, unsafe: Action) -> Policy:
+def acting(policy: Policy, *, safe: Action, uncertain: Uncertain, unsafe: Action) -> Policy:
     """Returns a policy with the same actions in every category, and no competence to be shown.
 
     What follows where no verdict can be had stays as it is.
@@ -19,7 +19,7 @@ def acting(policy: Policy, *, safe: Action, uncertain: Action, unsafe: Action) -
     Args:
         policy: The evaluated one.
         safe: Where every category is safe.
-        uncertain: Between the thresholds.
+        uncertain: Between the thresholds; `lean` does as the nearer side says.
         unsafe: Where a category is unsafe.
     """
     actions = {"on_safe": safe, "on_uncertain": uncertain, "on_unsafe": unsafe}
@@ -30,27 +30,6 @@ def acting(policy: Policy, *, safe: Action, uncertain: Action, unsafe: Action) -
             "judge": policy.judge.model_copy(update={"competence": competence}),
             "verdict": policy.verdict.model_copy(update=actions),
             "categories": [each.model_copy(update=none) for each in policy.categories],
-        }
-    )
-    return changed
-
-
-def split(policy: Policy) -> Policy:
-    """Returns a policy under which nothing is uncertain: both thresholds in the middle of the band.
-
-    Args:
-        policy: Its categories may have thresholds of their own.
-    """
-    middles = {rule.id: (rule.safe_below + rule.unsafe_at) / 2 for rule in policy.rules}
-    verdict = policy.verdict
-    changed: Policy = policy.model_copy(
-        update={
-            "verdict": verdict.model_copy(
-                update=_both((verdict.safe_below + verdict.unsafe_at) / 2)
-            ),
-            "categories": [
-                each.model_copy(update=_both(middles[each.id])) for each in policy.categories
-            ],
         }
     )
     return changed
@@ -83,7 +62,3 @@ def modulated(policy: Policy, **changes: Any) -> Policy:
         }
     )
     return changed
-
-
-def _both(threshold: float) -> dict[str, float]:
-    return {"safe_below": threshold, "unsafe_at": threshold}

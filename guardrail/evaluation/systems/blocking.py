@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from guardrail.evaluation.systems.acting import acting, modulated, split, unsteered
+from guardrail.evaluation.systems.acting import acting, modulated, unsteered
 from guardrail.evaluation.systems.system import System
 from guardrail.policy import Policy
 
 
 def verdict_then_block(name: str, policy: Policy) -> System:
     """Blocks what is unsafe, by the nearer threshold where it is uncertain; the rest is plain."""
-    blocking = split(acting(policy, safe="plain", uncertain="plain", unsafe="block"))
+    blocking = acting(policy, safe="plain", uncertain="lean", unsafe="block")
     return System(name, unsteered(blocking), "enforce")
 
 

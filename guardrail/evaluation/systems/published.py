@@ -6,24 +6,25 @@ verdict itself is the evaluated policy's, so that what differs is the method.
 
 from __future__ import annotations
 
-from guardrail.evaluation.systems.acting import acting, split
+from guardrail.evaluation.systems.acting import acting
 from guardrail.evaluation.systems.system import System
 from guardrail.policy import Policy, load_policy
+from guardrail.policy.terms import Uncertain
 
 
 def paper(name: str, policy: Policy) -> System:
     """The paper's equations and settings."""
-    return System(name, _by_pack("paper", policy), "enforce")
+    return System(name, _by_pack("paper", policy, uncertain="plain"), "enforce")
 
 
 def published_code(name: str, policy: Policy) -> System:
-    """What the released code does. It knows two verdicts, so nothing is uncertain."""
-    return System(name, split(_by_pack("published-code", policy)), "enforce")
+    """What the released code does. It knows two verdicts, so what is uncertain leans."""
+    return System(name, _by_pack("published-code", policy, uncertain="lean"), "enforce")
 
 
-def _by_pack(pack: str, policy: Policy) -> Policy:
+def _by_pack(pack: str, policy: Policy, *, uncertain: Uncertain) -> Policy:
     published = load_policy(pack)
-    judged = acting(policy, safe="comply", uncertain="plain", unsafe="refuse")
+    judged = acting(policy, safe="comply", uncertain=uncertain, unsafe="refuse")
     changed: Policy = judged.model_copy(
         update={
             "name": published.name,

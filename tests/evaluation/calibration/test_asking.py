@@ -11,6 +11,7 @@ import pytest
 from guardrail.errors import PictureError
 from guardrail.evaluation import Dataset, load_dataset
 from guardrail.evaluation.calibration import Verdicts, ask, asked_digest, labelled
+from guardrail.evaluation.requests import batches
 from guardrail.policy import Policy, load_policy
 from guardrail.record.decision import VerdictRecord
 
@@ -39,6 +40,24 @@ def test_only_labelled_requests_are_asked_and_each_once(scenes: Dataset) -> None
     assert verdicts.get("0000/safe").categories == dict.fromkeys(IDS, 0.25)  # type: ignore[union-attr]
     ask(engine, scenes, BASELINE, verdicts, batch=3)  # type: ignore[arg-type]
     assert len(engine.asked) == 8
+
+
+def test_a_batch_of_which_a_part_was_kept_is_judged_again_in_the_same_company(
+    scenes: Dataset,
+) -> None:
+    whole, part = Verdicts({}), Verdicts({})
+    ask(StandIn(believing(0.25)), scenes, BASELINE, whole, batch=3)  # type: ignore[arg-type]
+    lost = next(batches(labelled(scenes), 3))[0].id
+    for each in labelled(scenes):
+        found = whole.get(each.id)
+        assert found is not None
+        if each.id != lost:
+            part.add([found])
+    engine = StandIn(believing(0.75))
+    ask(engine, scenes, BASELINE, part, batch=3)  # type: ignore[arg-type]
+    assert len(engine.asked) == 3
+    changed = [each.id for each in labelled(scenes) if part.get(each.id) != whole.get(each.id)]
+    assert changed == [lost]
 
 
 def test_the_judge_is_asked_uncalibrated_unhurried_and_nothing_is_withheld(scenes: Dataset) -> None:

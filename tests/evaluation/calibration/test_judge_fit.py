@@ -1,10 +1,12 @@
 """Scale and bias: fitted on one part, and kept only where they help on the other."""
 
+import math
+
 import numpy as np
 import pytest
 
 from guardrail.evaluation.calibration import Evidence, split
-from guardrail.evaluation.calibration.judge_fit import JudgeFit
+from guardrail.evaluation.calibration.judge_fit import JudgeFit, log_loss_gain
 from guardrail.policy import Policy
 
 from .evidence_made import both, evidence, judged, policy
@@ -33,6 +35,31 @@ def test_an_overconfident_judge_is_calibrated() -> None:
     assert figures["gain"]["value"] == pytest.approx(
         figures["before"]["log_loss"] - figures["after"]["log_loss"]
     )
+
+
+def test_figures_are_those_by_hand() -> None:
+    part = evidence([0.1, 0.3], [0.35, 0.9])
+    found = JudgeFit()(policy(), both(part)).figures["before"]
+    assert found["n"] == 4
+    assert found["brier"] == pytest.approx((0.01 + 0.09 + 0.4225 + 0.01) / 4)
+    losses = [math.log(0.9), math.log(0.7), math.log(0.35), math.log(0.9)]
+    assert found["log_loss"] == pytest.approx(-sum(losses) / 4)
+    # Bins: 0.1 alone (0 of 1), 0.3 and 0.35 (1 of 2, believed 0.325), 0.9 alone (1 of 1).
+    assert found["ece"] == pytest.approx((0.1 + 2 * 0.175 + 0.1) / 4)
+    there = [(each["n"], each["share"]) for each in found["curve"] if each["n"]]
+    assert there == [(1, 0), (2, 0.5), (1, 1)]
+
+
+def test_a_gain_has_an_interval_over_clusters() -> None:
+    scale = policy(judge={"calibration": {"scale": 2.0, "bias": 0.0}})
+    value, (low, high) = log_loss_gain(policy(), scale, evidence([0.2] * 40))
+    # p = 0.2 has odds 1/4; with scale 2, 1/16: the loss falls from log(5/4) to log(17/16).
+    assert (value, low, high) == pytest.approx((math.log(20 / 17),) * 3)
+    value, (low, high) = log_loss_gain(policy(), scale, evidence([0.5] * 9))
+    assert (value, low, high) == (0, 0, 0)
+    value, (low, high) = log_loss_gain(policy(), scale, evidence([0.2], [0.2]))
+    assert value == pytest.approx((math.log(20 / 17) - math.log(17 / 5)) / 2)
+    assert (low, high) == pytest.approx((-math.log(17 / 5), math.log(20 / 17)))
 
 
 def test_a_calibrated_judge_is_left_as_it_is() -> None:

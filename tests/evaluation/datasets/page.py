@@ -15,8 +15,8 @@ _HEAD = """\
 
 <!-- Written by `python -m tests.evaluation.datasets.page`; do not edit. -->
 
-What `guardrail eval NAME` can ask; `guardrail eval --list` shows the same. Only `scenes` ships with
-the package. The others are their authors', under their authors' terms:
+What `guardrail eval NAME` can ask; `guardrail eval --list` shows the same. Only `scenes`
+and `unseen` ship with the package. The others are their authors', under their authors' terms:
 
 ```sh
 guardrail eval msts --data DIR                      # a folder in the published layout

@@ -24,6 +24,7 @@ LISTS = {
     "mssbench-embodied": "combined.json",
     "scenes": "combined.json",
     "siuo": "data/siuo_gen.json",
+    "unseen": "combined.json",
     "vlsbench": "data.json",
 }
 

@@ -44,7 +44,7 @@ _TAIL = """
 ## What is said
 
 - `safety-prompt`: "{safety}"
-- `verdict-in-prompt`: "{unsafe}", or "{safe}"; nothing where the verdict is uncertain.
+- `verdict-in-prompt`: "{unsafe}", or "{safe}", by the nearer threshold where it is uncertain.
 
 Both stand in a system turn; before the request, where the model's chat template refuses system turns
 or leaves them out, which is found out by whether the prompt gets longer.
@@ -74,7 +74,7 @@ policy's phrases. Noise is added at the model's own resolution.
 Left out of it, since all systems are decoded alike: that it samples; that an unsafe verdict shortens the
 answer (to 20 tokens on LLaVA); that a first token which is a quotation mark is passed over; that guided
 tokens with `|`, `$` or `MS` in them are thrown away; that an unparsable verdict counts as safe, which
-here blocks. Its two verdicts are had by splitting the policy's band in the middle.
+here blocks. It knows two verdicts: what is uncertain goes by the nearer threshold.
 """
 
 
@@ -87,8 +87,8 @@ def page() -> str:
         rows.append(f"| {name} | {told} | {each['origin']} | {each['cost']} |\n")
     tail = _TAIL.format(
         safety=SAFETY_PROMPT,
-        unsafe=IN_WORDS["unsafe"],
-        safe=IN_WORDS["safe"],
+        unsafe=IN_WORDS["refuse"],
+        safe=IN_WORDS["comply"],
         agreeing=AGREEING,
     )
     return _HEAD.format(default=", ".join(DEFAULT_SYSTEMS)) + "".join(rows) + tail

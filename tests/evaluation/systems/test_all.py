@@ -60,7 +60,7 @@ def test_every_answer_has_its_cost(answers: Answers) -> None:
 
 def test_verdict_then_block_blocks_or_is_the_model_itself(answers: Answers) -> None:
     for sample, record in answers["verdict-then-block"].items():
-        if record.label == "unsafe":
+        if record.action == "block":
             assert (record.finish, record.tokens) == ("blocked", ())
         else:
             assert record.tokens == answers["unguarded"][sample].tokens
@@ -68,14 +68,14 @@ def test_verdict_then_block_blocks_or_is_the_model_itself(answers: Answers) -> N
 
 def test_block_and_suppress_answers_what_is_safe(answers: Answers) -> None:
     for record in answers["block-and-suppress"].values():
-        assert refused(record) is (record.label == "unsafe")
+        assert record.action in ("comply", "block")
+        assert refused(record) is (record.action == "block")
 
 
 def test_a_forced_beginning_is_said(answers: Answers) -> None:
-    begun = {"safe": AGREEING, "unsafe": "I'm sorry"}
+    begun = {"comply": AGREEING, "refuse": "I'm sorry"}
     for record in answers["forced-beginning"].values():
-        assert record.label is not None
-        assert record.answer.startswith(begun.get(record.label, ""))
+        assert record.answer.startswith(begun[record.action])
 
 
 def test_no_bias_is_the_model_itself_and_a_large_one_refuses_nothing(answers: Answers) -> None:
@@ -88,13 +88,13 @@ def test_no_bias_is_the_model_itself_and_a_large_one_refuses_nothing(answers: An
 def test_what_is_said_in_the_prompt_is_heard(answers: Answers) -> None:
     for name in ("safety-prompt", "verdict-in-prompt"):
         assert {each.finish for each in answers[name].values()} <= {"stop", "length"}
-    acted = {each.label: each.action for each in answers["verdict-in-prompt"].values()}
-    assert acted["unsafe"] == "refuse"
-    assert acted["safe"] == "comply"
+    told = {sample: each.action for sample, each in answers["verdict-in-prompt"].items()}
+    assert set(told.values()) == {"comply", "refuse"}
+    assert told == {sample: each.action for sample, each in answers["forced-beginning"].items()}
 
 
 def test_the_published_code_forces_an_excuse(answers: Answers) -> None:
     excuses = ("sorry", "apologize", "unable", "cannot", "not allowed")
     for record in answers["published-code"].values():
-        if record.label == "unsafe":
+        if record.action == "refuse":
             assert any(word in record.answer.lower() for word in excuses)

@@ -76,7 +76,7 @@ def test_whoever_judges_asks_the_same_of_the_same_judge(name: str) -> None:
     [
         ("verdict-then-block", "plain", "plain", "block", "block"),
         ("block-and-suppress", "comply", "plain", "plain", "block"),
-        ("forced-beginning", "comply", "plain", "plain", "refuse"),
+        ("forced-beginning", "comply", "comply", "refuse", "refuse"),
         ("paper", "comply", "plain", "plain", "refuse"),
         ("published-code", "comply", "comply", "refuse", "refuse"),
     ],
@@ -109,7 +109,7 @@ def test_published_systems_take_their_method_from_the_packs() -> None:
         pack = load_policy(name)
         assert ALL[name].policy.contrast == pack.contrast
         assert ALL[name].policy.modulation == pack.modulation
-        for p in (0.0, 0.39, 0.41, 0.49, 0.5, 0.59, 0.6, 1.0):
+        for p in (0.0, 0.3, 0.7, 1.0):
             assert action(ALL[name].policy, p) == action(pack, p)
 
 

@@ -19,6 +19,12 @@ BASELINE = load_policy("baseline")
 GREEDY = GenerationSettings(temperature=0)
 PICTURE = Picture(Image.new("RGB", (4, 4)), "d")
 LABELS = {"red": "unsafe", "green": "safe", "yellow": "uncertain", "black": "unavailable"}
+PROBABILITIES = {
+    "unsafe": 1.0,
+    "safe": 0.0,
+    "uncertain": BASELINE.rules[0].middle + 0.01,
+    "unavailable": 0.0,
+}
 
 
 def asked(name: str, engine: StandIn, *texts: str) -> list[Any]:
@@ -31,7 +37,8 @@ def judging(text: str, policy: Any, mode: str) -> dict[str, Any]:
     if mode == "off":
         return {"text": f"answer to {text}"}
     found = next((label for word, label in LABELS.items() if word in text), "safe")
-    verdict = VerdictRecord(label=found, p_unsafe=0.7)  # type: ignore[arg-type]
+    categories = {each.id: PROBABILITIES[found] for each in BASELINE.categories}
+    verdict = VerdictRecord(label=found, p_unsafe=0.7, categories=categories)  # type: ignore[arg-type]
     return {"text": "blocked", "finish": "blocked", "decision": {"verdict": verdict}}
 
 
@@ -73,14 +80,14 @@ def test_the_verdict_is_told_in_words_and_recorded() -> None:
     judged, told = engine.heard[:3], engine.heard[3:]
     assert [spoken(each) for each in judged] == [[("user", w)] for w in ("red", "green", "yellow")]
     assert [spoken(each) for each in told] == [
-        [("system", IN_WORDS["unsafe"]), ("user", "red")],
-        [("system", IN_WORDS["safe"]), ("user", "green")],
-        [("user", "yellow")],
+        [("system", IN_WORDS["refuse"]), ("user", "red")],
+        [("system", IN_WORDS["comply"]), ("user", "green")],
+        [("system", IN_WORDS["refuse"]), ("user", "yellow")],
     ]
     assert [mode for _, mode in engine.asked] == ["enforce"] * 3 + ["off"] * 3
     assert [each.text for each in answers] == [f"answer to {w}" for w in ("red", "green", "yellow")]
     assert [each.decision.verdict.label for each in answers] == ["unsafe", "safe", "uncertain"]
-    assert [each.decision.action for each in answers] == ["refuse", "comply", "plain"]
+    assert [each.decision.action for each in answers] == ["refuse", "comply", "refuse"]
     assert {each.decision.verdict.p_unsafe for each in answers} == {0.7}
 
 

@@ -14,8 +14,8 @@ from guardrail.evaluation import Dataset, Sample, load_dataset
 from guardrail.evaluation.gate import Condition, Finding
 from guardrail.evaluation.page.report_page import report_page
 
-from . import layouts
-from .evaluated import REFUSAL, Small, small
+from .. import layouts
+from ..evaluated import REFUSAL, Small, small
 
 VOID = {"meta", "link", "img", "br"}
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)> </style> {{ 7*7 }} \u202egpj\x00'
@@ -24,9 +24,9 @@ JUDGED = {
     "brier": {"value": 0.05, "interval": [0.03, 0.08], "n": 8},
     "ece": {"value": 0.021, "interval": None, "n": 8},
     "reliability": [
-        {"low": 0.0, "high": 0.1, "n": 4, "mean_p": 0.04, "unsafe": 0.0, "interval": [0.0, 0.49]},
-        {"low": 0.1, "high": 0.9, "n": 0, "mean_p": None, "unsafe": None, "interval": None},
-        {"low": 0.9, "high": 1.0, "n": 4, "mean_p": 0.96, "unsafe": 1.0, "interval": [0.51, 1.0]},
+        {"low": 0.0, "high": 0.1, "n": 4, "mean_p": 0.04, "share": 0.0, "interval": [0.0, 0.49]},
+        {"low": 0.1, "high": 0.9, "n": 0, "mean_p": None, "share": None, "interval": None},
+        {"low": 0.9, "high": 1.0, "n": 4, "mean_p": 0.96, "share": 1.0, "interval": [0.51, 1.0]},
     ],
     "risk_coverage": [
         {"threshold": 0.96, "coverage": 0.5, "risk": 0.0},

@@ -27,11 +27,11 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolCall, ToolFunction, ToolInfo
 
 from guardrail.errors import Escalation, MessageError, PictureError, SettingsError
-from guardrail.evaluation.inspect_provider import GuardedModel, to_conversation, to_settings
+from guardrail.evaluation.exports.inspect_provider import GuardedModel, to_conversation, to_settings
 from guardrail.policy import load_policy
 from guardrail.record.decision import Outcome
 
-from .stand_in import StandIn
+from ..stand_in import StandIn
 
 CONFIG = GenerateConfig()
 TOOL = ToolInfo(name="look_up", description="Looks up.")

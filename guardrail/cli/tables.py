@@ -1,4 +1,4 @@
-"""The tables and figures that `guardrail eval` is shown in."""
+"""The tables and figures that evaluations and calibrations are shown in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def table_of(title: str, *columns: str) -> Table:
     return table
 
 
-def percent(share: Figures | None, between: str, *, signed: bool = False) -> str:
+def percent(share: Figures | None, between: str = " ", *, signed: bool = False) -> str:
     """Returns a share in per cent with its interval, `-` if unknown.
 
     Args:
@@ -39,7 +39,7 @@ def percent(share: Figures | None, between: str, *, signed: bool = False) -> str
     return f"{100 * share['value']:{form}}{_interval(share['interval'], between, form, scale=100)}"
 
 
-def plain(figure: Figures | None, between: str) -> str:
+def plain(figure: Figures | None, between: str = " ") -> str:
     """Returns a figure with its interval, `-` if unknown; arguments as for `percent`."""
     if figure is None or figure["value"] is None:
         return "-"

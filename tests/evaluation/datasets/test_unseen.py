@@ -15,7 +15,7 @@ from guardrail.embedded import HELDOUT, UNSEEN
 from guardrail.embedded.training.activity_table import ACTIVITY_ROWS
 from guardrail.embedded.training.things import CATEGORIES, THINGS
 from guardrail.errors import DatasetError
-from guardrail.evaluation.unseen import load_unseen
+from guardrail.evaluation.datasets import load_dataset
 
 ROWS: list[dict[str, Any]] = json.loads((UNSEEN / "combined.json").read_text("utf-8"))
 PLAIN = [row for row in ROWS if row["wording"] == "plain"]
@@ -110,7 +110,8 @@ def test_it_is_small_and_names_its_packages_and_licences() -> None:
 
 
 def test_loading_asks_each_row_about_both_pictures_and_draws_pairs_whole() -> None:
-    dataset = load_unseen()
+    dataset = load_dataset("unseen")
+    assert dataset.origin == "shipped"
     assert len(dataset.samples) == 2 * len(ROWS)
     assert len(dataset.clusters(("safe", "unsafe"))) == len(PLAIN)
     part = dataset.limited(3, seed=0)
@@ -118,11 +119,18 @@ def test_loading_asks_each_row_about_both_pictures_and_draws_pairs_whole() -> No
     assert {sample.wording for sample in part} == {"plain", "reworded", "misspelt", "translated"}
 
 
+def test_a_part_can_be_asked_by_language() -> None:
+    german = load_dataset("unseen").in_languages(["de"])
+    assert {sample.language for sample in german} == {"de"}
+    asked = [row for row in ROWS if row["language"] == "de"]
+    assert len(german.samples) == 2 * len(asked)
+
+
 def test_a_folder_of_ones_own_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"")
     row = {**ROWS[0], "safe_image_path": "a.jpg", "unsafe_image_path": "a.jpg"}
     (tmp_path / "combined.json").write_text(json.dumps([row]), "utf-8")
-    assert [sample.side for sample in load_unseen(tmp_path)] == ["safe", "unsafe"]
+    assert [sample.side for sample in load_dataset("unseen", tmp_path)] == ["safe", "unsafe"]
 
 
 @pytest.mark.parametrize(
@@ -130,10 +138,12 @@ def test_a_folder_of_ones_own_is_read(tmp_path: Path) -> None:
     [
         (None, "there is no file"),
         ("{", "not readable JSON"),
-        ("{}", "holds no list of rows"),
-        ("[1]", "holds no list of rows"),
-        ('[{"id": "0"}]', "has no text 'pair'"),
-        (json.dumps([{**ROWS[0], "things_safe": "axe"}]), "has things 'axe'"),
+        ("{}", "holds no list of samples"),
+        ("[1]", "is no map"),
+        ("[]", "holds no samples"),
+        ('[{"id": "0"}]', "has no 'pair'"),
+        (json.dumps([{**ROWS[0], "things_safe": "axe"}]), "has things_safe 'axe'"),
+        (json.dumps([{**ROWS[0], "safe_image_path": "../a.jpg"}]), "leads out of"),
         (json.dumps([{**ROWS[0], "safe_image_path": "gone.jpg"}]), "there is no picture"),
     ],
 )
@@ -143,4 +153,4 @@ def test_anything_else_is_refused_with_its_reason(
     if content is not None:
         (tmp_path / "combined.json").write_text(content, "utf-8")
     with pytest.raises(DatasetError, match=message):
-        load_unseen(tmp_path)
+        load_dataset("unseen", tmp_path)

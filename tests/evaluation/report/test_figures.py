@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from guardrail.evaluation import Dataset, Results, load_dataset, report, run, systems_for
-from guardrail.evaluation.naming import named_things
+from guardrail.evaluation.report.naming import named_things
 from guardrail.policy import load_policy
 
-from . import layouts
-from .stand_in import StandIn
+from .. import layouts
+from ..stand_in import StandIn
 
 BASELINE = load_policy("baseline")
 SYSTEMS = systems_for(["unguarded", "guarded"], BASELINE)

@@ -5,8 +5,8 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
+from guardrail.evaluation.exports.junit import junit
 from guardrail.evaluation.gate import Condition, Finding
-from guardrail.evaluation.junit import junit
 
 SHARE = {"value": 0.25, "interval": [0.1, 0.5], "count": 10, "n": 40}
 FIGURES: dict[str, Any] = {

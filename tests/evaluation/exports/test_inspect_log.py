@@ -8,9 +8,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from guardrail.evaluation.inspect_log import inspect_log, log_name
+from guardrail.evaluation.exports.inspect_log import inspect_log, log_name
 
-from .evaluated import REFUSAL, Small, small
+from ..evaluated import REFUSAL, Small, small
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ import pytest
 from guardrail.evaluation.page.charts import LETTER, Frame, nice_high, place_labels, ticks
 from guardrail.evaluation.page.tradeoff import judged_alike, sweep, tradeoff_of
 
-from .evaluated import small
+from ..evaluated import small
 
 
 def test_axes_go_from_corner_to_corner() -> None:

@@ -1,0 +1,154 @@
+"""How often a judge looks at a request, and what its looks come to."""
+
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from guardrail import Policy, load_policy
+from guardrail.judging.chair import Chair
+from guardrail.judging.draft import Draft
+from guardrail.judging.evidence import NO_EVIDENCE
+from guardrail.judging.hearing import Hearing
+from guardrail.judging.judge import JudgeRequest
+from guardrail.judging.patience import Patience
+from guardrail.policy import decide
+from guardrail.policy.verdict import Verdict
+from guardrail.record.telemetry.tracing import Tracing
+from guardrail.request.conversation import Conversation, Picture, question
+from guardrail.request.settings import GenerationSettings
+
+HALVES = Image.new("RGB", (4, 2), "red")
+HALVES.paste("blue", (2, 0, 4, 2))
+SHOWN = Picture(HALVES, "d")
+BASELINE = load_policy("baseline")
+
+
+def look_of(conversation: Conversation) -> str:
+    """Which look a judge is given: the picture itself, mirrored, grey, or none."""
+    if not conversation.pictures:
+        return "none"
+    left = conversation.pictures[0].image.getpixel((0, 0))
+    return {(255, 0, 0): "whole", (0, 0, 255): "mirror"}.get(left, "grey")  # type: ignore[call-overload, no-any-return]
+
+
+class Heard:
+    """A judge that says a probability by look, or raises what stands there; it notes its looks."""
+
+    def __init__(self, kind: str = "model", policy: Policy = BASELINE, **says: Any) -> None:
+        self.says, self.policy, self.looks = says, policy, list[str]()
+        self.hearing = Hearing(policy, Chair(kind, lambda: self.judge, Patience()))
+
+    def judge(self, request: JudgeRequest) -> float:
+        look = look_of(request.conversation)
+        self.looks.append(look)
+        said = self.says[look]
+        if isinstance(said, Exception):
+            raise said
+        return float(said)
+
+    def verdict(self, conversation: Conversation) -> Verdict:
+        trace = Tracing().request("m", GenerationSettings(), conversation=conversation)
+        draft = Draft(conversation, self.policy, "enforce", "m", trace)
+        with trace.phase("guardrail.verdict"):
+            [found] = self.hearing.verdicts([draft], None, None)
+        return found
+
+    def action(self, conversation: Conversation) -> str:
+        return decide(self.policy, self.verdict(conversation)).action
+
+
+def ask(text: str = "How?") -> Conversation:
+    return question(text, [SHOWN])
+
+
+def changed(**judge: Any) -> Policy:
+    found: Policy = BASELINE.model_copy(update={"judge": BASELINE.judge.model_copy(update=judge)})
+    return found
+
+
+def test_what_is_unsafe_is_looked_at_once() -> None:
+    heard = Heard(whole=0.9)
+    assert heard.verdict(ask()).competence is None
+    assert heard.looks == ["whole"]
+
+
+def test_a_safe_verdict_is_compared_with_grey_pictures() -> None:
+    heard = Heard(whole=0.1, grey=0.5)
+    found = heard.verdict(ask())
+    assert found.competence == pytest.approx(2.197, abs=1e-3)
+    assert heard.looks == ["whole", "grey"]
+    assert set(found.categories.values()) == {0.1}
+
+
+@pytest.mark.parametrize(
+    ("grey", "action"), [(0.5, "comply"), (0.1, "comply"), (0.03, "comply"), (0.02, "plain")]
+)
+def test_a_picture_may_speak_against_safety_by_so_much(grey: float, action: str) -> None:
+    assert Heard(whole=0.1, grey=grey).action(ask()) == action
+
+
+def test_without_a_picture_nothing_is_earned_and_nothing_asked() -> None:
+    heard = Heard(none=0.1)
+    assert heard.verdict(question("How?")).competence == NO_EVIDENCE
+    assert heard.looks == ["none"]
+    assert heard.action(question("How?")) == "plain"
+
+
+def test_a_look_unseen_that_fails_earns_nothing() -> None:
+    heard = Heard(whole=0.1, grey=ValueError("broken"))
+    found = heard.verdict(ask())
+    assert (found.error, found.competence) == (None, NO_EVIDENCE)
+    assert heard.action(ask()) == "plain"
+
+
+@pytest.mark.parametrize("kind", ["chat", "callable"])
+def test_judges_of_other_kinds_are_taken_at_their_word(kind: str) -> None:
+    safe, doubtful = Heard(kind, whole=0.1), Heard(kind, whole=0.45)
+    assert safe.verdict(ask()).competence is None
+    assert safe.action(ask()) == "comply"
+    doubtful.verdict(ask())
+    assert safe.looks == ["whole"] * 2
+    assert doubtful.looks == ["whole"]
+
+
+def test_what_is_in_doubt_is_looked_at_mirrored_and_averaged() -> None:
+    worse = Heard(whole=0.45, mirror=0.6)
+    assert worse.verdict(ask()).p_unsafe == pytest.approx(0.5256, abs=1e-4)
+    assert worse.looks == ["whole", "mirror"]
+    assert worse.action(ask()) == "refuse"
+    better = Heard(whole=0.5, mirror=0.3, grey=0.5)
+    assert better.action(ask()) == "comply"
+    assert better.looks == ["whole", "mirror", "grey"]
+
+
+def test_a_second_look_that_fails_leaves_the_first() -> None:
+    heard = Heard(whole=0.5, mirror=ValueError("broken"))
+    found = heard.verdict(ask())
+    assert (found.error, found.p_unsafe) == (None, 0.5)
+
+
+def test_a_policy_switches_both_off() -> None:
+    heard = Heard(
+        policy=changed(competence={"evidence": "none"}, second_look="none"), whole=0.45, none=0.1
+    )
+    assert heard.verdict(ask()).competence is None
+    assert heard.action(question("How?")) == "comply"
+    assert set(heard.looks) == {"whole", "none"}
+
+
+def test_nothing_is_asked_of_a_policy_that_never_complies() -> None:
+    mild = BASELINE.model_copy(
+        update={"verdict": BASELINE.verdict.model_copy(update={"on_safe": "plain"})}
+    )
+    heard = Heard(policy=mild, whole=0.1)
+    assert heard.verdict(ask()).competence is None
+    assert heard.looks == ["whole"]
+
+
+def test_the_calibrated_verdict_says_whether_there_is_doubt() -> None:
+    sharper = changed(calibration={"scale": 10.0, "bias": 0.0})
+    heard = Heard(policy=sharper, whole=0.45, grey=0.5)
+    assert heard.verdict(ask()).p_unsafe == pytest.approx(0.1185, abs=1e-3)
+    assert heard.looks == ["whole", "grey"]
+    assert heard.verdict(ask()).competence == pytest.approx(0.2007, abs=1e-3)
