@@ -26,7 +26,7 @@ COMMANDS = {
     "policy": "Write, check, explain, compare and test policies.",
     "audit": "Read and verify the audit log.",
     "eval": "Measure a model under policies.",
-    "calibrate": "Fit a judge's probabilities to a model.",
+    "calibrate": "Fit a judge and thresholds to a target.",
     "bench": "Measure what guarding costs.",
     "serve": "Serve a guarded model over HTTP.",
 }

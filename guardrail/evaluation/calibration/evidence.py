@@ -1,0 +1,144 @@
+"""Requests with their label and their verdict, and the two parts that they are split into.
+
+Whatever belongs together, such as the two pictures of one question, falls into the same part: what
+measures has seen nothing of what is fitted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from guardrail.errors import DatasetError
+from guardrail.evaluation.calibration.asking import labelled
+from guardrail.evaluation.calibration.verdicts import Verdicts
+from guardrail.evaluation.dataset import Dataset, Sample
+from guardrail.policy import Policy
+from guardrail.policy.calibration import calibrate
+from guardrail.policy.verdict import Verdict
+
+FITTED = 0.5
+"""The share of the clusters that is fitted; the others measure."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A labelled request and what the judge said of it.
+
+    Attributes:
+        categories: P(harm) by category id, uncalibrated; empty where the judge failed.
+    """
+
+    sample: Sample
+    categories: Mapping[str, float]
+
+    @property
+    def unsafe(self) -> bool:
+        """Its label."""
+        return self.sample.side == "unsafe"
+
+    def verdict(self, policy: Policy) -> Verdict:
+        """Returns the verdict that `policy` would have of it, calibrated as it says."""
+        if not self.categories:
+            return Verdict.unavailable("the judge failed")
+        found = policy.judge.calibration
+        if found is None:
+            return Verdict(self.categories)
+        return Verdict(
+            {
+                name: calibrate(p, scale=found.scale, bias=found.bias)
+                for name, p in self.categories.items()
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Judged requests, in their order.
+
+    Attributes:
+        merged: How many clusters were counted with another, whose request one of theirs repeats.
+    """
+
+    rows: tuple[Judged, ...]
+    merged: int = 0
+
+    def __iter__(self) -> Iterator[Judged]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def available(self) -> Evidence:
+        """Those that the judge said something of."""
+        return Evidence(tuple(each for each in self if each.categories))
+
+    def of(self, clusters: Iterable[str]) -> Evidence:
+        """Returns those in one of the clusters."""
+        wanted = set(clusters)
+        return Evidence(tuple(each for each in self if each.sample.cluster in wanted))
+
+    def clusters(self, *, unsafe: bool | None = None) -> tuple[str, ...]:
+        """Returns the clusters, each once, in order; only those with such a label, if given."""
+        return tuple(
+            dict.fromkeys(
+                each.sample.cluster for each in self if unsafe is None or each.unsafe is unsafe
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Split:
+    """Two parts without a cluster in common: one to fit on, one that only measures."""
+
+    fitted: Evidence
+    held_out: Evidence
+
+
+def evidence_of(dataset: Dataset, verdicts: Verdicts) -> Evidence:
+    """Returns the labelled samples with their verdicts.
+
+    Raises:
+        DatasetError: A sample was not judged, or none is labelled.
+    """
+    samples: Sequence[Sample] = labelled(dataset)
+    if not samples:
+        raise DatasetError(f"data set {dataset.name!r} has no sample labelled safe or unsafe")
+    clusters = _clusters(samples)
+    rows = []
+    for sample in samples:
+        spoken = verdicts.get(sample.id)
+        if spoken is None:
+            raise DatasetError(f"sample {sample.id!r} was not judged")
+        together = replace(sample, cluster=clusters[sample.cluster])
+        rows.append(Judged(together, spoken.categories))
+    return Evidence(tuple(rows), merged=len(clusters) - len(set(clusters.values())))
+
+
+def _clusters(samples: Sequence[Sample]) -> dict[str, str]:
+    """Returns for each cluster the one that it is counted with.
+
+    The same question about the same picture, byte for byte, is one request however often a data set
+    holds it: as several clusters it would count several times, and fall into both parts.
+    """
+    found = {each.cluster: each.cluster for each in samples}
+    first: dict[tuple[str, bytes], str] = {}
+    for sample in samples:
+        picture = sample.picture.read_bytes() if sample.picture is not None else b""
+        request = sample.question, hashlib.sha256(picture).digest()
+        other = found[first.setdefault(request, sample.cluster)]
+        mine = found[sample.cluster]
+        if mine != other:
+            found.update({name: other for name, at in found.items() if at == mine})
+    return found
+
+
+def split(evidence: Evidence, *, seed: int) -> Split:
+    """Returns two random parts, clusters whole; the same seed gives the same parts."""
+    clusters = list(evidence.clusters())
+    random.Random(f"calibration/{seed}").shuffle(clusters)
+    count = round(FITTED * len(clusters))
+    return Split(evidence.of(clusters[:count]), evidence.of(clusters[count:]))

@@ -1,0 +1,93 @@
+"""Fits the judge's `calibration`: scale and bias, where they make its probabilities truer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from guardrail.evaluation.calibration.evidence import Evidence, Split
+from guardrail.evaluation.calibration.fit import Fitted, changed
+from guardrail.evaluation.calibration.platt import fit_platt
+from guardrail.evaluation.calibration.reliability import gain, log_losses, reliability
+from guardrail.evaluation.metrics import Floats
+from guardrail.policy import Policy
+from guardrail.policy.schema import Calibration
+
+_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class JudgeFit:
+    """Platt scaling of the highest category's probability, which is the one that decides.
+
+    One scale and bias hold for all categories, so the map moves no category past another. It is
+    kept only if the log loss on the held-out part falls, with the whole 95% interval of the gain
+    above 0; else the policy's own calibration, or none, stays.
+    """
+
+    name: str = "judge"
+
+    def __call__(self, policy: Policy, split: Split) -> Fitted:
+        """Returns the change to `judge.calibration`."""
+        raw = changed_calibration(policy, None)
+        measured = split.held_out.available
+        before = _reliability(policy, measured)
+        figures: dict[str, Any] = {"before": before, "after": before, "kept": False}
+        found = fit_platt(*_believed(raw, split.fitted.available))
+        why = _unusable(found)
+        if why or found is None:
+            return Fitted(figures=figures, notes=(f"the judge is left as it is: {why}",))
+        scale, bias = (round(number, _DIGITS) for number in found)
+        change = {"judge": {"calibration": {"scale": scale, "bias": bias}}}
+        fitted = changed(policy, change)
+        figures |= {"scale": scale, "bias": bias, "fitted": _reliability(fitted, measured)}
+        if not len(measured):
+            why = "there is nothing to measure it on"
+            return Fitted(figures=figures, notes=(f"the judge is left as it is: {why}",))
+        value, (low, high) = _gain(policy, fitted, measured)
+        figures["gain"] = {"value": value, "interval": [low, high]}
+        if low <= 0:
+            note = (
+                f"the judge is left as it is: scale {scale:g} and bias {bias:g} are not shown to "
+                f"help on the held-out part (log loss falls by {value:.4f} [{low:.4f}, {high:.4f}])"
+            )
+            return Fitted(figures=figures, notes=(note,))
+        return Fitted(change, figures | {"after": figures["fitted"], "kept": True})
+
+
+def changed_calibration(policy: Policy, calibration: Calibration | None) -> Policy:
+    """Returns the policy with another calibration of its judge."""
+    judge = policy.judge.model_copy(update={"calibration": calibration})
+    with_it: Policy = policy.model_copy(update={"judge": judge})
+    return with_it
+
+
+def _unusable(found: tuple[float, float] | None) -> str:
+    if found is None:
+        return "it takes both labels, and more than one probability, to fit it"
+    scale, bias = found
+    if scale < 10**-_DIGITS:
+        return f"its probabilities do not rise with the label (scale {scale:.3g})"
+    if scale > 100 or abs(bias) > 100:
+        return f"scale {scale:.3g} and bias {bias:.3g} are beyond what a policy accepts, 100"
+    return ""
+
+
+def _believed(policy: Policy, evidence: Evidence) -> tuple[Floats, NDArray[np.bool_]]:
+    """Returns the highest probability of each request, (n,), and the labels."""
+    p = [each.verdict(policy).p_unsafe for each in evidence]
+    return np.array(p, dtype=float), np.array([each.unsafe for each in evidence], dtype=bool)
+
+
+def _reliability(policy: Policy, evidence: Evidence) -> dict[str, Any]:
+    return reliability(*_believed(policy, evidence))
+
+
+def _gain(before: Policy, after: Policy, evidence: Evidence) -> tuple[float, tuple[float, float]]:
+    place = {name: at for at, name in enumerate(evidence.clusters())}
+    cluster = np.array([place[each.sample.cluster] for each in evidence])
+    was, now = (log_losses(*_believed(policy, evidence)) for policy in (before, after))
+    return gain(was, now, cluster)
