@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model
 
 from guardrail.policy.faults import fault
 from guardrail.policy.frozen import FrozenDict
-from guardrail.policy.terms import Action, Mode
+from guardrail.policy.terms import Action, Counterfactual, Mode
 from guardrail.policy.values import (
     ByLanguage,
     CategoryId,
@@ -133,9 +133,16 @@ class Category(Section):
 
 
 class Contrast(Section):
-    """The contrast of the real with the noised branch, at the guided steps."""
+    """The contrast of the real with the noised branch, at the guided steps.
+
+    Attributes:
+        counterfactual: What the noised branch sees: the picture with Gaussian `noise`, a `grey`
+            picture, or one of its own `mean` colour.
+        noise_std: Of the noise, in [0, 1] pixel units; nothing to the other two.
+    """
 
     form: Literal["default", "paper"] = "default"
+    counterfactual: Counterfactual = "noise"
     alpha: Annotated[float, Strict(), Field(ge=0, le=10), Unsigned] = 0.3
     noise_std: Annotated[float, Strict(), Field(ge=0, le=1), Unsigned] = 0.1
     guided_steps: Annotated[Count, Field(ge=0, le=512)] = 5

@@ -7,6 +7,8 @@ from typing import Final, Literal
 Action = Literal["comply", "refuse", "plain", "block", "escalate"]
 Label = Literal["safe", "uncertain", "unsafe", "unavailable"]
 Mode = Literal["enforce", "shadow", "off"]
+Counterfactual = Literal["noise", "grey", "mean"]
+"""What the picture is contrasted with: itself with noise, a grey one, or its own mean colour."""
 
 # From the most permissive to the strictest.
 ACTIONS: Final[tuple[Action, ...]] = ("comply", "plain", "refuse", "escalate", "block")
@@ -27,6 +29,7 @@ WORDS: Final = frozenset(
     (
         *(*ACTIONS, *LABELS, "enforce", "shadow", "off", "default", "paper", "phrase", "always"),
         *("at-stake", "never", "confidence", "fixed", "fail", "continue", "on_error", "max"),
+        *("noise", "grey", "mean"),
     )
 )
 """What fields take of a closed choice: no such word gives away whose file it stands in."""

@@ -143,7 +143,7 @@ class Pipeline:
         contrast = self.deciding.policy.contrast
         try:
             with timed(drafts, "noised"):
-                run.noise(contrast.noise_std)
+                run.contrast_with(contrast.counterfactual, noise_std=contrast.noise_std)
         except MemoryError as error:
             _log.warning("out of memory in the noised branch; it was dropped", exc_info=error)
             for draft in wanted:
@@ -153,7 +153,8 @@ class Pipeline:
             draft.contrast = ContrastRecord(
                 applied=True,
                 alpha=contrast.alpha,
-                noise_std=contrast.noise_std,
+                counterfactual=contrast.counterfactual,
+                noise_std=contrast.noise_std if contrast.counterfactual == "noise" else 0.0,
                 steps=contrast.guided_steps,
             )
 

@@ -17,10 +17,12 @@ from guardrail.backends.backend import FinishReason, Interrupted, Phase, Reading
 from guardrail.backends.transformers.branch import Branch, Prepared, prepare
 from guardrail.backends.transformers.choosing import Chooser
 from guardrail.backends.transformers.context_limit import prompt_lengths
+from guardrail.backends.transformers.counterfactual import counterfactual_inputs
 from guardrail.backends.transformers.grammar import Constraint, RowConstraints, floored
 from guardrail.backends.transformers.interruption import interruptible
-from guardrail.backends.transformers.noise import PICTURE_INPUTS, noised_inputs
+from guardrail.backends.transformers.noise import PICTURE_INPUTS
 from guardrail.backends.transformers.reading import PromptReader
+from guardrail.policy.terms import Counterfactual
 from guardrail.request.conversation import Conversation
 
 
@@ -114,16 +116,17 @@ class TransformersRun:
             self._noised = self._noised.fork(places)
         self._live = list(rows)
 
-    def noise(self, noise_std: float, *, seed: int = 0) -> None:
-        """Runs the same prompts with noised pictures.
+    def contrast_with(self, kind: Counterfactual, *, noise_std: float, seed: int = 0) -> None:
+        """Runs the same prompts with other pictures.
 
         Raises:
             MemoryError: There is no room for them.
         """
         try:
             with self._computing, interruptible(self._model, self._stop):
-                noised = noised_inputs(
+                noised = counterfactual_inputs(
                     self._inputs,
+                    kind,
                     noise_std=noise_std,
                     image_processor=self._image_processor,
                     seed=seed,

@@ -66,7 +66,11 @@ class Redaction:
         categories = self._ids(verdict.categories)
         error = self._message(verdict.error)
         errors = [self._message(each) or "" for each in decision.errors]
-        reasons = self._reasons(decision, Verdict(categories, error=error, competence=decision.verdict.competence), [error, *errors])
+        reasons = self._reasons(
+            decision,
+            Verdict(categories, error=error, competence=decision.verdict.competence),
+            [error, *errors],
+        )
         return decision.model_copy(
             update={
                 "verdict": verdict.model_copy(update={"categories": categories, "error": error}),
