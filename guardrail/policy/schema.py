@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model
 
 from guardrail.policy.faults import fault
 from guardrail.policy.frozen import FrozenDict
-from guardrail.policy.terms import Action, Mode, Uncertain
+from guardrail.policy.terms import Action, Counterfactual, Mode, Uncertain
 from guardrail.policy.values import (
     ByLanguage,
     CategoryId,
@@ -144,11 +144,16 @@ class Contrast(Section):
     """The contrast of the real with the noised branch, at the guided steps.
 
     Attributes:
-        form: `paper` is the published equation, `published-code` what the authors' released code
-            does: noise on the photograph before it is resized, half of alpha where it is safe.
+        form: `paper` is the published equation, `published-code` the authors' released code, which
+            halves alpha where it is safe.
+        counterfactual: What the noised branch sees: the picture with Gaussian `noise`, a `grey`
+            picture, or one of its own `mean` colour; `photo-noise` is noise on the photograph
+            before it is resized, as in the released code.
+        noise_std: Of the noise, in [0, 1] pixel units; nothing to the plain ones.
     """
 
     form: Literal["default", "paper", "published-code"] = "default"
+    counterfactual: Counterfactual = "noise"
     alpha: Annotated[float, Strict(), Field(ge=0, le=10), Unsigned] = 0.3
     noise_std: Annotated[float, Strict(), Field(ge=0, le=1), Unsigned] = 0.1
     guided_steps: Annotated[Count, Field(ge=0, le=512)] = 5

@@ -146,10 +146,7 @@ class Pipeline:
         contrast = self.deciding.policy.contrast
         try:
             with timed(drafts, "noised"):
-                if contrast.form == "published-code":
-                    run.noise_photographs(contrast.noise_std)
-                else:
-                    run.noise(contrast.noise_std)
+                run.contrast_with(contrast.counterfactual, noise_std=contrast.noise_std)
         except MemoryError as error:
             _log.warning("out of memory in the noised branch; it was dropped", exc_info=error)
             for draft in wanted:
@@ -159,7 +156,8 @@ class Pipeline:
             draft.contrast = ContrastRecord(
                 applied=True,
                 alpha=contrast.alpha,
-                noise_std=contrast.noise_std,
+                counterfactual=contrast.counterfactual,
+                noise_std=contrast.noise_std if "noise" in contrast.counterfactual else 0.0,
                 steps=contrast.guided_steps,
             )
 
