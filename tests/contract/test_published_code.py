@@ -65,6 +65,20 @@ def test_safe_halves_alpha_and_the_refusals_over_the_whole_vocabulary() -> None:
     assert answer.decision.contrast.applied
 
 
+def test_an_answer_that_has_begun_is_steered_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    strong = PUBLISHED.model_copy(
+        update={"contrast": {**PUBLISHED.contrast.model_dump(), "alpha": 3.0}}
+    )
+    _, whole = answered(SAFE, strong)
+    monkeypatch.setattr("guardrail.steering.guided.has_begun", lambda text, count: count >= 2)
+    _, answer = answered(SAFE, strong)
+    assert answer.token_ids[:2] == whole.token_ids[:2]
+    real, _ = forwards(answer.token_ids[:5])
+    own = [int(each.argmax()) for each in real]
+    assert list(answer.token_ids[2:6]) == own[2:6]
+    assert answer.token_ids[0] != own[0]
+
+
 def test_unsafe_forces_the_phrase_whose_tokens_are_likeliest_and_steers_no_more() -> None:
     guarded, answer = answered(UNSAFE)
     real, noised = forwards(())

@@ -62,7 +62,10 @@ MISSPELT = [
         "a misspelt action key", "verdict: {on_unsure: plain}\n", "4:11", "did you mean on_unsafe"
     ),
     _after(
-        "a key of another section", "contrast: {boost: 2}\n", "4:12", "accepted are form, counterfactual, alpha"
+        "a key of another section",
+        "contrast: {boost: 2}\n",
+        "4:12",
+        "accepted are form, counterfactual, alpha",
     ),
     _after("a misspelt contrast key", "contrast: {alhpa: 0.3}\n", "4:12", "did you mean alpha"),
     _after(
