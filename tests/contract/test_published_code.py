@@ -100,6 +100,24 @@ def test_unsafe_forces_the_phrase_whose_tokens_are_likeliest_and_steers_no_more(
         assert answer.token_ids[step] == int(real[step].argmax())
 
 
+def test_after_a_short_phrase_the_rest_of_the_guided_steps_is_the_models_own() -> None:
+    changed = PUBLISHED.model_copy(
+        update={
+            "contrast": {**PUBLISHED.contrast.model_dump(), "alpha": 3.0},
+            "modulation": {**PUBLISHED.modulation.model_dump(), "beginnings": ["No"]},
+        }
+    )
+    guarded, answer = answered(UNSAFE, changed)
+    begun = guarded.backend.tokens("No")
+    assert list(answer.token_ids[: len(begun)]) == begun
+    assert len(begun) < 4
+    real, noised = forwards(answer.token_ids[:4])
+    own = [int(each.argmax()) for each in real]
+    contrasted = [int(each.argmax()) for each in real - 3.0 * noised]
+    assert list(answer.token_ids[len(begun) : 5]) == own[len(begun) :]
+    assert contrasted[len(begun) :] != own[len(begun) :]
+
+
 def test_suppression_is_half_of_the_probability() -> None:
     assert math.exp(-PUBLISHED.modulation.suppress) == pytest.approx(0.5)
 
