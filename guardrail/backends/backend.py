@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from guardrail.policy.terms import Counterfactual
 from guardrail.request.call_format import CallFormat
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
@@ -54,7 +55,7 @@ class Run(Protocol):
     """Several requests on one model, from their prompts to their last tokens.
 
     Rows are numbered as the requests were given, also where `keep` has dropped some. Not
-    thread-safe. `read`, `prefill` and `noise` raise `Interrupted` once the run is to stop.
+    thread-safe. `read`, `prefill` and `contrast_with` raise `Interrupted` once the run is to stop.
     """
 
     @property
@@ -74,12 +75,15 @@ class Run(Protocol):
     def keep(self, rows: Sequence[int]) -> None:
         """Goes on with these rows alone, which stay in their order."""
 
-    def noise(self, noise_std: float, *, seed: int = 0) -> None:
-        """Runs the same prompts with noised pictures beside the real ones.
+    def contrast_with(self, kind: Counterfactual, *, noise_std: float, seed: int = 0) -> None:
+        """Runs the same prompts with other pictures beside the real ones: the *noised* branch.
 
         Args:
+            kind: What those pictures are: the real ones with noise (where the model sees them, or
+                as they were given, before any resizing, cut off and rounded to 8 bits), grey, or of
+                their own mean colour; always of the same size.
             noise_std: Standard deviation of Gaussian noise, in [0, 1] pixel units.
-            seed: Mixed into each picture's own seed.
+            seed: Mixed into each picture's own seed, for noise.
 
         Raises:
             MemoryError: There is no room for them; the run goes on without.
@@ -171,6 +175,9 @@ class Backend(Protocol):
 
     def fragments(self) -> frozenset[int]:
         """Returns the tokens that stand for single bytes, of which a run is decoded as a whole."""
+
+    def tokens(self, text: str) -> list[int]:
+        """Returns the tokens that the model's own tokenizer makes of a text, none added to them."""
 
     def decode(self, token_ids: Sequence[int], *, keep: frozenset[int] = frozenset()) -> str:
         """Returns the text of generated tokens, of control tokens only those in `keep`."""

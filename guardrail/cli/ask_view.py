@@ -16,6 +16,7 @@ from rich.text import Text
 
 from guardrail.cli.ask_request import AskRequest
 from guardrail.cli.bar import probability_bar
+from guardrail.cli.contrast_text import contrasted_with
 from guardrail.cli.plain_text import visible
 from guardrail.policy import Policy
 from guardrail.policy.evaluation import findings_of
@@ -194,7 +195,7 @@ def _timings(decision: Decision) -> str:
 def _steps(decision: Decision) -> Iterator[RenderableType]:
     contrast = decision.contrast
     settings = (
-        f"contrast: alpha {contrast.alpha:g}, noise {contrast.noise_std:g}, "
+        f"contrast: alpha {contrast.alpha:g}, {contrasted_with(contrast)}, "
         f"{contrast.steps} guided steps"
         if contrast.applied
         else f"contrast: not applied ({contrast.skipped or 'the model was not asked'})"

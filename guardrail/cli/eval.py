@@ -24,6 +24,7 @@ from guardrail.cli.eval_options import (
     ToLabel,
 )
 from guardrail.cli.eval_out import Evaluated, outputs_of
+from guardrail.cli.eval_systems import print_systems
 from guardrail.cli.eval_view import show
 from guardrail.cli.model_loading import load_engine
 from guardrail.cli.plain_text import visible
@@ -44,7 +45,7 @@ from guardrail.cli.run_options import (
     load_asked,
 )
 from guardrail.evaluation import (
-    SYSTEMS,
+    DEFAULT_SYSTEMS,
     Results,
     report,
     run,
@@ -75,8 +76,13 @@ def evaluate(
     as_json: AsJson = False,
     systems: Annotated[
         str,
-        typer.Option(metavar="A,B,…", help=f"Of {', '.join(SYSTEMS)}; or policies."),
-    ] = ",".join(SYSTEMS),
+        typer.Option(
+            metavar="A,B,…", help="Of what --list-systems shows; `all` of them; or policies."
+        ),
+    ] = ",".join(DEFAULT_SYSTEMS),
+    systems_listed: Annotated[
+        bool, typer.Option("--list-systems", help="Show the systems that can be compared.")
+    ] = False,
     policy: PolicyName = "baseline",
     model: Model = "embedded",
     seed: Seed = 0,
@@ -99,8 +105,8 @@ def evaluate(
     is distributed in, or `own`: a list or folder of your own pictures, questions and labels.
     Decoding is greedy.
     """  # fmt: skip
-    if listed:
-        print_datasets(as_json=as_json)
+    if listed or systems_listed:
+        (print_datasets if listed else print_systems)(as_json=as_json)
         return
     started = time.perf_counter()
     outputs = outputs_of(fail_if, junit=junit, report=html, inspect=inspect, cases=cases)
@@ -114,7 +120,7 @@ def evaluate(
     header = run_of(
         asked,
         model=model,
-        policies={each.name: [each.policy.digest, each.mode] for each in compared},
+        policies={each.name: each.identity for each in compared},
         batch=batch,
         max_tokens=max_tokens,
     )

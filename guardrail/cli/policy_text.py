@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from guardrail.cli.contrast_text import contrasted_with
 from guardrail.policy import Policy
 from guardrail.policy.loader import Loaded, LoadedSelection
 from guardrail.policy.terms import FIELD_OF_LABEL
@@ -39,8 +40,8 @@ def summary(loaded: Loaded) -> Iterator[str]:
     yield f"mode {policy.mode}, judge {policy.judge.kind} within {policy.judge.timeout_s:g} s"
     contrast, modulation = policy.contrast, policy.modulation
     yield (
-        f"contrast {contrast.form}, {contrast.when}, alpha {contrast.alpha:g}, noise "
-        f"{contrast.noise_std:g}, {contrast.guided_steps} steps"
+        f"contrast {contrast.form}, {contrast.when}, alpha {contrast.alpha:g}, "
+        f"{contrasted_with(contrast)}, {contrast.guided_steps} steps"
     )
     yield (
         f"modulation {modulation.form}, boost {modulation.boost:g}, suppress "

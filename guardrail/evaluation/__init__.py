@@ -9,9 +9,10 @@ from guardrail.evaluation.datasets import Entry, load_dataset
 from guardrail.evaluation.report import report
 from guardrail.evaluation.results import Record, Results
 from guardrail.evaluation.runner import run
-from guardrail.evaluation.systems import SYSTEMS, System, systems_for
+from guardrail.evaluation.systems import DEFAULT_SYSTEMS, SYSTEMS, System, systems_for
 
 __all__ = [
+    "DEFAULT_SYSTEMS",
     "SYSTEMS",
     "Dataset",
     "Entry",

@@ -15,7 +15,7 @@ from guardrail.errors import Escalation
 from guardrail.evaluation.dataset import Dataset, Sample
 from guardrail.evaluation.requests import batches, conversation_of, unhurried
 from guardrail.evaluation.results import Record, Results, Step
-from guardrail.evaluation.systems import System
+from guardrail.evaluation.systems.system import Ask, System
 from guardrail.request.settings import GenerationSettings
 
 if TYPE_CHECKING:
@@ -51,10 +51,11 @@ def run(
     settings = settings or GenerationSettings(temperature=0)
     for system in systems:
         patient = replace(system, policy=unhurried(system.policy))
+        ask = patient.asking(engine)
         for part in batches(_asked(system, dataset), batch):
             missing = {each.id for each in part if results.get(system.name, each.id) is None}
             if missing:
-                answered = _answers(engine, patient, part, settings)
+                answered = _answers(ask, patient, part, settings)
                 results.add([each for each in answered if each.sample in missing])
             progress(system, len(part))
 
@@ -69,13 +70,11 @@ def _asked(system: System, dataset: Dataset) -> list[Sample]:
 
 
 def _answers(
-    engine: SafeCoDe, system: System, samples: Sequence[Sample], settings: GenerationSettings
+    ask: Ask, system: System, samples: Sequence[Sample], settings: GenerationSettings
 ) -> list[Record]:
     conversations = [conversation_of(each) for each in samples]
     started = time.perf_counter()
-    answers = engine.batch(
-        conversations, settings, policy=system.policy, mode=system.mode, return_exceptions=True
-    )
+    answers = ask(conversations, settings)
     seconds = (time.perf_counter() - started) / len(samples)
     return [
         _record(system, sample, answer, seconds)

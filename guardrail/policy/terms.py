@@ -9,6 +9,9 @@ Uncertain = Literal[Action, "lean"]
 """What may be asked for of an uncertain verdict: `lean` is what is asked for on its side."""
 Label = Literal["safe", "uncertain", "unsafe", "unavailable"]
 Mode = Literal["enforce", "shadow", "off"]
+Counterfactual = Literal["noise", "grey", "mean", "photo-noise"]
+"""What the picture is contrasted with: itself with noise (where the model sees it, or on the
+photograph before it is resized), a grey one, or its own mean colour."""
 
 # From the most permissive to the strictest.
 ACTIONS: Final[tuple[Action, ...]] = ("comply", "plain", "refuse", "escalate", "block")
@@ -28,8 +31,10 @@ RULE_FIELDS: Final = ("unsafe_at", "safe_below", *FIELD_OF_LABEL.values())
 WORDS: Final = frozenset(
     (
         *(*ACTIONS, *LABELS, "enforce", "shadow", "off", "default", "paper", "phrase", "always"),
+        *("published-code", "opening"),
         *("at-stake", "never", "confidence", "fixed", "fail", "continue", "on_error", "max"),
         *("lean", "picture", "mirror", "none"),
+        *("noise", "grey", "mean", "photo-noise"),
     )
 )
 """What fields take of a closed choice: no such word gives away whose file it stands in."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from guardrail.policy.review import Review
-from guardrail.policy.terms import Action, Label, Mode
+from guardrail.policy.terms import Action, Counterfactual, Label, Mode
 
 SCHEMA_VERSION = 1
 
@@ -57,6 +57,9 @@ class ContrastRecord(_Record):
 
     applied: bool = False
     alpha: float = 0.0
+    counterfactual: Counterfactual | None = Field(
+        None, description="what the noised branch saw; None where it did not run"
+    )
     noise_std: float = 0.0
     steps: int = 0
     skipped: str | None = Field(None, description="why contrast was not applied")

@@ -6,13 +6,14 @@ Pure functions of arrays. They know nothing of models, policies or refusals.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 from array_api_compat import array_namespace
 
 from guardrail.steering.arrays import Array, log_softmax, logsumexp, softmax
 
-ContrastForm = Literal["default", "paper"]
+ContrastForm = Literal["default", "paper", "published-code"]
 
 
 def contrast_logits(
@@ -20,7 +21,7 @@ def contrast_logits(
     noised: Array,
     *,
     alpha: float,
-    form: ContrastForm = "default",
+    form: Literal["default", "paper"] = "default",
     plausibility: float = 0.1,
 ) -> Array:
     """Returns the contrasted next-token logits.
@@ -54,6 +55,23 @@ def contrast_logits(
     mass_after = logsumexp(xp.where(inside, contrasted, outside))
     # INVARIANT: the plausibility set's probability is the same before and after.
     return xp.where(inside, contrasted + (mass_before - mass_after), real)
+
+
+def contrast_published(real: Array, noised: Array, *, alpha: float, safe: Sequence[bool]) -> Array:
+    """Returns `z - alpha * z~`, alpha halved in the rows that were judged safe.
+
+    Args:
+        real: Logits z of the real branch, (batch, vocabulary), float.
+        noised: Logits z~ of the noised branch, same shape.
+        alpha: Strength, >= 0.
+        safe: For each row, whether it was judged safe.
+
+    Source: the code released with SafeCoDe (see `published_code`); the paper has one alpha.
+    """
+    xp = array_namespace(real, noised)
+    alphas = [alpha / 2 if each else alpha for each in safe]
+    column = xp.asarray(alphas, dtype=real.dtype, device=real.device)[:, None]
+    return real - column * noised
 
 
 def plausible_set(logits: Array, plausibility: float) -> Array:

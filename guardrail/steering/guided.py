@@ -13,9 +13,11 @@ from array_api_compat import array_namespace
 
 from guardrail.backends import Constraint, FinishReason, Run
 from guardrail.steering.arrays import Array, largest, softmax
-from guardrail.steering.contrast import contrast_logits, divergence
-from guardrail.steering.modulation import modulate_paper, modulate_phrases
+from guardrail.steering.contrast import contrast_logits, contrast_published, divergence
+from guardrail.steering.modulation import modulate_paper, modulate_phrases, modulate_published
+from guardrail.steering.opening import Opening, forced, likeliest
 from guardrail.steering.plan import CandidateTrace, Guidance, RowPlan, Step, StepTrace
+from guardrail.steering.published_code import has_begun
 from guardrail.steering.refusal_mass import RefusalMass
 from guardrail.steering.refusals import RefusalIndex, TokenIds
 
@@ -26,6 +28,7 @@ def decode(
     plans: Sequence[RowPlan],
     guidance: Guidance,
     index: RefusalIndex | None = None,
+    loose_ids: TokenIds | None = None,
     shadow: bool = False,
     seed: int | None = None,
     constraints: Sequence[Constraint | None] | None = None,
@@ -37,6 +40,7 @@ def decode(
         plans: One per row.
         guidance: Settings of the guided steps.
         index: Refusal tokens; None if nothing is modulated or recorded.
+        loose_ids: The flat set of the forms `paper` and `published-code`; of no use to the others.
         shadow: Everything is computed and traced, and the unguarded token is taken.
         seed: As for `Run.begin`.
         constraints: One per row, None where any token may come. Steering moves mass between the
@@ -48,10 +52,11 @@ def decode(
     batch = len(plans)
     run.begin(constraints or [None] * batch, seed=seed)
     done: Sequence[FinishReason | None] = [None] * batch
-    worth_it = any(plan.record or plan.contrast or plan.delta for plan in plans)
-    guided = guidance.steps if worth_it and index is not None else 0
+    worth_it = any(plan.record or plan.contrast or plan.delta or plan.openings for plan in plans)
+    longest = max((len(each) for plan in plans for each in plan.openings), default=0)
+    guided = max(guidance.steps, longest) if worth_it and index is not None else 0
     if guided and index is not None:
-        steps = _GuidedSteps(run, plans, guidance, index, shadow)
+        steps = _GuidedSteps(run, plans, guidance, index, loose_ids, shadow)
         for step in range(guided):
             tokens, traces = steps.take(step)
             finished = run.take(tokens)
@@ -99,26 +104,29 @@ def steer(
         plans: One per row; rows without contrast keep their real logits in that stage.
         guidance: Settings.
         refusal_ids: Per row, the tokens that the phrase form may touch here.
-        loose_ids: The flat set of the paper form.
+        loose_ids: The flat set of the forms `paper` and `published-code`.
     """
     logits = real
     if noised is not None and any(plan.contrast for plan in plans):
-        contrasted = contrast_logits(
-            real,
-            noised,
-            alpha=guidance.alpha,
-            form=guidance.contrast_form,
-            plausibility=guidance.plausibility,
-        )
+        contrasted = _contrasted(real, noised, plans, guidance)
         xp = array_namespace(real)
         rows = xp.asarray([plan.contrast for plan in plans], device=real.device)
         logits = xp.where(rows[:, None], contrasted, real)
     deltas = [plan.delta for plan in plans]
     if guidance.modulation_form == "paper" and loose_ids is not None:
         return modulate_paper(logits, loose_ids, deltas, top_k=guidance.top_k)
+    if guidance.modulation_form == "published-code" and loose_ids is not None:
+        return modulate_published(logits, loose_ids, deltas)
     if guidance.modulation_form == "phrase":
         return modulate_phrases(logits, refusal_ids, deltas)
     return logits
+
+
+def _contrasted(real: Array, noised: Array, plans: Sequence[RowPlan], guidance: Guidance) -> Array:
+    form, alpha = guidance.contrast_form, guidance.alpha
+    if form == "published-code":
+        return contrast_published(real, noised, alpha=alpha, safe=[plan.safe for plan in plans])
+    return contrast_logits(real, noised, alpha=alpha, form=form, plausibility=guidance.plausibility)
 
 
 @dataclass
@@ -129,13 +137,16 @@ class _GuidedSteps:
     plans: Sequence[RowPlan]
     guidance: Guidance
     index: RefusalIndex
+    loose_ids: TokenIds | None
     shadow: bool
     ended: Sequence[bool] = field(init=False)
     _said: list[list[int]] = field(init=False)
+    _openings: list[Opening] = field(init=False)
     _mass: RefusalMass = field(init=False)
 
     def __post_init__(self) -> None:
         self._said = [[] for _ in self.plans]
+        self._openings = [() for _ in self.plans]
         self.ended = [False] * len(self.plans)
         self._mass = RefusalMass(self.run, self.index, len(self.plans))
 
@@ -146,16 +157,15 @@ class _GuidedSteps:
         real = run.within(real)
         noised = run.within(noised) if noised is not None else None
         beginnings = [self.index.beginnings(self.index.spell(row)) for row in self._said]
-        paper = self.guidance.modulation_form == "paper"
         steered = steer(
             real,
             noised,
-            plans=self.plans,
+            plans=self._plans(step),
             guidance=self.guidance,
             refusal_ids=[each.steerable for each in beginnings],
-            loose_ids=self.index.loose_tokens if paper else None,
+            loose_ids=self.loose_ids,
         )
-        steered = run.within(steered)
+        steered = run.within(self._begun(steered, step))
         # Both are drawn with the same randomness, so that they differ only by what steering did.
         unguarded = run.peek(real)
         guarded = run.peek(steered) if self.shadow else run.choose(steered)
@@ -179,6 +189,31 @@ class _GuidedSteps:
                 tops[row],
             )
         return taken, traces
+
+    def _plans(self, step: int) -> list[RowPlan]:
+        """Returns what this step does to each row: nothing where its steering has ended."""
+        return [
+            plan.after if self._is_over(row, step) else plan for row, plan in enumerate(self.plans)
+        ]
+
+    def _is_over(self, row: int, step: int) -> bool:
+        if self.plans[row].openings:
+            return step > 0  # the opening has been chosen
+        if step >= self.guidance.steps:
+            return True
+        if self.guidance.modulation_form != "published-code":
+            return False
+        text = self.index.spell(self._said[row]).decode("utf-8", "ignore")
+        return has_begun(text, len(self._said[row]))
+
+    def _begun(self, logits: Array, step: int) -> Array:
+        """Returns logits in which rows with an opening go on with it."""
+        if step == 0:
+            self._openings = [
+                likeliest(logits[row], plan.openings) if plan.openings else ()
+                for row, plan in enumerate(self.plans)
+            ]
+        return forced(logits, [each[step] if step < len(each) else None for each in self._openings])
 
 
 def _candidates(

@@ -47,7 +47,8 @@ def modulate_paper(
         deltas: For each row, +lambda to boost, -lambda to suppress, 0 for neither.
         top_k: How many candidates count, >= 1.
 
-    Source: SafeCoDe (arXiv 2509.19212), the published form.
+    Source: SafeCoDe (arXiv 2509.19212), the paper's equation. Which tokens refusals are made of,
+    the paper leaves open; the released code, which does otherwise, is `modulate_published`.
     """
     if not any(deltas) or not len(token_ids):
         return logits
@@ -60,3 +61,18 @@ def modulate_paper(
     shifted = xp.asarray(logits, copy=True)
     shifted[rows, candidates] += refusal[candidates] * shift
     return shifted
+
+
+def modulate_published(logits: Array, token_ids: TokenIds, deltas: Sequence[float]) -> Array:
+    """Returns logits in which refusal tokens are shifted, however improbable they are.
+
+    Args:
+        logits: (batch, vocabulary), float; not changed.
+        token_ids: (count,) the sub-tokens of all refusal phrases.
+        deltas: For each row, nats to add: -ln 2 halves the tokens' probabilities, before they are
+            brought to sum to one again.
+
+    Source: the code released with SafeCoDe (see `published_code`), which multiplies probabilities
+    by 1 - lambda / 2 where the verdict is safe, with lambda 1.
+    """
+    return modulate_phrases(logits, [token_ids] * len(deltas), deltas)

@@ -30,10 +30,12 @@ from guardrail.request.delta import Delta
 from guardrail.request.settings import GenerationSettings
 from guardrail.steering.answer_reader import AnswerReader
 from guardrail.steering.guided import decode
+from guardrail.steering.opening import openings_of
 from guardrail.steering.plan import Guidance, RowPlan, Step
+from guardrail.steering.published_code import sub_tokens
 from guardrail.steering.refusal_gate import RefusalGate
 from guardrail.steering.refusal_mass import RefusalMass
-from guardrail.steering.refusals import RefusalIndex
+from guardrail.steering.refusals import RefusalIndex, TokenIds
 from guardrail.steering.row import Row
 from guardrail.steering.text_stream import TextStream
 
@@ -144,7 +146,7 @@ class Pipeline:
         contrast = self.deciding.policy.contrast
         try:
             with timed(drafts, "noised"):
-                run.noise(contrast.noise_std)
+                run.contrast_with(contrast.counterfactual, noise_std=contrast.noise_std)
         except MemoryError as error:
             _log.warning("out of memory in the noised branch; it was dropped", exc_info=error)
             for draft in wanted:
@@ -154,7 +156,8 @@ class Pipeline:
             draft.contrast = ContrastRecord(
                 applied=True,
                 alpha=contrast.alpha,
-                noise_std=contrast.noise_std,
+                counterfactual=contrast.counterfactual,
+                noise_std=contrast.noise_std if "noise" in contrast.counterfactual else 0.0,
                 steps=contrast.guided_steps,
             )
 
@@ -213,6 +216,7 @@ class Pipeline:
             plans=[self._plan(draft) for draft in drafts],
             guidance=Guidance.of(policy),
             index=self.refusal_index(policy.phrases) if mode != "off" else None,
+            loose_ids=self._loose_ids() if mode != "off" else None,
             shadow=mode == "shadow",
             seed=settings.seed,
             constraints=[
@@ -235,8 +239,19 @@ class Pipeline:
     def _plan(self, draft: Draft) -> RowPlan:
         if self.deciding.mode == "off":
             return RowPlan(record=False)
-        modulation = self.deciding.policy.modulation
-        return RowPlan.of(draft.ruling, modulation, contrast=draft.contrast.applied)
+        policy = self.deciding.policy
+        plan = RowPlan.of(draft.ruling, policy.modulation, contrast=draft.contrast.applied)
+        if draft.ruling is None:
+            return plan
+        return plan.begun_with(openings_of(policy, draft.ruling.action, self.backend.tokens))
+
+    def _loose_ids(self) -> TokenIds | None:
+        policy = self.deciding.policy
+        if policy.modulation.form == "published-code":
+            return sub_tokens(policy.modulation.beginnings or policy.phrases, self.backend.tokens)
+        if policy.modulation.form == "paper":
+            return self.refusal_index(policy.phrases).loose_tokens
+        return None
 
     def _emitted(self, rows: Sequence[Row], step: Step) -> Iterator[tuple[int, Delta]]:
         for place, row in enumerate(rows):

@@ -5,13 +5,16 @@ Values only: who plans is the policy's business, who carries it out `guided`'s.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from guardrail.backends import FinishReason
 from guardrail.policy import Policy, Ruling
 from guardrail.policy.schema import Modulation
 from guardrail.steering.contrast import ContrastForm
+from guardrail.steering.opening import Opening
+
+ModulationForm = Literal["phrase", "paper", "published-code", "opening", "off"]
 
 
 @dataclass(frozen=True)
@@ -20,10 +23,10 @@ class Guidance:
 
     Attributes:
         steps: How many first tokens are guided, >= 0.
-        contrast_form: `default` or `paper`.
+        contrast_form: `default`, `paper` or `published-code`.
         alpha: Contrast strength.
         plausibility: beta of the plausibility set.
-        modulation_form: `phrase`, `paper` or `off`.
+        modulation_form: `phrase`, `paper`, `published-code`, `opening` or `off`.
         top_k: Candidates that the paper's modulation looks at.
         candidates: How many top tokens a step's record keeps.
     """
@@ -32,7 +35,7 @@ class Guidance:
     contrast_form: ContrastForm = "default"
     alpha: float = 0.3
     plausibility: float = 0.1
-    modulation_form: Literal["phrase", "paper", "off"] = "phrase"
+    modulation_form: ModulationForm = "phrase"
     top_k: int = 20
     candidates: int = 5
 
@@ -58,11 +61,24 @@ class RowPlan:
         contrast: Whether its noised branch counts.
         delta: Nats added to refusal tokens: above 0 boosts, below 0 suppresses.
         record: Whether its guided steps are recorded.
+        safe: Whether it was judged safe, so that refusals are suppressed.
+        openings: It is begun with the likeliest of these, if there are any.
     """
 
     contrast: bool = False
     delta: float = 0.0
     record: bool = True
+    safe: bool = False
+    openings: tuple[Opening, ...] = ()
+
+    def begun_with(self, openings: tuple[Opening, ...]) -> RowPlan:
+        """Returns the plan of an answer that has its openings, and so needs no modulation."""
+        return replace(self, openings=openings, delta=0.0) if openings else self
+
+    @property
+    def after(self) -> RowPlan:
+        """What is left of the plan once the row is steered no more."""
+        return RowPlan(record=self.record)
 
     @classmethod
     def of(cls, ruling: Ruling | None, modulation: Modulation, *, contrast: bool) -> RowPlan:
@@ -80,7 +96,8 @@ class RowPlan:
                 delta = modulation.boost * strength
             elif ruling.action == "comply":
                 delta = -modulation.suppress * strength
-        return cls(contrast=contrast, delta=delta)
+        safe = ruling is not None and ruling.action == "comply"
+        return cls(contrast=contrast, delta=delta, safe=safe)
 
 
 @dataclass(frozen=True)

@@ -100,10 +100,13 @@ class RefusalIndex:
 
     @cached_property
     def loose_tokens(self) -> TokenIds:
-        """All tokens that any phrase is made of, each on its own: the paper's flat set of ids.
+        """The tokens that are a word of any phrase, each on its own: a flat set of ids.
 
-        Source: SafeCoDe (arXiv 2509.19212); the published code flattens phrases in the same way,
-        which touches "I" everywhere. Kept for the `paper` form only.
+        It touches "I" everywhere, and is kept for the `paper` form only.
+
+        Source: ours: SafeCoDe (arXiv 2509.19212) speaks of refusal tokens and does not say how they
+        are found. The released code takes every sub-token of phrases of its own, which are mostly
+        other ones (`published_code.sub_tokens`).
         """
         words = {word for phrase in self._phrases for word in phrase.split(b" ") if word}
         ids: set[int] = set()

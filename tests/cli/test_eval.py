@@ -8,8 +8,9 @@ import pytest
 
 from guardrail.cli import eval as command
 from guardrail.cli import main
-from guardrail.evaluation import SYSTEMS
+from guardrail.evaluation import DEFAULT_SYSTEMS, SYSTEMS
 from guardrail.evaluation.datasets import names
+from guardrail.evaluation.systems.prompting import SAFETY_PROMPT
 from tests.evaluation import layouts
 from tests.evaluation.stand_in import StandIn
 
@@ -40,7 +41,7 @@ def test_json_has_every_system_with_intervals(
     assert out["dataset"] == "scenes"
     assert out["n"] == 3
     assert out["seed"] == 0
-    assert list(out["systems"]) == list(SYSTEMS)
+    assert list(out["systems"]) == list(DEFAULT_SYSTEMS)
     for each in out["systems"].values():
         low, high = each["balanced_accuracy"]["interval"]
         assert low <= each["balanced_accuracy"]["value"] <= high
@@ -72,7 +73,7 @@ def test_tables_fit_the_terminal(
     assert main(["eval", "scenes", "--data", data]) == 0
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= width
-    assert "modulation-only" in out
+    assert "verdict-then-block" in out
     assert "[51.0, 100.0]" in out
 
 
@@ -115,6 +116,28 @@ def test_changed_weights_are_another_run(
     assert "another weights" in capsys.readouterr().err
 
 
+def test_the_systems_are_listed_and_none_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "--list-systems", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [each["name"] for each in listed] == list(SYSTEMS)
+    assert all(each["summary"] and each["cost"] for each in listed)
+    assert main(["eval", "--list-systems"]) == 0
+    out = capsys.readouterr().out
+    for part in (*SYSTEMS, "docs/systems.md", "constant-bias:4"):
+        assert part in out
+
+
+def test_another_parameter_is_another_run(
+    engine: StandIn, data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["eval", "scenes", "--data", data, "--output", str(tmp_path / "results.jsonl")]
+    assert main([*arguments, "--systems", "unguarded,safety-prompt"]) == 0
+    header = json.loads((tmp_path / "results.jsonl").read_text().splitlines()[0])
+    assert SAFETY_PROMPT in header["guardrail_eval"]["policies"]["safety-prompt"]
+    assert main([*arguments, "--systems", "unguarded,verdict-in-prompt"]) == 2
+    assert "another policies" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -129,6 +152,8 @@ def test_changed_weights_are_another_run(
         (["scenes", "--max-tokens", "0"], "max_new_tokens is 0"),
         (["scenes", "--systems", "gaurded"], "neither a system nor a policy"),
         (["scenes", "--systems", ","], "no systems"),
+        (["scenes", "--systems", "constant-bias:x"], "expected nats from 0 to 100"),
+        (["scenes", "--systems", "paper:2"], "takes no parameter"),
         (["scenes", "--policy", "absent.yaml"], "absent.yaml"),
     ],
 )

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
+from guardrail.errors import MessageError
 from guardrail.policy import Policy
 from guardrail.policy.terms import Mode
 from guardrail.record.answer import Answer
@@ -17,13 +18,16 @@ Says = Callable[[str, Policy, str], dict[str, Any]]
 
 
 class StandIn:
-    """Has `batch`, `answer` and `model_name` as `SafeCoDe` has."""
+    """Has `batch`, `answer`, `count_tokens` and `model_name` as `SafeCoDe` has."""
 
     def __init__(self, says: Says) -> None:
         self._says = says
         self.asked: list[tuple[str, str]] = []
         self.shown: dict[str, int] = {}
         """How many pictures were last shown beside each question."""
+        self.heard: list[Conversation] = []
+        """All conversations, as they were asked."""
+        self.system_turns: Literal["read", "dropped", "refused"] = "read"
         self.model_name = "stand-in"
         self.policy: Policy | None = None
 
@@ -48,9 +52,19 @@ class StandIn:
             raise found
         return found
 
+    def count_tokens(self, conversation: Conversation) -> int:
+        """Returns how many characters are read."""
+        turns = conversation.turns
+        if self.system_turns != "read" and turns[0].role == "system":
+            if self.system_turns == "refused":
+                raise MessageError("the model's chat template refuses this conversation")
+            turns = turns[1:]
+        return sum(len(turn.text) for turn in turns)
+
     def _answer(self, conversation: Conversation, policy: Policy, mode: Mode) -> Any:
         text = conversation.turns[-1].text
         self.asked.append((text, mode))
+        self.heard.append(conversation)
         self.shown[text] = len(conversation.pictures)
         said = SimpleNamespace(
             **{

@@ -62,7 +62,10 @@ MISSPELT = [
         "a misspelt action key", "verdict: {on_unsure: plain}\n", "4:11", "did you mean on_unsafe"
     ),
     _after(
-        "a key of another section", "contrast: {boost: 2}\n", "4:12", "accepted are form, alpha"
+        "a key of another section",
+        "contrast: {boost: 2}\n",
+        "4:12",
+        "accepted are form, counterfactual, alpha",
     ),
     _after("a misspelt contrast key", "contrast: {alhpa: 0.3}\n", "4:12", "did you mean alpha"),
     _after(
@@ -135,7 +138,12 @@ WRONG_WORDS = [
         "categories.privacy.on_unsafe",
         "block",
     ),
-    _after("an unknown contrast form", "contrast: {form: vcd}\n", "4:18", "default, paper"),
+    _after(
+        "an unknown contrast form",
+        "contrast: {form: vcd}\n",
+        "4:18",
+        "default, paper, published-code",
+    ),
     _after(
         "an unknown contrast time",
         "contrast: {when: sometimes}\n",
@@ -143,7 +151,10 @@ WRONG_WORDS = [
         "always, at-stake, never",
     ),
     _after(
-        "an unknown modulation form", "modulation: {form: token}\n", "4:20", "phrase, paper, off"
+        "an unknown modulation form",
+        "modulation: {form: token}\n",
+        "4:20",
+        "phrase, paper, published-code",
     ),
     _after("an unknown scale", "modulation: {scale: linear}\n", "4:21", "confidence, fixed"),
     _after("an unknown audit setting", "audit: {on_error: ignore}\n", "4:19", "fail, continue"),

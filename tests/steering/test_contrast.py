@@ -3,7 +3,12 @@ import math
 import pytest
 import torch
 
-from guardrail.steering.contrast import contrast_logits, divergence, plausible_set
+from guardrail.steering.contrast import (
+    contrast_logits,
+    contrast_published,
+    divergence,
+    plausible_set,
+)
 
 
 def _logits(*probabilities: float) -> torch.Tensor:
@@ -14,6 +19,13 @@ def test_paper_form_is_z_minus_alpha_z_noised() -> None:
     real, noised = torch.tensor([[1.0, 2.0, -1.0]]), torch.tensor([[0.5, -2.0, 4.0]])
     result = contrast_logits(real, noised, alpha=0.3, form="paper")
     assert result.tolist()[0] == pytest.approx([0.85, 2.6, -2.2])
+
+
+def test_published_form_halves_alpha_where_it_is_safe() -> None:
+    real, noised = torch.tensor([[1.0, 2.0, -1.0]] * 2), torch.tensor([[0.5, -2.0, 4.0]] * 2)
+    result = contrast_published(real, noised, alpha=0.3, safe=[False, True])
+    assert result[0].tolist() == pytest.approx([0.85, 2.6, -2.2])
+    assert result[1].tolist() == pytest.approx([0.925, 2.3, -1.6])
 
 
 def test_default_form_matches_a_hand_computed_step() -> None:

@@ -1,6 +1,9 @@
+import math
+
+import pytest
 import torch
 
-from guardrail.steering.modulation import modulate_paper, modulate_phrases
+from guardrail.steering.modulation import modulate_paper, modulate_phrases, modulate_published
 
 IDS = torch.tensor([1, 3])
 NONE = torch.tensor([], dtype=torch.long)
@@ -29,3 +32,12 @@ def test_paper_form_follows_each_rows_own_sign() -> None:
     logits = torch.zeros(2, 5)
     shifted = modulate_paper(logits, IDS, [1.0, -1.0], top_k=5)
     assert shifted[:, IDS].tolist() == [[1.0, 1.0], [-1.0, -1.0]]
+
+
+def test_published_form_halves_probabilities_over_the_whole_vocabulary() -> None:
+    logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
+    shifted = modulate_published(logits, torch.tensor([0, 3]), [-math.log(2)])
+    # 0.25, 0.3, 0.15, 0.025, of 0.725 together.
+    expected = [0.25 / 0.725, 0.3 / 0.725, 0.15 / 0.725, 0.025 / 0.725]
+    assert shifted.softmax(-1)[0].tolist() == pytest.approx(expected)
+    assert modulate_published(logits, torch.tensor([0, 3]), [0.0]) is logits

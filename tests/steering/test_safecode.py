@@ -158,7 +158,7 @@ def test_memory_that_runs_out_in_the_noised_branch_is_handled_as_the_policy_says
     def no_memory(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("no memory")
 
-    monkeypatch.setattr(run, "noised_inputs", no_memory)
+    monkeypatch.setattr(run, "counterfactual_inputs", no_memory)
     engine = _engine(_says(0.99), contrast={"when": "always"}, failure={"noised_branch": handling})
     decision = engine.answer(_asked(), SIX).decision
     assert decision.action == action
@@ -198,7 +198,8 @@ def test_the_record_is_plain_json_and_holds_what_it_promises() -> None:
     assert Decision.model_validate(plain) == decision
     assert plain["policy"].keys() == {"name", "version", "digest"}
     assert plain["contrast"] == {
-        "applied": True, "alpha": 0.3, "noise_std": 0.1, "steps": 5, "skipped": None,
+        "applied": True, "alpha": 0.3, "counterfactual": "noise", "noise_std": 0.1, "steps": 5,
+        "skipped": None,
     }  # fmt: skip
     assert [step["step"] for step in plain["steps"]] == [0, 1, 2, 3, 4]
     step = plain["steps"][0]

@@ -205,6 +205,13 @@ class TransformersBackend:
         """Returns the text of generated tokens, of control tokens only those in `keep`."""
         return self.encoder.decode(token_ids, keep=keep)
 
+    def tokens(self, text: str) -> list[int]:
+        """Returns the tokens that the tokenizer makes of a text, none added to them.
+
+        Control tokens spelled in it are such: it is for texts of policies, not of requests.
+        """
+        return self.encoder.tokens(text)
+
     def spell(self, token_ids: Sequence[int]) -> str:
         """Returns what tokens spell, control tokens included."""
         return str(self.encoder.tokenizer.decode(list(token_ids)))

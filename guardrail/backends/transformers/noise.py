@@ -67,14 +67,24 @@ def channel_std(image_processor: Any, noise_std: float) -> tuple[float, ...]:
 
     A processor maps a pixel x in [0, 1] to (x - mean) / std, or to 255 x without rescaling.
     """
+    unit = channel_unit(image_processor)
+    return tuple(noise_std * unit / std for std in per_channel(image_processor, "image_std", 1.0))
+
+
+def channel_unit(image_processor: Any) -> float:
+    """Returns what a processor makes of a white pixel before it normalises."""
     factor = getattr(image_processor, "rescale_factor", None) or 1 / 255
-    unit = 255 * factor if getattr(image_processor, "do_rescale", True) else 255.0
-    stds = getattr(image_processor, "image_std", None)
-    if not getattr(image_processor, "do_normalize", True) or stds is None:
-        stds = (1.0, 1.0, 1.0)
-    if isinstance(stds, (int, float)):
-        stds = (stds,) * 3
-    return tuple(noise_std * unit / float(std) for std in stds)
+    return 255 * float(factor) if getattr(image_processor, "do_rescale", True) else 255.0
+
+
+def per_channel(image_processor: Any, name: str, neutral: float) -> tuple[float, ...]:
+    """Returns `image_mean` or `image_std`, a number per channel; `neutral` where it has no part."""
+    values = getattr(image_processor, name, None)
+    if not getattr(image_processor, "do_normalize", True) or values is None:
+        values = neutral
+    if isinstance(values, (int, float)):
+        values = (values,) * 3
+    return tuple(float(value) for value in values)
 
 
 def temporal_patch(image_processor: Any) -> tuple[int, int] | None:
@@ -108,13 +118,13 @@ def add_noise(
         seed: Mixed into every picture's own seed.
     """
     noised = pixels.clone(memory_format=torch.contiguous_format)
-    for part in _pictures(noised, inputs):
+    for part in own_pixels(noised, inputs):
         noise = _noise_like(part, seed=seed, std=std, temporal_patch=temporal_patch)
         part.add_(noise)  # a view of `noised`
     return noised
 
 
-def _pictures(pixels: Tensor, inputs: Mapping[str, Any]) -> Iterator[Tensor]:
+def own_pixels(pixels: Tensor, inputs: Mapping[str, Any]) -> Iterator[Tensor]:
     """Yields a view of each picture's (or tile's) own pixels; all-zero tiles are padding."""
     lengths = _patches_of_each(inputs)
     if pixels.dim() == 2 or sum(lengths) == len(pixels):  # (patches of all pictures, ...)
@@ -190,11 +200,17 @@ def _noise_like(
         noise = torch.randn(patches, channels, 1, size, size, generator=generator)
         noise = noise * torch.tensor(std).view(1, -1, 1, 1, 1)
         noise = noise.expand(-1, -1, frames, -1, -1)
-        if not _repeats(part, (channels, frames), 2) and _repeats(part, (frames, channels), 1):
+        if frames_first(part, channels, frames):
             noise = noise.transpose(1, 2)
         return noise.reshape(patches, features).to(part)
     # The order of features is not known here: all channels get the mean of their scales.
     return (torch.randn(part.shape, generator=generator) * _mean(std)).to(part)
+
+
+def frames_first(part: Tensor, channels: int, frames: int) -> bool:
+    """Whether patches flatten (frame, channel, ...), as their repeated frames tell."""
+    repeated = _repeats(part, (channels, frames), 2)
+    return not repeated and _repeats(part, (frames, channels), 1)
 
 
 def _repeats(part: Tensor, shape: tuple[int, int], dim: int) -> bool:

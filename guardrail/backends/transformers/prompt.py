@@ -162,6 +162,11 @@ class PromptEncoder:
                         ids.append(encoded[0])
         return ids
 
+    def tokens(self, text: str) -> list[int]:
+        """Returns the tokens of a text as the tokenizer itself cuts it, no special ones added."""
+        with self._lock:
+            return list(self.tokenizer.encode(text, add_special_tokens=False))
+
     @cached_property
     def fragments(self) -> frozenset[int]:
         """The tokens of byte fallback (`<0x0A>`), which spell text only together."""

@@ -17,10 +17,14 @@ from guardrail.backends.backend import FinishReason, Interrupted, Phase, Reading
 from guardrail.backends.transformers.branch import Branch, Prepared, prepare
 from guardrail.backends.transformers.choosing import Chooser
 from guardrail.backends.transformers.context_limit import prompt_lengths
+from guardrail.backends.transformers.counterfactual import counterfactual_inputs
 from guardrail.backends.transformers.grammar import Constraint, RowConstraints, floored
 from guardrail.backends.transformers.interruption import interruptible
-from guardrail.backends.transformers.noise import PICTURE_INPUTS, noised_inputs
+from guardrail.backends.transformers.noise import PICTURE_INPUTS
+from guardrail.backends.transformers.photo_noise import with_noised_photographs
+from guardrail.backends.transformers.prompt import to_device
 from guardrail.backends.transformers.reading import PromptReader
+from guardrail.policy.terms import Counterfactual
 from guardrail.request.conversation import Conversation
 
 
@@ -114,25 +118,34 @@ class TransformersRun:
             self._noised = self._noised.fork(places)
         self._live = list(rows)
 
-    def noise(self, noise_std: float, *, seed: int = 0) -> None:
-        """Runs the same prompts with noised pictures.
+    def contrast_with(self, kind: Counterfactual, *, noise_std: float, seed: int = 0) -> None:
+        """Runs the same prompts with other pictures.
 
         Raises:
             MemoryError: There is no room for them.
         """
         try:
             with self._computing, interruptible(self._model, self._stop):
-                noised = noised_inputs(
-                    self._inputs,
-                    noise_std=noise_std,
-                    image_processor=self._image_processor,
-                    seed=seed,
-                )
-                branch = Branch.prefill(self._prepare(noised))
+                branch = Branch.prefill(self._prepare(self._beside(kind, noise_std, seed)))
                 whole = len(self._live) == len(self._conversations)
                 self._noised = branch if whole else branch.fork(self._live)
         except torch.OutOfMemoryError as error:
             raise MemoryError("out of memory in the noised branch") from error
+
+    def _beside(self, kind: Counterfactual, noise_std: float, seed: int) -> Mapping[str, Any]:
+        if kind != "photo-noise":
+            return counterfactual_inputs(
+                self._inputs,
+                kind,
+                noise_std=noise_std,
+                image_processor=self._image_processor,
+                seed=seed,
+            )
+        noised = [
+            with_noised_photographs(each, noise_std=noise_std, seed=seed)
+            for each in self._conversations
+        ]
+        return to_device(self._reader.encoder.encode(noised), self._model)
 
     # Tokens ----------------------------------------------------------------------------------
 

@@ -114,6 +114,7 @@ def decision_attributes(decision: Decision) -> dict[str, Any]:
         "guardrail.review.honoured": decision.review.honoured if decision.review else None,
         "guardrail.contrast.applied": contrast.applied,
         "guardrail.contrast.alpha": contrast.alpha if contrast.applied else None,
+        "guardrail.contrast.counterfactual": contrast.counterfactual,
         "guardrail.contrast.noise_std": contrast.noise_std if contrast.applied else None,
         "guardrail.contrast.skipped": contrast.skipped,
         "guardrail.steps.count": len(steps),

@@ -1,0 +1,16 @@
+"""The systems that an evaluation compares: one model, asked under policies and in other ways.
+
+Each is a policy, or a small file that says how it asks; the catalogue names them all. The model is
+the same, and so are the requests. All systems that judge read the evaluated policy's verdict.
+"""
+
+from guardrail.evaluation.systems.catalogue import (
+    DEFAULT_SYSTEMS,
+    EVERY,
+    SYSTEMS,
+    listing,
+    systems_for,
+)
+from guardrail.evaluation.systems.system import System
+
+__all__ = ["DEFAULT_SYSTEMS", "EVERY", "SYSTEMS", "System", "listing", "systems_for"]
