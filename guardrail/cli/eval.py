@@ -51,7 +51,6 @@ from guardrail.evaluation import (
     run,
     systems_for,
 )
-from guardrail.evaluation.agreement import require_libraries
 from guardrail.evaluation.provenance import run_of
 from guardrail.evaluation.report import scored_rows
 from guardrail.evaluation.runner import requests_of
@@ -115,7 +114,6 @@ def evaluate(
     evaluated = load_policy(policy)
     compared = systems_for(systems.split(","), evaluated)
     asked = load_asked(dataset, data, language=language, limit=limit, seed=seed)
-    require_libraries()
     grading = Grading(graders, labels=labels, to_label=to_label)
     header = run_of(
         asked,

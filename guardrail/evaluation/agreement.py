@@ -1,36 +1,20 @@
 """Paired labels: whether two systems differ, and how far two graders agree.
 
-The exact test is SciPy's and kappa scikit-learn's (extra `eval`); they are loaded when used. It
+The exact test is SciPy's and kappa scikit-learn's ; they are loaded when used. It
 knows nothing of what was labelled.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from guardrail.errors import SettingsError
 from guardrail.evaluation.metrics import Interval, bootstrap
 
 Flags = NDArray[np.bool_]
-
-
-def require_libraries() -> None:
-    """Makes sure that what a report needs is there, before anybody waits for a model.
-
-    Raises:
-        SettingsError: SciPy or scikit-learn is missing.
-    """
-    for package in ("scipy", "sklearn"):
-        if find_spec(package) is None:
-            raise SettingsError(
-                f"an evaluation's statistics need {package}, which is not installed: "
-                "pip install 'safecode-guardrail[eval]'"
-            )
 
 
 @dataclass(frozen=True)

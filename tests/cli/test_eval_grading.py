@@ -157,12 +157,3 @@ def test_bad_graders_and_labels_are_one_line_before_a_model_loads(
     assert captured.out == ""
     assert captured.err.count("\n") == 1
     assert said in captured.err
-
-
-def test_missing_statistics_are_said_before_a_model_loads(
-    engine: StandIn, data: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("guardrail.evaluation.agreement.find_spec", lambda name: None)
-    assert main(["eval", "scenes", "--data", data]) == 2
-    assert "pip install 'safecode-guardrail[eval]'" in capsys.readouterr().err
-    assert engine.asked == []

@@ -10,9 +10,8 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.contingency_tables import mcnemar as theirs
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from guardrail.errors import SettingsError
 from guardrail.evaluation import agreement
-from guardrail.evaluation.agreement import Discordance, discordance, kappa, require_libraries
+from guardrail.evaluation.agreement import Discordance, discordance, kappa
 from guardrail.evaluation.metrics import resampled
 
 
@@ -111,13 +110,6 @@ def test_cases_of_one_cluster_are_drawn_together() -> None:
     alone = kappa(first, second, np.arange(50), drawn)
     together = kappa(*tenfold, np.repeat(np.arange(50), 10), drawn)
     assert together.interval == pytest.approx(alone.interval)
-
-
-def test_missing_libraries_are_named_with_their_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    require_libraries()
-    monkeypatch.setattr(agreement, "find_spec", lambda name: None if name == "scipy" else name)
-    with pytest.raises(SettingsError, match=r"scipy.*pip install 'safecode-guardrail\[eval\]'"):
-        require_libraries()
 
 
 def test_importing_evaluation_loads_neither_library_nor_torch() -> None:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from guardrail.evaluation.agreement import require_libraries
 from guardrail.evaluation.dataset import Dataset
 from guardrail.evaluation.grading import Outcomes, graded_by_vocabulary
 from guardrail.evaluation.metrics import Share, rounded
@@ -60,7 +59,6 @@ def report(
     Raises:
         SettingsError: SciPy or scikit-learn is missing.
     """
-    require_libraries()
     outcomes = outcomes or graded_by_vocabulary(dataset, systems, results, phrases)
     clusters = Clusters(dataset.clusters(("safe", "unsafe")), seed, resamples)
     rows = {each.name: scored_rows(dataset, each, results, phrases, outcomes) for each in systems}
