@@ -129,7 +129,7 @@ def test_every_file_is_written(engine: StandIn, run: list[str], tmp_path: Path) 
     assert "In short" in (out / "r.html").read_text("utf-8")
     assert "eval scenes --data" in (out / "r.html").read_text("utf-8")
     assert Xml.fromstring((out / "j.xml").read_text("utf-8")).find("testsuite") is not None
-    assert len(list((out / "logs").glob("*.json"))) == 5
+    assert len(list((out / "logs").glob("*.json"))) == 4
     assert {each.name for each in out.iterdir()} == {"r.html", "j.xml", "logs", "c.cases.yaml"}
     assert main([*run, "--inspect", str(out / "one.json")]) == 0
     assert json.loads((out / "one.json").read_text("utf-8"))["eval"]["task"] == "scenes-guarded"
