@@ -1,4 +1,4 @@
-"""`guardrail calibrate`: a judge's scale and bias, and thresholds, from labelled requests.
+"""`guardrail calibrate`: a judge's scale and bias, thresholds and steering, from labelled requests.
 
 Everything that can be checked is checked before a model loads; where every verdict is kept already,
 none is loaded.
@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from guardrail.cli.calibrate_fits import DEFAULT, kept_answers, parse_parts, steering_fits
 from guardrail.cli.calibrate_origin import command_of, run_of
 from guardrail.cli.calibrate_view import header_lines, show
 from guardrail.cli.model_loading import load_engine
@@ -26,7 +28,9 @@ from guardrail.evaluation import DATASETS, Dataset, load_dataset
 from guardrail.evaluation.calibration import (
     GUARANTEES,
     Calibrated,
+    Fit,
     Guarantee,
+    Target,
     Verdicts,
     ask,
     calibrate,
@@ -44,6 +48,9 @@ from guardrail.evaluation.calibration.writing import (
 )
 from guardrail.policy import Policy, load_policy
 from guardrail.policy.suggest import did_you_mean, listed
+
+if TYPE_CHECKING:
+    from guardrail.steering.safecode import SafeCoDe
 
 FAILED = 1
 """Exit status when the target cannot be promised: nothing is written."""
@@ -65,6 +72,13 @@ def calibrate_policy(
             show_default=False,
         ),
     ] = None,
+    fit: Annotated[
+        str,
+        typer.Option(
+            metavar="PARTS",
+            help="judge, thresholds, steering (runs the model: contrast, modulation).",
+        ),
+    ] = DEFAULT,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -121,18 +135,27 @@ def calibrate_policy(
             show_default=False,
         ),
     ] = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="For steering: keep each answer here, and go on from it.",
+            show_default=False,
+        ),
+    ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume/--no-resume", help="Go on from FILE, or write it anew.")
+        bool, typer.Option("--resume/--no-resume", help="Go on from a FILE, or write it anew.")
     ] = True,
     batch: Annotated[int, typer.Option(metavar="N", help="Requests that run together.")] = 16,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Fit a judge and a policy's thresholds to a target, and write a policy that keeps it.
+    """Fit a judge, a policy's thresholds to a target, or steering, and write a policy that keeps it.
 
     One half of the labelled set is fitted, the other only measures. Exits with 1, and writes
     nothing, if there are too few labelled requests for the target.
     """  # fmt: skip
-    targets = parse_targets(target or [])
+    parts = parse_parts(fit)
+    targets = _targets(target or [], parts, repeat)
     _check_numbers(confidence, batch, seed)
     kept = _guarantee(guarantee)
     original = load_policy(policy)
@@ -143,13 +166,29 @@ def calibrate_policy(
     header = run_of(asked, original, model=model, batch=batch)
     verdicts = Verdicts(header, path=output, resume=resume)
     status = Console(stderr=True)
-    _ask(asked, original, verdicts, model=model, batch=batch, console=status)
+    said = kept_answers(header, answers, resume=resume) if "steering" in parts else None
+
+    @cache
+    def engine() -> SafeCoDe:
+        return load_engine(None if model == "embedded" else model, original, console=status)
+
+    _ask(engine, asked, original, verdicts, batch=batch, console=status)
 
     evidence = evidence_of(asked, verdicts)
-    fits = fits_for(targets, confidence=confidence, kinds=kinds, guarantee=kept)
-    calibrated, figures = calibrate(
-        original, evidence, fits, targets=targets, confidence=confidence, seed=seed
-    )
+    offered = fits_for(targets, confidence=confidence, kinds=kinds, guarantee=kept)
+    fits = tuple(each for each in offered if each.name in parts)
+    with _progress(status) as bar:
+        steering: tuple[Fit, ...] = ()
+        if said is not None:
+            steering = steering_fits(original, evidence, engine, said, batch=batch, bar=bar)
+        calibrated, figures = calibrate(
+            original,
+            evidence,
+            (*fits, *steering),
+            targets=targets,
+            confidence=confidence,
+            seed=seed,
+        )
     report: dict[str, Any] = {
         "dataset": asked.name,
         "samples": asked.digest,
@@ -185,6 +224,19 @@ def calibrate_policy(
         raise typer.Exit(FAILED)
 
 
+def _targets(texts: Sequence[str], parts: Sequence[str], repeat: int) -> tuple[Target, ...]:
+    """Returns what thresholds are fitted to; nothing without thresholds."""
+    if "thresholds" in parts:
+        return parse_targets(texts)
+    if texts:
+        raise SettingsError(f"target is {texts[0]!r}, and --fit has no thresholds to keep it")
+    if repeat:
+        raise SettingsError(
+            f"repeat is {repeat}, and --fit has no thresholds that promise anything"
+        )
+    return ()
+
+
 def _check_numbers(confidence: float, batch: int, seed: int) -> None:
     if not (math.isfinite(confidence) and 0.5 <= confidence < 1):
         raise SettingsError(f"confidence is {confidence}, expected a number from 0.5 to below 1")
@@ -218,22 +270,22 @@ def _kinds(pairs: Sequence[str], policy: Policy) -> dict[str, str]:
 
 
 def _ask(
+    engine: Callable[[], SafeCoDe],
     dataset: Dataset,
     policy: Policy,
     verdicts: Verdicts,
     *,
-    model: str,
     batch: int,
     console: Console,
 ) -> None:
     samples = labelled(dataset)
     if all(verdicts.get(each.id) is not None for each in samples):
         return
-    engine = load_engine(None if model == "embedded" else model, policy, console=console)
+    judge = engine()
     with _progress(console) as bar:
         task = bar.add_task("verdicts", total=len(samples))
         ask(
-            engine,
+            judge,
             dataset,
             policy,
             verdicts,

@@ -49,14 +49,21 @@ class Results:
         header: What is run: data set, model, policies, seed; plain JSON.
         path: Where to append, and to go on from.
         resume: Whether records in an existing file count; else it is written anew.
+        option: The command line's word for the path, for what is said when it cannot be used.
 
     Raises:
         DatasetError: The file was written by another run, is no results file, or cannot be opened.
     """
 
     def __init__(
-        self, header: Mapping[str, Any], *, path: Path | None = None, resume: bool = True
+        self,
+        header: Mapping[str, Any],
+        *,
+        path: Path | None = None,
+        resume: bool = True,
+        option: str = "--output",
     ) -> None:
+        self._option = option
         self._records: dict[tuple[str, str], Record] = {}
         self._path = path
         if path is None:
@@ -75,7 +82,7 @@ class Results:
         first, *lines = path.read_text("utf-8").splitlines()
         written = _parsed(first)
         if not isinstance(written, dict) or "guardrail_eval" not in written:
-            raise DatasetError(f"{str(path)!r} is no results file: give another --output")
+            raise DatasetError(f"{str(path)!r} is no results file: give another {self._option}")
         before = written["guardrail_eval"]
         other = [
             name for name in header if before.get(name) != json.loads(json.dumps(header[name]))
@@ -83,7 +90,7 @@ class Results:
         if other:
             raise DatasetError(
                 f"{str(path)!r} was written by a run with another {' and '.join(sorted(other))}: "
-                "give another --output, or --no-resume to overwrite it"
+                f"give another {self._option}, or --no-resume to overwrite it"
             )
         whole = [json.dumps(written)]
         for line in lines:
