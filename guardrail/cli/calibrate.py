@@ -7,9 +7,8 @@ none is loaded.
 from __future__ import annotations
 
 import json
-import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -19,25 +18,28 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from guardrail.cli.calibrate_fits import DEFAULT, kept_answers, parse_parts, steering_fits
+from guardrail.cli.calibrate_fits import kept_answers, steering_fits
+from guardrail.cli.calibrate_options import (
+    DEFAULT,
+    check_numbers,
+    guarantee_of,
+    kinds_of,
+    parse_parts,
+    targets_for,
+)
 from guardrail.cli.calibrate_origin import command_of, run_of
 from guardrail.cli.calibrate_view import header_lines, show
 from guardrail.cli.model_loading import load_engine
-from guardrail.errors import SettingsError
 from guardrail.evaluation import DATASETS, Dataset, load_dataset
 from guardrail.evaluation.calibration import (
-    GUARANTEES,
     Calibrated,
     Fit,
-    Guarantee,
-    Target,
     Verdicts,
     ask,
     calibrate,
     evidence_of,
     fits_for,
     labelled,
-    parse_targets,
     promise,
 )
 from guardrail.evaluation.calibration.writing import (
@@ -47,7 +49,6 @@ from guardrail.evaluation.calibration.writing import (
     write_text,
 )
 from guardrail.policy import Policy, load_policy
-from guardrail.policy.suggest import did_you_mean, listed
 
 if TYPE_CHECKING:
     from guardrail.steering.safecode import SafeCoDe
@@ -149,17 +150,17 @@ def calibrate_policy(
     batch: Annotated[int, typer.Option(metavar="N", help="Requests that run together.")] = 16,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Fit a judge, a policy's thresholds to a target, or steering, and write a policy that keeps it.
+    """Fit a judge, thresholds to a target, or steering, and write a policy of it.
 
     One half of the labelled set is fitted, the other only measures. Exits with 1, and writes
     nothing, if there are too few labelled requests for the target.
     """  # fmt: skip
     parts = parse_parts(fit)
-    targets = _targets(target or [], parts, repeat)
-    _check_numbers(confidence, batch, seed)
-    kept = _guarantee(guarantee)
+    targets = targets_for(target or [], parts, repeat)
+    check_numbers(confidence, batch, seed)
+    kept = guarantee_of(guarantee)
     original = load_policy(policy)
-    kinds = _kinds(category or [], original)
+    kinds = kinds_of(category or [], original)
     if out is not None:
         check_place(out, force=force)
     asked = load_dataset(dataset, data).limited(limit, seed=seed)
@@ -222,51 +223,6 @@ def calibrate_policy(
         for line in calibrated.failures:
             print(f"guardrail: {line}", file=sys.stderr)
         raise typer.Exit(FAILED)
-
-
-def _targets(texts: Sequence[str], parts: Sequence[str], repeat: int) -> tuple[Target, ...]:
-    """Returns what thresholds are fitted to; nothing without thresholds."""
-    if "thresholds" in parts:
-        return parse_targets(texts)
-    if texts:
-        raise SettingsError(f"target is {texts[0]!r}, and --fit has no thresholds to keep it")
-    if repeat:
-        raise SettingsError(
-            f"repeat is {repeat}, and --fit has no thresholds that promise anything"
-        )
-    return ()
-
-
-def _check_numbers(confidence: float, batch: int, seed: int) -> None:
-    if not (math.isfinite(confidence) and 0.5 <= confidence < 1):
-        raise SettingsError(f"confidence is {confidence}, expected a number from 0.5 to below 1")
-    if batch < 1:
-        raise SettingsError(f"batch is {batch}, expected 1 or more")
-    if not 0 <= seed < 2**63:
-        raise SettingsError(f"seed is {seed}, expected an integer from 0 to 2**63 - 1")
-
-
-def _guarantee(name: str) -> Guarantee:
-    for each in GUARANTEES:
-        if name == each:
-            return each
-    raise SettingsError(f"guarantee is {name!r}, expected one of {', '.join(GUARANTEES)}")
-
-
-def _kinds(pairs: Sequence[str], policy: Policy) -> dict[str, str]:
-    known = [each.id for each in policy.categories]
-    kinds = {}
-    for pair in pairs:
-        name, separator, found = pair.rpartition("=")
-        if not separator or not name:
-            raise SettingsError(f"category is {pair!r}, expected NAME=ID")
-        if found not in known:
-            raise SettingsError(
-                f"category is {pair!r}, and the policy has no category {found!r}"
-                f"{did_you_mean(found, known)}: accepted are {listed(known)}"
-            )
-        kinds[name] = found
-    return kinds
 
 
 def _ask(

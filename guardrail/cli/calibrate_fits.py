@@ -1,4 +1,4 @@
-"""What `guardrail calibrate` is asked to fit, and what fitting steering needs: a model that answers.
+"""What `guardrail calibrate` needs to fit steering: a model that answers.
 
 Its answers are kept, so that the model loads only where one is missing.
 """
@@ -11,38 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress
 
-from guardrail.errors import SettingsError
 from guardrail.evaluation import Results
 from guardrail.evaluation.calibration import ContrastFit, Evidence, Fit, ModulationFit
 from guardrail.evaluation.calibration.answering import TOKENS, Advance, Answering, judged_again
 from guardrail.policy import Policy
-from guardrail.policy.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from guardrail.steering.safecode import SafeCoDe
-
-PARTS = ("judge", "thresholds", "steering")
-DEFAULT = "judge,thresholds"
-
-
-def parse_parts(text: str) -> tuple[str, ...]:
-    """Returns what is to be fitted, in the order in which it is.
-
-    Args:
-        text: Names of `PARTS`, separated by commas.
-
-    Raises:
-        SettingsError: One is unknown, or there is none.
-    """
-    named = [each.strip() for each in text.split(",") if each.strip()]
-    for each in named:
-        if each not in PARTS:
-            raise SettingsError(
-                f"fit is {each!r}{did_you_mean(each, PARTS)}, expected any of {', '.join(PARTS)}"
-            )
-    if not named:
-        raise SettingsError(f"fit is {text!r}, expected any of {', '.join(PARTS)}")
-    return tuple(each for each in PARTS if each in named)
 
 
 def kept_answers(header: Mapping[str, Any], path: Path | None, *, resume: bool) -> Results:

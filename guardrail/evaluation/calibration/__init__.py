@@ -1,7 +1,8 @@
 """Calibration: a judge's scale and bias, thresholds and steering, from a labelled set.
 
 It asks the judge once, fits on one part, measures on the other, and writes a policy. Everything but
-`asking` and `answering` is arithmetic and needs no model; importing it loads neither torch nor transformers.
+`asking` and `answering` is arithmetic and needs no model; importing it loads neither torch nor
+transformers.
 """
 
 from guardrail.evaluation.calibration.asking import ask, asked_digest, labelled

@@ -81,8 +81,8 @@ class ModulationFit:
         own, others = grid.as_it_is(policy), grid.modulations(policy)
         fitted = outcomes(self.answers, "modulation", (own, *others), split.fitted)
         best = _best(fitted, (own, *others))
-        arms = dict.fromkeys((own, best)) if best is not own else (own,)
-        measured = outcomes(self.answers, "modulation, held out", tuple(arms), split.held_out)
+        arms = (own,) if best is own else (own, best)
+        measured = outcomes(self.answers, "modulation, held out", arms, split.held_out)
         gain = measured.gain(best.name, own.name)
         kept = best is not own and measured.is_enough and gain.is_shown
         figures: dict[str, Any] = {
@@ -126,6 +126,6 @@ def _figures(fitted: Outcomes, held_out: Outcomes) -> dict[str, Any]:
 def _too_few(measured: Outcomes) -> str:
     safe, unsafe = measured.clusters
     return (
-        f"the held-out part has {safe} clusters with safe and {unsafe} with unsafe requests, and it "
-        f"takes {LEAST} of each"
+        f"the held-out part has {safe} clusters with safe and {unsafe} with unsafe requests, and "
+        f"it takes {LEAST} of each"
     )
