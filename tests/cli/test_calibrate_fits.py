@@ -9,6 +9,8 @@ import pytest
 
 from guardrail.cli import calibrate as command
 from guardrail.cli import calibrate_fits, main
+from guardrail.evaluation.systems import bias
+from guardrail.evaluation.systems.system import as_it_is
 from guardrail.policy import load_policy
 from tests.cli.test_calibrate import IDS, VerdictRecord, mossbench
 from tests.evaluation.stand_in import StandIn
@@ -38,6 +40,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     stand_in = StandIn(answering)
     monkeypatch.setattr(command, "load_engine", lambda *_, **__: stand_in)
     monkeypatch.setattr(calibrate_fits, "judged_again", lambda engine, _: engine)
+    monkeypatch.setattr(bias, "unjudged", as_it_is)
     return stand_in
 
 

@@ -11,6 +11,7 @@ from guardrail.record.decision import ContrastRecord
         (Contrast(noise_std=0.25), "noise 0.25"),
         (Contrast(counterfactual="grey"), "a grey picture"),
         (ContrastRecord(applied=True, counterfactual="mean"), "its mean colour"),
+        (Contrast(counterfactual="photo-noise"), "noise 0.1 on the photograph"),
         (ContrastRecord(applied=True, noise_std=0.1), "noise 0.1"),  # records of earlier versions
     ],
 )

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from guardrail.errors import JudgeError
-from guardrail.evaluation.calibration.evidence import Evidence, Judged
+from guardrail.evaluation.calibration.evidence import Evidence
 from guardrail.evaluation.dataset import Dataset, Sample
+from guardrail.evaluation.grading.outcomes import is_settled
+from guardrail.evaluation.requests import conversation_of
 from guardrail.evaluation.results import Record, Results
 from guardrail.evaluation.runner import run
 from guardrail.evaluation.systems import System
 from guardrail.judging.judge import JudgeRequest
 from guardrail.policy.refusals import is_refusal
-from guardrail.request.pictures import load_picture
+from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
 
 if TYPE_CHECKING:
@@ -84,8 +86,7 @@ class Answering:
     def _refused(self, system: System, sample: Sample) -> bool:
         record = self._kept(system, sample)
         assert record is not None  # `run` has answered it
-        withheld = record.finish in ("blocked", "escalated")
-        return withheld or is_refusal(record.answer, self.phrases)
+        return is_settled(record) or is_refusal(record.answer, self.phrases)
 
 
 def kept_judge(evidence: Evidence) -> Callable[[JudgeRequest], Mapping[str, float]]:
@@ -94,28 +95,27 @@ def kept_judge(evidence: Evidence) -> Callable[[JudgeRequest], Mapping[str, floa
     Its verdict goes by the request's text and picture. On others, and where the judge failed
     before, it fails.
     """
-    said: dict[tuple[str, str | None], Mapping[str, float]] = {}
-    for each in evidence:
-        said[each.sample.question, _picture_of(each)] = each.categories
+    said = {_asked(conversation_of(each.sample)): each.categories for each in evidence}
 
     def judge(request: JudgeRequest) -> Mapping[str, float]:
-        text = request.conversation.turns[-1].text
-        shown = [each.digest for each in request.conversation.pictures]
-        for digest in (*shown, None):
-            if found := said.get((text, digest)):
-                return found
+        if found := said.get(_asked(request.conversation)):
+            return found
         raise JudgeError("the judge had nothing to say of this request")
 
     return judge
 
 
-def _picture_of(judged: Judged) -> str | None:
-    picture = judged.sample.picture
-    return load_picture(picture).digest if picture is not None else None
+def _asked(conversation: Conversation) -> tuple[str, tuple[str, ...]]:
+    return conversation.turns[-1].text, tuple(each.digest for each in conversation.pictures)
 
 
 def judged_again(engine: SafeCoDe, evidence: Evidence) -> SafeCoDe:
     """Returns the same model, judged by what its judge has said before."""
     from guardrail.steering.safecode import SafeCoDe
 
-    return SafeCoDe(backend=engine.backend, policy=engine.policy, judge=kept_judge(evidence))
+    return SafeCoDe(
+        backend=engine.backend,
+        policy=engine.policy,
+        judge=kept_judge(evidence),
+        name=engine.model_name,
+    )

@@ -7,13 +7,12 @@ nothing and chooses nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from guardrail.evaluation.systems import System
+from guardrail.evaluation.systems import System, bias
+from guardrail.evaluation.systems.acting import acting
 from guardrail.policy import Policy
-from guardrail.policy.schema import Category, Contrast, Modulation
-from guardrail.policy.terms import FIELD_OF_LABEL, Action
 
 COUNTERFACTUALS: tuple[Mapping[str, Any], ...] = (
     {"counterfactual": "noise", "noise_std": 0.1},
@@ -30,11 +29,7 @@ BIASES = (0.5, 1.0, 2.0, 4.0)
 STRENGTHS = (4.0, 16.0)
 """Nats that modulation adds to refusals, or takes from them, as the verdict says."""
 
-_UNJUDGED: Mapping[str, Any] = {
-    "calibration": None,
-    "views": "whole",
-    "competence": {"evidence": "none"},
-}
+_FORGETFUL: Mapping[str, Any] = {"mode": "enforce", "session": {}, "audit": {}, "locked": ()}
 
 
 @dataclass(frozen=True)
@@ -54,26 +49,18 @@ class Arm:
 
 def none(policy: Policy) -> Arm:
     """Returns the model as it is."""
-    return Arm("none", _system("none", policy, "off"), {"contrast": {"when": "never"}})
+    system = _told_apart(System("none", policy, "off"))
+    return Arm("none", system, {"contrast": {"when": "never"}})
 
 
 def biases(policy: Policy) -> list[Arm]:
     """Returns constant biases away from refusal, the weakest first."""
-    return [
-        Arm(
-            name := f"bias {strength:g}",
-            _system(
-                name,
-                _always(
-                    policy,
-                    "comply",
-                    contrast={"when": "never"},
-                    modulation={"form": "phrase", "scale": "fixed", "suppress": strength},
-                ),
-            ),
-        )
-        for strength in BIASES
-    ]
+    arms = []
+    for strength in BIASES:
+        name = f"bias {strength:g}"
+        made = bias.constant_bias(name, _forgetful(policy), f"{strength:g}")
+        arms.append(Arm(name, _told_apart(made)))
+    return arms
 
 
 def contrasts(policy: Policy) -> list[Arm]:
@@ -85,20 +72,15 @@ def contrasts(policy: Policy) -> list[Arm]:
             said = {"form": form, "alpha": alpha, **other}
             with_noise = f" {other['noise_std']:g}" if "noise_std" in other else ""
             name = f"{form} {other['counterfactual']}{with_noise} alpha {alpha:g}"
-            alone = _always(
-                policy,
-                "plain",
-                contrast={**said, "when": "always"},
-                modulation={"form": "off"},
-            )
+            system = _told_apart(System(name, _alone(policy, said), "enforce", bias.unjudged))
             when = "at-stake" if policy.contrast.when == "never" else policy.contrast.when
-            arms.append(Arm(name, _system(name, alone), {"contrast": {**said, "when": when}}))
+            arms.append(Arm(name, system, {"contrast": {**said, "when": when}}))
     return arms
 
 
 def as_it_is(policy: Policy) -> Arm:
     """Returns the policy with its own modulation, under the verdicts that are kept."""
-    return Arm("as it is", _system("as it is", _as_judged(policy)))
+    return _judged("as it is", policy)
 
 
 def modulations(policy: Policy) -> list[Arm]:
@@ -111,46 +93,38 @@ def modulations(policy: Policy) -> list[Arm]:
             changed = policy.modulation.model_copy(update=said)
             if changed == policy.modulation:
                 continue
-            judged = _as_judged(policy.model_copy(update={"modulation": changed}))
-            arms.append(Arm(name, _system(name, judged), {"modulation": said}))
+            other: Policy = policy.model_copy(update={"modulation": changed})
+            arms.append(_judged(name, other, {"modulation": said}))
     return arms
 
 
-def _always(
-    policy: Policy, action: Action, *, contrast: Mapping[str, Any], modulation: Mapping[str, Any]
-) -> Policy:
-    """Returns a policy that does the same to every request, whatever anybody believes."""
-    changed: Policy = policy.model_copy(
+def _forgetful(policy: Policy) -> Policy:
+    """Returns the policy without sessions and records: each request is by itself."""
+    changed: Policy = policy.model_copy(update=_FORGETFUL)
+    return changed
+
+
+def _alone(policy: Policy, contrast: Mapping[str, Any]) -> Policy:
+    """Returns a policy that contrasts every request, whatever anybody believes, and no more."""
+    plain = acting(_forgetful(policy), safe="plain", uncertain="plain", unsafe="plain")
+    changed: Policy = plain.model_copy(
         update={
-            "judge": policy.judge.model_copy(update=_UNJUDGED),
-            "verdict": dict.fromkeys(FIELD_OF_LABEL.values(), action),
-            "categories": [
-                Category(id=each.id, question=each.question) for each in policy.categories
-            ],
-            "contrast": _but(policy.contrast, contrast),
-            "modulation": _but(policy.modulation, modulation),
+            "contrast": policy.contrast.model_copy(update={**contrast, "when": "always"}),
+            "modulation": policy.modulation.model_copy(update={"form": "off"}),
             "failure": {"noised_branch": "continue"},
-            **_FORGETFUL,
         }
     )
     return changed
 
 
-def _as_judged(policy: Policy) -> Policy:
+def _judged(name: str, policy: Policy, changes: Mapping[str, Any] | None = None) -> Arm:
     """Returns the policy for requests whose verdict is known: nobody looks twice."""
-    looks = {**_UNJUDGED, "calibration": policy.judge.calibration}
+    looks = {"views": "whole", "competence": {"evidence": "none"}, "second_look": {}}
     judge = policy.judge.model_copy(update=looks)
-    changed: Policy = policy.model_copy(update={"judge": judge, **_FORGETFUL})
-    return changed
+    known: Policy = _forgetful(policy).model_copy(update={"judge": judge})
+    return Arm(name, _told_apart(System(name, known, "enforce")), changes or {})
 
 
-_FORGETFUL: Mapping[str, Any] = {"mode": "enforce", "session": {}, "audit": {}, "locked": ()}
-
-
-def _but(section: Contrast | Modulation, changes: Mapping[str, Any]) -> Any:
-    return section.model_copy(update=changes)
-
-
-def _system(name: str, policy: Policy, mode: str = "enforce") -> System:
+def _told_apart(system: System) -> System:
     """Returns a system whose name tells policies apart, so that kept answers are its own."""
-    return System(f"{name} @{policy.digest[:12]}", policy, mode)  # type: ignore[arg-type]
+    return replace(system, name=f"{system.name} @{system.policy.digest[:12]}")

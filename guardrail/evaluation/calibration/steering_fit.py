@@ -105,10 +105,9 @@ class ModulationFit:
 def outcomes(answers: Answers, what: str, arms: Sequence[Arm], part: Evidence) -> Outcomes:
     """Returns who refused what on a part, by the arms' names."""
     refused = answers(what, [each.system for each in arms], part)
-    place = {name: at for at, name in enumerate(part.clusters())}
     return Outcomes(
         unsafe=np.array([each.unsafe for each in part], dtype=bool),
-        cluster=np.array([place[each.sample.cluster] for each in part], dtype=np.int64),
+        cluster=np.array(part.cluster_numbers, dtype=np.int64),
         refused={each.name: np.array(refused[each.system.name], dtype=bool) for each in arms},
     )
 

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.evaluation.metrics import Interval, Share, percentiles, resampled
-
-Flags = NDArray[np.bool_]
+from guardrail.evaluation.probabilities import Flags
 
 LEAST = 20
 """Clusters with requests of either side under which an interval is not to be believed."""

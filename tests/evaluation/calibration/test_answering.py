@@ -70,11 +70,11 @@ def test_what_is_kept_is_not_asked_again_and_no_model_is_loaded(
         counted[what] = -total
         return lambda done: counted.update({what: counted[what] + done})
 
-    first = answering(StandIn(refusing), Results({"of": 1}, path=path), batch=3)
+    first = answering(StandIn(refusing), Results({"of": 1}, path=path), batch=2)
     half = Evidence(part.rows[:4])
     whole = first("half", SYSTEMS, half)
     engine = StandIn(refusing)
-    again = answering(engine, Results({"of": 1}, path=path), batch=3, begin=begin)
+    again = answering(engine, Results({"of": 1}, path=path), batch=2, begin=begin)
     assert again("half", SYSTEMS, half) == whole
     assert engine.asked == []
     assert len(again("whole", SYSTEMS, part)["one"]) == len(part)
