@@ -1,4 +1,4 @@
-"""`guardrail calibrate`: a judge's scale and bias, and thresholds, from labelled requests.
+"""`guardrail calibrate`: a judge's scale and bias, thresholds and steering, from labelled requests.
 
 Everything that can be checked is checked before a model loads; where every verdict is kept already,
 none is loaded.
@@ -7,16 +7,25 @@ none is loaded.
 from __future__ import annotations
 
 import json
-import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from guardrail.cli.calibrate_fits import kept_answers, steering_fits
+from guardrail.cli.calibrate_options import (
+    DEFAULT,
+    check_confidence,
+    guarantee_of,
+    kinds_of,
+    parse_parts,
+    targets_for,
+)
 from guardrail.cli.calibrate_view import header_lines, show
 from guardrail.cli.command_line import command_line
 from guardrail.cli.model_loading import load_engine
@@ -36,12 +45,10 @@ from guardrail.cli.run_options import (
     check_numbers,
     load_asked,
 )
-from guardrail.errors import SettingsError
 from guardrail.evaluation import Dataset
 from guardrail.evaluation.calibration import (
-    GUARANTEES,
     Calibrated,
-    Guarantee,
+    Fit,
     Verdicts,
     ask,
     asked_digest,
@@ -49,7 +56,6 @@ from guardrail.evaluation.calibration import (
     evidence_of,
     fits_for,
     labelled,
-    parse_targets,
     promise,
 )
 from guardrail.evaluation.calibration.writing import (
@@ -60,7 +66,9 @@ from guardrail.evaluation.calibration.writing import (
 )
 from guardrail.evaluation.provenance import run_of
 from guardrail.policy import Policy, load_policy
-from guardrail.policy.suggest import did_you_mean, listed
+
+if TYPE_CHECKING:
+    from guardrail.steering.safecode import SafeCoDe
 
 FAILED = 1
 """Exit status when the target cannot be promised: nothing is written."""
@@ -80,6 +88,13 @@ def calibrate_policy(
             show_default=False,
         ),
     ] = None,
+    fit: Annotated[
+        str,
+        typer.Option(
+            metavar="PARTS",
+            help="judge, thresholds, steering (runs the model: contrast, modulation).",
+        ),
+    ] = DEFAULT,
     data: Data = None,
     language: Language = "",
     limit: Limit = None,
@@ -116,34 +131,59 @@ def calibrate_policy(
         typer.Option(metavar="N", min=0, help="Also: is the promise kept on N random splits?"),
     ] = 0,
     output: Output = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="For steering: keep each answer here, and go on from it.",
+            show_default=False,
+        ),
+    ] = None,
     resume: Resume = True,
     batch: Batch = 16,
     as_json: AsJson = False,
 ) -> None:
-    """Fit a judge and a policy's thresholds to a target, and write a policy that keeps it.
+    """Fit a judge, thresholds to a target, or steering, and write a policy of it.
 
     One half of the labelled set is fitted, the other only measures. Exits with 1, and writes
     nothing, if there are too few labelled requests for the target.
     """  # fmt: skip
-    targets = parse_targets(target or [])
-    _check_confidence(confidence)
+    parts = parse_parts(fit)
+    targets = targets_for(target or [], parts, repeat)
+    check_confidence(confidence)
     check_numbers(batch=batch, seed=seed)
-    kept = _guarantee(guarantee)
+    kept = guarantee_of(guarantee)
     original = load_policy(policy)
-    kinds = _kinds(category or [], original)
+    kinds = kinds_of(category or [], original)
     if out is not None:
         check_place(out, force=force)
     asked = load_asked(dataset, data, language=language, limit=limit, seed=seed)
     header = run_of(asked, model=model, questions=asked_digest(original), batch=batch)
     verdicts = Verdicts(header, path=output, resume=resume)
     status = Console(stderr=True)
-    _ask(asked, original, verdicts, model=model, batch=batch, console=status)
+    said = kept_answers(header, answers, resume=resume) if "steering" in parts else None
+
+    @cache
+    def engine() -> SafeCoDe:
+        return load_engine(None if model == "embedded" else model, original, console=status)
+
+    _ask(engine, asked, original, verdicts, batch=batch, console=status)
 
     evidence = evidence_of(asked, verdicts)
-    fits = fits_for(targets, confidence=confidence, kinds=kinds, guarantee=kept)
-    calibrated, figures = calibrate(
-        original, evidence, fits, targets=targets, confidence=confidence, seed=seed
-    )
+    offered = fits_for(targets, confidence=confidence, kinds=kinds, guarantee=kept)
+    fits = tuple(each for each in offered if each.name in parts)
+    with progress_bars(status) as bar:
+        steering: tuple[Fit, ...] = ()
+        if said is not None:
+            steering = steering_fits(original, evidence, engine, said, batch=batch, bar=bar)
+        calibrated, figures = calibrate(
+            original,
+            evidence,
+            (*fits, *steering),
+            targets=targets,
+            confidence=confidence,
+            seed=seed,
+        )
     report: dict[str, Any] = {
         "dataset": asked.name,
         "origin": asked.origin,
@@ -180,51 +220,23 @@ def calibrate_policy(
         raise typer.Exit(FAILED)
 
 
-def _check_confidence(confidence: float) -> None:
-    if not (math.isfinite(confidence) and 0.5 <= confidence < 1):
-        raise SettingsError(f"confidence is {confidence}, expected a number from 0.5 to below 1")
-
-
-def _guarantee(name: str) -> Guarantee:
-    for each in GUARANTEES:
-        if name == each:
-            return each
-    raise SettingsError(f"guarantee is {name!r}, expected one of {', '.join(GUARANTEES)}")
-
-
-def _kinds(pairs: Sequence[str], policy: Policy) -> dict[str, str]:
-    known = [each.id for each in policy.categories]
-    kinds = {}
-    for pair in pairs:
-        name, separator, found = pair.rpartition("=")
-        if not separator or not name:
-            raise SettingsError(f"category is {pair!r}, expected NAME=ID")
-        if found not in known:
-            raise SettingsError(
-                f"category is {pair!r}, and the policy has no category {found!r}"
-                f"{did_you_mean(found, known)}: accepted are {listed(known)}"
-            )
-        kinds[name] = found
-    return kinds
-
-
 def _ask(
+    engine: Callable[[], SafeCoDe],
     dataset: Dataset,
     policy: Policy,
     verdicts: Verdicts,
     *,
-    model: str,
     batch: int,
     console: Console,
 ) -> None:
     samples = labelled(dataset)
     if all(verdicts.get(each.id) is not None for each in samples):
         return
-    engine = load_engine(None if model == "embedded" else model, policy, console=console)
+    judge = engine()
     with progress_bars(console) as bar:
         task = bar.add_task("verdicts", total=len(samples))
         ask(
-            engine,
+            judge,
             dataset,
             policy,
             verdicts,

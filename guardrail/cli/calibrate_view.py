@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from guardrail.cli.plain_text import visible
+from guardrail.cli.steering_view import steering_tables
 from guardrail.cli.tables import Figures, percent, table_of
 from guardrail.record.version import __version__
 
@@ -33,7 +34,7 @@ def header_lines(report: Figures) -> list[str]:
         f"fitted on {fitted['requests']} requests (clusters: {fitted['safe']} safe, "
         f"{fitted['unsafe']} unsafe), seed {report['seed']}",
     ]
-    for kind, bar in report["thresholds"]["targets"].items():
+    for kind, bar in _bars(report).items():
         lines.append(
             f"target: {kind} <= {bar['rate']:g} with {report['confidence']:.0%} confidence "
             f"({bar['allowed']} of {bar['n']} clusters may go wrong: bound {bar['bound']:.4f})"
@@ -64,9 +65,13 @@ def show(console: Console, report: Figures) -> None:
     if report["merged_clusters"]:
         count = report["merged_clusters"]
         console.print(Text(f"{count} clusters repeat another's request, and count with it"))
-    console.print(_judge(report["judge"]))
-    console.print(_targets(report))
-    console.print(_thresholds(report["rules"]))
+    if "judge" in report:
+        console.print(_judge(report["judge"]))
+    if "thresholds" in report:
+        console.print(_targets(report))
+        console.print(_thresholds(report["rules"]))
+    for table in steering_tables(report):
+        console.print(table)
     console.print(_measured(report))
     if "promise" in report:
         console.print(_promise(report["promise"]))
@@ -77,6 +82,11 @@ def show(console: Console, report: Figures) -> None:
     console.print(Text("in brackets: 95% intervals, on the part that was not fitted", style="dim"))
     if "out" in report:
         console.print(Text(f"written: {visible(report['out'])}"))
+
+
+def _bars(report: Figures) -> Figures:
+    bars: Figures = report.get("thresholds", {}).get("targets", {})
+    return bars
 
 
 def _judge(judge: Figures) -> Table:
@@ -94,7 +104,7 @@ def _judge(judge: Figures) -> Table:
 def _targets(report: Figures) -> Table:
     table = table_of("targets", "target", "confidence", "may go wrong", "bound", "other part")
     promises = report["promises"] or {}
-    for kind, bar in report["thresholds"]["targets"].items():
+    for kind, bar in _bars(report).items():
         held = promises.get(kind)
         allowed = "-" if bar["allowed"] is None else str(bar["allowed"])
         table.add_row(

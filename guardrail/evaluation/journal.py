@@ -25,6 +25,7 @@ class Journal:
         path: The file.
         resume: Whether lines of an existing file count; else it is written anew.
         take: Called with each line's JSON; returns whether it was one, and is kept.
+        option: The command line's word for the path, for errors.
 
     Raises:
         DatasetError: The file is of another run, is no such file, or cannot be used.
@@ -39,6 +40,7 @@ class Journal:
         path: Path | None,
         resume: bool,
         take: Callable[[Any], bool],
+        option: str = "--output",
     ) -> None:
         self._path = path
         if path is None:
@@ -46,7 +48,7 @@ class Journal:
         try:
             if resume and path.is_file() and path.stat().st_size:
                 first, *lines = path.read_text("utf-8").splitlines()
-                _check(_parsed(first), kind, key, header, path)
+                _check(_parsed(first), kind, key, header, path, option)
                 kept = [line for line in lines if take(_parsed(line))]
                 # A line that was cut off must not run into the next one.
                 write_whole(path, "\n".join([first, *kept]) + "\n")
@@ -64,16 +66,18 @@ class Journal:
                 file.write("".join(json.dumps(each) + "\n" for each in rows))
 
 
-def _check(first: Any, kind: str, key: str, header: Mapping[str, Any], path: Path) -> None:
+def _check(
+    first: Any, kind: str, key: str, header: Mapping[str, Any], path: Path, option: str
+) -> None:
     before = first.get(key) if isinstance(first, dict) else None
     if not isinstance(before, dict):
-        raise DatasetError(f"{str(path)!r} is no {kind} file: give another --output")
+        raise DatasetError(f"{str(path)!r} is no {kind} file: give another {option}")
     now = json.loads(json.dumps(header))
     other = sorted(name for name in now if before.get(name) != now[name])
     if other:
         raise DatasetError(
             f"{str(path)!r} was written by a run with another {' and '.join(other)}: "
-            "give another --output, or --no-resume to overwrite it"
+            f"give another {option}, or --no-resume to overwrite it"
         )
 
 

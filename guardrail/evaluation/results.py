@@ -89,18 +89,30 @@ class Results:
         header: What is run: data set, model, policies, seed; plain JSON.
         path: Where to append, and to go on from.
         resume: Whether records in an existing file count; else it is written anew.
+        option: The command line's word for the path, for what is said when it cannot be used.
 
     Raises:
         DatasetError: The file was written by another run, is no results file, or cannot be opened.
     """
 
     def __init__(
-        self, header: Mapping[str, Any], *, path: Path | None = None, resume: bool = True
+        self,
+        header: Mapping[str, Any],
+        *,
+        path: Path | None = None,
+        resume: bool = True,
+        option: str = "--output",
     ) -> None:
         self._records: dict[tuple[str, str], Record] = {}
         self._grades: dict[tuple[str, str], KeptGrade] = {}
         self._journal = Journal(
-            "results", "guardrail_eval", header, path=path, resume=resume, take=self._take
+            "results",
+            "guardrail_eval",
+            header,
+            path=path,
+            resume=resume,
+            take=self._take,
+            option=option,
         )
 
     def _take(self, row: Any) -> bool:

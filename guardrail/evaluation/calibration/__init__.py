@@ -1,7 +1,8 @@
-"""Calibration: a judge's scale and bias, and a policy's thresholds, from a labelled set.
+"""Calibration: a judge's scale and bias, thresholds and steering, from a labelled set.
 
 It asks the judge once, fits on one part, measures on the other, and writes a policy. Everything but
-`asking` is arithmetic and needs no model; importing it loads neither torch nor transformers.
+`asking` and `answering` is arithmetic and needs no model; importing it loads neither torch nor
+transformers.
 """
 
 from guardrail.evaluation.calibration.asking import ask, asked_digest, labelled
@@ -9,17 +10,20 @@ from guardrail.evaluation.calibration.evidence import Evidence, Judged, Split, e
 from guardrail.evaluation.calibration.fit import Calibrated, Fit, Fitted, fit_all
 from guardrail.evaluation.calibration.promise import promise
 from guardrail.evaluation.calibration.report import calibrate, fits_for
+from guardrail.evaluation.calibration.steering_fit import ContrastFit, ModulationFit
 from guardrail.evaluation.calibration.targets import GUARANTEES, Guarantee, Target, parse_targets
 from guardrail.evaluation.calibration.verdicts import Spoken, Verdicts
 
 __all__ = [
     "GUARANTEES",
     "Calibrated",
+    "ContrastFit",
     "Evidence",
     "Fit",
     "Fitted",
     "Guarantee",
     "Judged",
+    "ModulationFit",
     "Split",
     "Spoken",
     "Target",

@@ -89,6 +89,12 @@ class Evidence:
             )
         )
 
+    @property
+    def cluster_numbers(self) -> list[int]:
+        """Each request's cluster, by its place among `clusters`."""
+        place = {name: at for at, name in enumerate(self.clusters())}
+        return [place[each.sample.cluster] for each in self]
+
 
 @dataclass(frozen=True)
 class Split:

@@ -1,9 +1,9 @@
 """The seam between what can be fitted and the policy that comes of it.
 
 A *fit* looks at the part of the evidence that is for it, and says what it would change in the
-policy. Each is a small module of its own (`judge_fit`, `threshold_fit`); another one, such as for
-contrast or modulation, is an object with a name that can be called alike, and brings what else it
-needs (a model, answers) with it. `fit_all` knows nothing of what they do.
+policy. Each is a small module of its own (`judge_fit`, `threshold_fit`, `steering_fit`): an object
+with a name that can be called alike, and brings what else it needs (a model, answers) with it.
+`fit_all` knows nothing of what they do.
 """
 
 from __future__ import annotations

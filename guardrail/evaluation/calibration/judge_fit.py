@@ -107,8 +107,7 @@ def log_loss_gain(before: Policy, after: Policy, evidence: Evidence) -> tuple[fl
         after: The policy with the change.
         evidence: Not empty.
     """
-    place = {name: at for at, name in enumerate(evidence.clusters())}
-    cluster = np.array([place[each.sample.cluster] for each in evidence])
+    cluster = np.array(evidence.cluster_numbers)
     was, now = (log_losses(*_believed(policy, evidence)) for policy in (before, after))
     fell, sizes = np.bincount(cluster, was - now), np.bincount(cluster)
     drawn = resampled(sizes.size, seed=0)

@@ -60,7 +60,7 @@ def policy_text(
     content = {
         "version": 1,
         "name": name,
-        "description": f"{policy.name}, with thresholds calibrated on labelled requests.",
+        "description": f"{policy.name}, calibrated on labelled requests.",
         "extends": _extended(reference, out),
         **changes,
     }
@@ -83,9 +83,13 @@ def check_text(text: str, path: Path, expected: Policy) -> list[LintFinding]:
     document = reading.resolve(source)
     policy = validated(Policy, document, file_schema())
     # INVARIANT: what is written is what was measured.
-    if (policy.rules, policy.judge) != (expected.rules, expected.judge):
+    if _measured(policy) != _measured(expected):
         raise PolicyError(f"{str(path)!r} would not decide as the policy that was calibrated")
     return lint(Loaded(policy, document, tuple(reading.files), tuple(reading.paths)))
+
+
+def _measured(policy: Policy) -> tuple[Any, ...]:
+    return policy.rules, policy.judge, policy.contrast, policy.modulation
 
 
 def write_text(text: str, path: Path) -> None:
