@@ -320,7 +320,7 @@ def test_a_terminal_shows_both_answers_verdict_action_and_reason(
     out = drawn(120)
     side_by_side = next(line for line in out.splitlines() if "step back" in line)
     assert "I can't help" in side_by_side
-    for part in ("physical-danger", "0.90", "unsafe", "0.40", "0.60", "refuse", "unsafe_at 0.6"):
+    for part in ("physical-danger", "0.90", "unsafe", "0.36", "0.60", "refuse", "unsafe_at 0.6"):
         assert part in out
 
 
