@@ -71,6 +71,22 @@ def test_a_file_of_something_else_is_left_alone(content: str, tmp_path: Path) ->
     assert path.read_text() == content
 
 
+def test_the_option_that_named_the_file_is_the_one_to_give_again(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for content in ("{}\n", '{"our_notes": {"batch": 1}}\n'):
+        path.write_text(content)
+        with pytest.raises(DatasetError, match="give another --notes"):
+            Journal(
+                "notes",
+                "our_notes",
+                HEADER,
+                path=path,
+                resume=True,
+                take=lambda _: True,
+                option="--notes",
+            )
+
+
 def test_a_path_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff\x00")
     for path in (tmp_path, tmp_path / "bytes", tmp_path / "bytes" / "below"):
