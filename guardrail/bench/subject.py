@@ -140,6 +140,9 @@ def pinned(phrases: tuple[str, ...] | None = None) -> Policies:
             **base.judge.model_dump(),
             "timeout_s": 600.0,
             "calibration": {"scale": 0.001, "bias": bias},
+            # Another look costs what a view does: it is priced there, and not by chance here.
+            "competence": {"evidence": "none"},
+            "second_look": {"picture": "none"},
         }
         contrast = {**base.contrast.model_dump(), "when": when}
         # An answer that is replaced ends early: its times would say nothing.

@@ -65,7 +65,8 @@ def labelled(dataset: Dataset) -> list[Sample]:
 def asked_digest(policy: Policy) -> str:
     """Returns the SHA-256 of all in a policy that the judge's word depends on."""
     judge = policy.judge
-    asked = [judge.kind, judge.model, judge.views, questions_of(policy)]
+    look = judge.second_look.model_dump()
+    asked = [judge.kind, judge.model, judge.views, look, questions_of(policy)]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
@@ -74,7 +75,9 @@ def _judging_only(policy: Policy) -> Policy:
     patient = unhurried(policy)
     changed: Policy = patient.model_copy(
         update={
-            "judge": patient.judge.model_copy(update={"calibration": None}),
+            "judge": patient.judge.model_copy(
+                update={"calibration": None, "competence": {"evidence": "none"}}
+            ),
             "contrast": policy.contrast.model_copy(update={"when": "never"}),
             "modulation": policy.modulation.model_copy(update={"form": "off"}),
         }

@@ -107,6 +107,8 @@ def test_verdicts_depend_on_the_questions_and_not_on_the_thresholds() -> None:
     assert asked_digest(others) == asked_digest(BASELINE)
     suffix = BASELINE.judge.model_copy(update={"answer_suffix": "Yes or no?"})
     assert asked_digest(BASELINE.model_copy(update={"judge": suffix})) != asked_digest(BASELINE)
+    once = BASELINE.judge.model_copy(update={"second_look": {"picture": "none"}})
+    assert asked_digest(BASELINE.model_copy(update={"judge": once})) != asked_digest(BASELINE)
 
 
 def test_importing_calibration_loads_no_model_library() -> None:
