@@ -65,7 +65,7 @@ class Competence(Section):
     """
 
     evidence: Literal["picture", "none"] = "picture"
-    above: Annotated[float, Strict(), Field(ge=-100, le=100)] = 0.0
+    above: Annotated[float, Strict(), Field(ge=-100, le=100)] = -1.5
 
 
 class SecondLook(Section):

@@ -170,27 +170,27 @@ class Pipeline:
             reason = "there is no picture"
         elif not run.shows_pictures:
             reason = "this family's pictures cannot be noised"
-        elif draft.ruling is not None and draft.ruling.rule == UNEARNED:
-            reason = "the pictures do not speak for the verdict"
         elif contrast.when == "never" or contrast.alpha == 0 or contrast.guided_steps == 0:
             reason = "the policy says never"
-        elif contrast.when == "at-stake" and not self._at_stake(draft, run, place):
-            reason = "nothing is at stake"
+        elif contrast.when == "at-stake":
+            reason = self._idle(draft, run, place)
         draft.contrast = ContrastRecord(skipped=reason)
         return reason is None
 
-    def _at_stake(self, draft: Draft, run: Run, place: int) -> bool:
-        """Whether contrast could matter: not if the verdict is confidently safe and the model is
-        not about to refuse.
+    def _idle(self, draft: Draft, run: Run, place: int) -> str | None:
+        """Returns why contrast is not at stake: it would push the model away from a caution that
+        nothing has earned it to leave, or the verdict is confidently safe and no refusal is near.
         """
         ruling = draft.ruling
+        if ruling is not None and ruling.rule == UNEARNED:
+            return "the pictures do not speak for the verdict"
         if ruling is None or ruling.label != "safe" or ruling.confidence < CONFIDENTLY_SAFE:
-            return True
+            return None
         index = self.refusal_index(self.deciding.policy.phrases)
         real, _ = run.logits()
         rows = len(real)
         [[mass]] = RefusalMass(run, index, rows).of([()] * rows, [real], rows=[place])
-        return mass >= NO_REFUSAL_MASS
+        return None if mass >= NO_REFUSAL_MASS else "nothing is at stake"
 
     def _lost_noised(self, draft: Draft) -> None:
         message = "out of memory in the noised branch: contrast was dropped"

@@ -108,7 +108,7 @@ def test_a_question_that_goes_beyond_the_context_is_not_put() -> None:
 
 
 def test_an_answer_ends_where_the_context_does() -> None:
-    made = engine(judge=lambda request: 0.5)
+    made = engine(judge=lambda request: 0.4)  # what is to refuse would end in the policy's words
     asked = of_length(made, 2039)
     [tokens] = made.backend.start([asked], FOUR).input_tokens
     settings = GenerationSettings(max_new_tokens=99, do_sample=False, extra={"min_new_tokens": 99})
