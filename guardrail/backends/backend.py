@@ -103,6 +103,9 @@ class Run(Protocol):
 
         Returns:
             (rows, candidates).
+
+        Raises:
+            MemoryError: There is no room for it; the run goes on without.
         """
 
     def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:

@@ -20,7 +20,7 @@ from guardrail.cli.contrast_text import contrasted_with
 from guardrail.cli.plain_text import visible
 from guardrail.policy import Policy
 from guardrail.policy.evaluation import findings_of
-from guardrail.policy.verdict import Verdict
+from guardrail.policy.verdict import NO_EVIDENCE, Verdict
 from guardrail.record.decision import Decision, StepRecord
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _why(decision: Decision) -> Table:
     grid.add_row("why", Text(visible(first)))
     for reason in others:
         grid.add_row("", Text(visible(reason), style="dim"))
-    if decision.verdict.competence is not None:
+    if (decision.verdict.competence or NO_EVIDENCE) > NO_EVIDENCE:
         nats = f"{decision.verdict.competence:+.3g} nats for its safe verdict, against grey"
         grid.add_row("picture", Text(f"speaks by {nats}", style="dim"))
     for error in decision.errors:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from guardrail.cli.plain_text import visible
+from guardrail.policy.verdict import NO_EVIDENCE
 from guardrail.record.audit.queries import Summary
 from guardrail.record.audit.record import AuditRecord
 from guardrail.record.audit.replay import Replay
@@ -45,8 +46,9 @@ def record(found: AuditRecord) -> Iterator[str]:
     yield f"  request   {decision.request_id}"
     for category, view in decision.verdict.views.items():
         yield f"  view      {visible(category)}: {visible(view)}"
-    if decision.verdict.competence is not None:
-        yield f"  pictures  lower the log-odds of harm by {decision.verdict.competence:.3g} nats"
+    nats = decision.verdict.competence
+    if nats is not None and nats > NO_EVIDENCE:
+        yield f"  pictures  lower the log-odds of harm by {nats:.3g} nats"
     policy = decision.policy
     yield f"  policy    {visible(policy.name)} ({policy.digest[:12]}), {decision.mode}"
     yield f"  action    {decision.action}" + (f" by {decision.rule}" if decision.rule else "")

@@ -107,7 +107,7 @@ class Deciding:
         if run is not None:
             for draft, count in zip(drafts, run.input_tokens, strict=True):
                 draft.input_tokens = count
-        self.judge(drafts, run)
+        self.judge(drafts, run, steers=False)
 
     # Records -----------------------------------------------------------------------------------
 
@@ -165,18 +165,26 @@ class Deciding:
 
     # Verdicts and rulings ----------------------------------------------------------------------
 
-    def judge(self, drafts: Sequence[Draft], run: Run | None, *, stop: Stop | None = None) -> None:
+    def judge(
+        self,
+        drafts: Sequence[Draft],
+        run: Run | None,
+        *,
+        stop: Stop | None = None,
+        steers: bool = True,
+    ) -> None:
         """Gives every request its verdict and ruling.
 
         Args:
             drafts: Requests.
             run: They on the answering model, where that may be the judge.
             stop: Asked while the answering model judges.
+            steers: Whether what is decided may suppress refusals.
         """
         with ExitStack() as phases:
             for draft in drafts:
                 phases.enter_context(draft.trace.phase("guardrail.verdict"))
-            verdicts = Hearing(self.policy, self.chair).verdicts(drafts, run, stop)
+            verdicts = Hearing(self.policy, self.chair, steers).verdicts(drafts, run, stop)
         for draft, verdict in zip(drafts, verdicts, strict=True):
             self._rule(draft, verdict)
 

@@ -2,7 +2,7 @@
 
 With grey pictures in the place of its own, a request is judged unseen. A judge that calls it as
 safe then as before does not go by what is to be seen, so its *safe* earns no suppression. Mirrored,
-a request in doubt is seen a second time. Pure functions; who asks is `deciding`'s business.
+a request in doubt is seen a second time. Pure functions; who asks is `hearing`'s business.
 
 Source: SafeCoDe (arXiv 2509.19212) contrasts the answer's logits of a picture and of its noised
 copy; here it is the judge's log-odds, and grey instead of noise, which leaves the content in.
@@ -16,11 +16,8 @@ from dataclasses import replace
 
 from PIL import Image, ImageOps
 
-from guardrail.policy.verdict import Verdict
+from guardrail.policy.verdict import NO_EVIDENCE, Verdict
 from guardrail.request.conversation import Conversation, Picture
-
-NO_EVIDENCE = -100.0
-"""Competence where there is nothing to go by: no picture, or grey ones could not be judged."""
 
 SURE = 0.08
 """Probabilities up to this are alike: how sure a judge is of *safe* says nothing of the picture."""
@@ -49,24 +46,26 @@ def competence(seen: Verdict, without: Verdict) -> float:
         seen: On the request.
         without: On the same request unseen; one that is unavailable is no evidence.
     """
-    if without.error is not None or without.p_unsafe is None or seen.p_unsafe is None:
+    if seen.error is not None or without.error is not None:
         return NO_EVIDENCE
-    before, after = (_log_odds(max(each, SURE)) for each in (without.p_unsafe, seen.p_unsafe))
+    before, after = _highest(without, seen), _highest(seen, seen)
     return NO_EVIDENCE if before is None or after is None else before - after
 
 
 def averaged(first: Verdict, second: Verdict) -> Verdict:
     """Returns the first verdict with the mean of both looks' log-odds in every category.
 
-    A second look that is unavailable, or has no probability for a category, changes nothing there.
+    What could not be looked at is not safe: a second look that is unavailable makes the verdict so,
+    and what is no probability in either look stays none.
     """
     if second.error is not None:
-        return first
+        return replace(first, error=second.error)
     categories = dict(first.categories)
     for name, p in categories.items():
-        one, other = _log_odds(p), _log_odds(second.categories.get(name, math.nan))
-        if one is not None and other is not None:
-            categories[name] = 1 / (1 + math.exp(-(one + other) / 2))
+        again = second.categories.get(name, math.nan)
+        one, other = _log_odds(p), _log_odds(again)
+        if one is not None:
+            categories[name] = again if other is None else 1 / (1 + math.exp(-(one + other) / 2))
     return replace(first, categories=categories)
 
 
@@ -74,6 +73,16 @@ def in_doubt(verdict: Verdict, *, above: float, below: float) -> bool:
     """Whether the highest probability lies from `above` to under `below`."""
     p = verdict.p_unsafe
     return verdict.error is None and p is not None and above <= p < below
+
+
+def _highest(verdict: Verdict, asked: Verdict) -> float | None:
+    """Returns the highest log-odds of what was asked; None where any of it is no probability."""
+    found = [_log_odds(verdict.categories.get(name, math.nan)) for name in asked.categories]
+    odds = [each for each in found if each is not None]
+    lowest = _log_odds(SURE)
+    if not odds or len(odds) < len(found) or lowest is None:
+        return None
+    return max(*odds, lowest)
 
 
 def _log_odds(p: float) -> float | None:

@@ -7,6 +7,7 @@ nothing of what a policy makes of that, but for whether it would comply.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -17,7 +18,6 @@ from guardrail.errors import GuardrailError
 from guardrail.judging.chair import Chair
 from guardrail.judging.draft import Draft
 from guardrail.judging.evidence import (
-    NO_EVIDENCE,
     SURE,
     averaged,
     competence,
@@ -31,7 +31,7 @@ from guardrail.judging.timing import timed
 from guardrail.judging.views import highest, views_of
 from guardrail.policy import Policy, decide
 from guardrail.policy.calibration import calibrate
-from guardrail.policy.verdict import Verdict
+from guardrail.policy.verdict import NO_EVIDENCE, Verdict
 from guardrail.request.conversation import Conversation
 from guardrail.request.telling import told
 
@@ -46,10 +46,12 @@ class Hearing:
     Attributes:
         policy: What is asked, and how closely it is looked at.
         chair: Who judges.
+        steers: Whether a verdict may suppress refusals; nothing has to be earned where none can.
     """
 
     policy: Policy
     chair: Chair
+    steers: bool = True
 
     def verdicts(
         self, drafts: Sequence[Draft], run: Run | None, stop: Stop | None
@@ -96,7 +98,23 @@ class Hearing:
             return first
         with timed([draft], "second_look"):
             [second] = self._looked_at([mirror], stop)
-        return averaged(first, second)
+        return self._no_milder(first, averaged(first, second))
+
+    def _no_milder(self, first: Verdict, mean: Verdict) -> Verdict:
+        """Returns the mean of two looks; what the first called unsafe by its own rule stays so."""
+        categories = dict(mean.categories)
+        calibrated = self._calibrated(first).categories
+        for rule in self.policy.rules:
+            p = calibrated.get(rule.id, math.nan)
+            if 0 <= p <= 1 and rule.label_of(p) == "unsafe":
+                categories[rule.id] = max(first.categories[rule.id], categories[rule.id])
+        look = self.policy.judge.second_look
+        views = {
+            name: "whole, and mirrored"
+            for name, p in first.categories.items()
+            if look.above <= p < look.below
+        }
+        return replace(mean, categories=categories, views=views)
 
     def _viewed(self, draft: Draft, whole: Verdict, stop: Stop | None) -> Verdict:
         """Returns the verdict once the judge has looked at the request's parts, too."""
@@ -116,7 +134,10 @@ class Hearing:
     ) -> list[Verdict]:
         """Returns the verdicts, those that suppress refusals with the judge's competence."""
         found = list(seen)
-        if self.policy.judge.competence.evidence == "none" or self.chair.kind not in _LOCAL:
+        modulation = self.policy.modulation
+        idle = not self.steers or modulation.form == "off" or modulation.suppress == 0
+        trusted = self.policy.judge.competence.evidence == "none" or self.chair.kind not in _LOCAL
+        if idle or trusted:
             return found
         grey: dict[int, Conversation] = {}
         for at, (draft, verdict) in enumerate(zip(drafts, seen, strict=True)):
@@ -124,9 +145,9 @@ class Hearing:
                 continue
             found[at] = replace(verdict, competence=NO_EVIDENCE)
             without = unseen(draft.conversation)
-            if without is None:
+            if without is None or verdict.error is not None or verdict.p_unsafe is None:
                 continue
-            if (verdict.p_unsafe or 0.0) <= SURE and self.policy.judge.competence.above < 0:
+            if verdict.p_unsafe <= SURE and self.policy.judge.competence.above < 0:
                 found[at] = verdict  # no grey picture could be called safer by as much as that
             else:
                 grey[at] = without

@@ -7,6 +7,7 @@ Nothing here compares a judge's answer as a string, and nothing that goes wrong 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -114,6 +115,16 @@ def _as_numbers(probabilities: Mapping[str, float]) -> dict[str, float]:
     return {str(name): float(p) for name, p in probabilities.items()}
 
 
+def _as_nats(competence: object) -> float | None:
+    """Returns a competence as a finite number; raises where it is none."""
+    if competence is None:
+        return None
+    nats = float(competence)  # type: ignore[arg-type]
+    if isinstance(competence, (str, bytes, bool)) or not math.isfinite(nats):
+        raise ValueError("competence is no finite number")
+    return nats
+
+
 def readable(verdict: Verdict) -> Verdict:
     """Returns `verdict` with its probabilities as numbers, or unavailable if it holds others.
 
@@ -123,7 +134,10 @@ def readable(verdict: Verdict) -> Verdict:
     try:
         if verdict.error is None or isinstance(verdict.error, str):
             return replace(
-                verdict, categories=_as_numbers(verdict.categories), source=str(verdict.source)
+                verdict,
+                categories=_as_numbers(verdict.categories),
+                source=str(verdict.source),
+                competence=_as_nats(verdict.competence),
             )
     except Exception as error:  # whatever a judge's own object raises
         _log.debug("the verdict's error", exc_info=error)

@@ -36,7 +36,7 @@ from guardrail.policy.rules import CategoryRule
 from guardrail.policy.ruling import Ruling
 from guardrail.policy.suggest import quoted
 from guardrail.policy.terms import SEVERITY, STRICTNESS, Action, Label
-from guardrail.policy.verdict import Verdict
+from guardrail.policy.verdict import NO_EVIDENCE, Verdict
 
 UNEARNED = "judge.competence"
 """The rule of a ruling that would comply, had the judge earned it."""
@@ -165,6 +165,8 @@ def _unearned(policy: Policy, verdict: Verdict) -> str:
         return "how far the pictures speak for it is no number"
     if nats > above:
         return ""
+    if nats <= NO_EVIDENCE:
+        return "there is no picture to go by, or none could be judged unseen"
     return f"the pictures speak for it by {nats:.3g} nats, not by more than {above:g}"
 
 

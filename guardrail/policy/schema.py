@@ -83,6 +83,14 @@ class SecondLook(Section):
     above: Probability = 0.4
     below: Probability = 0.6
 
+    @model_validator(mode="after")
+    def _has_a_band(self) -> SecondLook:
+        if self.above > self.below:
+            raise fault(
+                f"above {self.above:g} is beyond below {self.below:g}: nothing is in doubt", "above"
+            )
+        return self
+
 
 class Judge(Section):
     """Who judges, and how long it may take.

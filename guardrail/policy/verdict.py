@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+NO_EVIDENCE = -100.0
+"""Competence where there is nothing to go by: no picture, or none that could be judged unseen."""
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -78,8 +78,8 @@ class StepRecord(_Record):
     """One guided step.
 
     `refusal_mass_*` is the probability, in [0, 1], that a refusal follows, before and after
-    steering of this step's token: what comes after it is as likely as without steering. At most
-    0.02 of it is not looked up, and counts as refusing. `divergence` is the Jensen-Shannon
+    steering of this step's token: what comes after it is as likely as without steering. What is
+    left open, mostly below 0.02, counts as refusing. `divergence` is the Jensen-Shannon
     divergence (nats) of the real and the noised branch's next-token distributions; None without a
     noised branch.
     """

@@ -6,7 +6,8 @@ leave open is looked up by running a few tokens ahead of the answer. It steers n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from guardrail.backends import Run
@@ -14,13 +15,18 @@ from guardrail.steering.arrays import Array, softmax
 from guardrail.steering.refusals import RefusalIndex, TokenIds
 
 OPEN_AT_MOST = 0.02
-"""Probability that may stay open: it counts as refusing, so the mass is at most this too high."""
+"""Probability that may stay open within `_FURTHEST` and `_WIDEST`: it counts as refusing."""
 
 _FURTHEST = 4
 """Tokens that are looked ahead; refusals that take longer to tell count as such."""
 
 _WIDEST = 8
 """Tokens of one answer that are followed at each distance."""
+
+_AT_ONCE = 16
+"""Rows that run ahead together, each with a copy of its prompt's cache."""
+
+_log = logging.getLogger(__name__)
 
 
 def token_mass(logits: Array, token_ids: Sequence[TokenIds]) -> list[float]:
@@ -112,7 +118,7 @@ class RefusalMass:
                 _Lead(row, (token,), max(node.open[token] for node in nodes), nodes[0])
                 for token in nodes[0].open
                 if token not in nodes[0].after
-            ] + self._under(row, (), 1.0, nodes[0])
+            ] + self._under(row, (), nodes)
         self._look_up(said, leads)
         return [[min(found[row][at].mass, 1.0) for row in rows] for at in range(len(stages))]
 
@@ -128,17 +134,26 @@ class RefusalMass:
         p = probabilities[still].tolist() if len(still) else []
         return _Node(whole, dict(zip(still.tolist(), p, strict=True)))
 
-    def _under(self, row: int, tokens: tuple[int, ...], p: float, node: _Node) -> list[_Lead]:
-        """Returns the open ends below what has been looked up already."""
+    def _under(
+        self, row: int, tokens: tuple[int, ...], stages: Sequence[_Node], p: float = 1.0
+    ) -> list[_Lead]:
+        """Returns the open ends below what has been looked up already.
+
+        Args:
+            row: Whose.
+            tokens: Those that lead to the node.
+            stages: The node in every stage; they differ at the next token alone.
+            p: How likely it is to be reached.
+        """
         found: list[_Lead] = []
-        for token, after in node.after.items():
-            reach = p * node.open.get(token, 0.0)
+        for token, after in stages[0].after.items():
+            reach = p * max(each.open.get(token, 0.0) for each in stages)
             path = (*tokens, token)
             found += [
                 _Lead(row, (*path, further), reach * q, after)
                 for further, q in after.open.items()
                 if further not in after.after
-            ] + self._under(row, path, reach, after)
+            ] + self._under(row, path, [after], reach)
         return found
 
     def _look_up(self, said: Sequence[Sequence[int]], leads: list[_Lead]) -> None:
@@ -147,9 +162,12 @@ class RefusalMass:
             if not chosen:
                 return
             kept = [each for each in leads if each not in chosen]
-            for length in sorted({len(each.tokens) for each in chosen}):
-                part = [each for each in chosen if len(each.tokens) == length]
-                logits = self._run.ahead([e.row for e in part], [e.tokens for e in part])
+            for part in _together(chosen):
+                try:
+                    logits = self._run.ahead([e.row for e in part], [e.tokens for e in part])
+                except MemoryError:  # a record is not worth an answer: what is open counts in full
+                    _log.warning("no memory to look ahead; the refusal mass may be too high")
+                    return
                 for each, probabilities in zip(part, softmax(logits), strict=True):
                     text = self._index.spell([*said[each.row], *each.tokens])
                     node = self._node(text, probabilities)
@@ -159,6 +177,14 @@ class RefusalMass:
                         for token, p in node.open.items()
                     ]
             leads = kept
+
+
+def _together(leads: Sequence[_Lead]) -> Iterator[list[_Lead]]:
+    """Yields open ends that can be looked up at once: equally far, and not too many."""
+    for length in sorted({len(each.tokens) for each in leads}):
+        alike = [each for each in leads if len(each.tokens) == length]
+        for start in range(0, len(alike), _AT_ONCE):
+            yield alike[start : start + _AT_ONCE]
 
 
 def _worth_it(leads: Sequence[_Lead]) -> list[_Lead]:

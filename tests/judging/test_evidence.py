@@ -5,8 +5,8 @@ import math
 import pytest
 from PIL import Image
 
-from guardrail.judging.evidence import NO_EVIDENCE, SURE, averaged, competence, mirrored, unseen
-from guardrail.policy.verdict import Verdict
+from guardrail.judging.evidence import SURE, averaged, competence, mirrored, unseen
+from guardrail.policy.verdict import NO_EVIDENCE, Verdict
 from guardrail.request.conversation import Conversation, Picture, Turn, question
 
 HALVES = Image.new("RGB", (4, 2), "red")
@@ -88,10 +88,15 @@ def test_two_looks_are_averaged_as_log_odds() -> None:
     assert found.categories["b"] == pytest.approx(0.2)
 
 
-def test_a_second_look_that_fails_changes_nothing() -> None:
+def test_what_could_not_be_looked_at_again_is_not_safe() -> None:
     first = Verdict({"a": 0.5, "b": math.nan, "c": 0.4})
-    assert averaged(first, Verdict.unavailable("late")) == first
+    assert averaged(first, Verdict.unavailable("late")).error == "late"
     found = averaged(first, Verdict({"a": math.nan, "b": 0.1}))
-    assert found.categories["a"] == 0.5
-    assert math.isnan(found.categories["b"])
-    assert found.categories["c"] == 0.4
+    assert all(math.isnan(p) for p in found.categories.values())
+
+
+def test_grey_pictures_must_be_judged_in_every_category() -> None:
+    seen = Verdict({"a": 0.3, "b": 0.2})
+    assert competence(seen, Verdict({"a": 0.3, "b": math.nan})) == NO_EVIDENCE
+    assert competence(seen, Verdict({"a": 0.3})) == NO_EVIDENCE
+    assert competence(seen, Verdict({"a": 0.3, "b": 0.1, "c": 0.9})) == 0

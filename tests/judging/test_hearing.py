@@ -8,12 +8,11 @@ from PIL import Image
 from guardrail import Policy, load_policy
 from guardrail.judging.chair import Chair
 from guardrail.judging.draft import Draft
-from guardrail.judging.evidence import NO_EVIDENCE
 from guardrail.judging.hearing import Hearing
 from guardrail.judging.judge import JudgeRequest
 from guardrail.judging.patience import Patience
 from guardrail.policy import decide
-from guardrail.policy.verdict import Verdict
+from guardrail.policy.verdict import NO_EVIDENCE, Verdict
 from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.conversation import Conversation, Picture, question
 from guardrail.request.settings import GenerationSettings
@@ -131,10 +130,45 @@ def test_what_is_in_doubt_is_looked_at_mirrored_and_averaged() -> None:
     assert better.looks == ["whole", "mirror", "grey"]
 
 
-def test_a_second_look_that_fails_leaves_the_first() -> None:
-    heard = Heard(whole=0.5, mirror=ValueError("broken"))
+def test_a_second_look_that_fails_is_no_verdict() -> None:
+    heard = Heard(whole=0.45, mirror=ValueError("broken"))
+    assert heard.verdict(ask()).error == "the judge failed: ValueError"
+    assert heard.action(ask()) == "block"
+
+
+@pytest.mark.parametrize("name", ["strict", "kids"])
+def test_a_second_look_takes_nothing_back_that_a_category_calls_unsafe(name: str) -> None:
+    heard = Heard(policy=load_policy(name), whole=0.45, mirror=0.05)
     found = heard.verdict(ask())
-    assert (found.error, found.p_unsafe) == (None, 0.5)
+    assert found.categories["child-at-risk"] == 0.45
+    assert heard.action(ask()) == "block"
+
+
+def test_the_record_says_that_a_request_was_looked_at_twice() -> None:
+    assert set(Heard(whole=0.5, mirror=0.6).verdict(ask()).views.values()) == {
+        "whole, and mirrored"
+    }
+
+
+def test_a_judge_that_failed_has_earned_nothing() -> None:
+    lenient = BASELINE.model_copy(
+        update={
+            "verdict": BASELINE.verdict.model_copy(
+                update={"on_error": "comply", "on_unsafe": "comply", "on_uncertain": "comply"}
+            )
+        }
+    )
+    heard = Heard(policy=lenient, whole=ValueError("broken"))
+    assert heard.action(ask()) == "plain"
+    assert heard.looks == ["whole"]
+
+
+def test_where_nothing_is_steered_nothing_has_to_be_earned() -> None:
+    heard = Heard(none=0.1, whole=0.1)
+    heard.hearing = Hearing(BASELINE, heard.hearing.chair, steers=False)
+    assert heard.action(ask()) == "comply"
+    assert heard.action(question("How?")) == "comply"
+    assert heard.looks == ["whole", "none"]
 
 
 def test_a_policy_switches_both_off() -> None:

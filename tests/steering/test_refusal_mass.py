@@ -143,3 +143,42 @@ def test_token_mass_is_the_probability_of_the_tokens() -> None:
     logits = np.log(np.array([[0.1, 0.2, 0.3, 0.4]] * 2))
     none = np.array([], dtype=np.int64)
     assert token_mass(logits, [np.array([1, 3]), none]) == pytest.approx([0.6, 0.0])
+
+
+def test_open_ends_below_what_is_known_are_weighed_in_every_stage(index: RefusalIndex) -> None:
+    table = {
+        "": {"I": 1.0},
+        "I": {" can": 0.1, " see": 0.9},
+        "I can": {"'t": 0.15, " see": 0.85},
+        "I can't": {" help": 0.01, " see": 0.99},
+    }
+    run = Language(table)
+    mass = RefusalMass(run, index, 1)  # type: ignore[arg-type]
+    mass.of(run.said, [run.logits()], rows=[0])
+    run.said[0].append(ID["I"])
+    mass.took(0, ID["I"])
+    steered = np.log(np.full(len(WORDS), 1e-12))
+    steered[ID[" can"]] = 0.0
+    [[_], [after]] = mass.of(run.said, [run.logits(), steered[None]], rows=[0])
+    assert after == pytest.approx(0.15 * 0.01, abs=OPEN_AT_MOST)
+
+
+def test_without_memory_what_is_open_counts_as_a_refusal(index: RefusalIndex) -> None:
+    class Full(Language):
+        def ahead(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> Any:
+            raise MemoryError
+
+    assert masses(Full(TABLE), index) == [pytest.approx(0.9)]
+
+
+def test_few_rows_run_ahead_at_once(index: RefusalIndex) -> None:
+    class Counted(Language):
+        most = 0
+
+        def ahead(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> Any:
+            self.most = max(self.most, len(rows))
+            return super().ahead(rows, tokens)
+
+    run = Counted(*[TABLE] * 20)
+    assert masses(run, index) == [pytest.approx(BY_HAND, abs=OPEN_AT_MOST)] * 20
+    assert run.most == 16

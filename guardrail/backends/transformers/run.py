@@ -158,12 +158,19 @@ class TransformersRun:
         return stacked[:rows], stacked[rows:] if len(stacked) > rows else None
 
     def ahead(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> Tensor:
-        """Returns next-token logits had rows gone on with these tokens, (rows, vocabulary)."""
+        """Returns next-token logits had rows gone on with these tokens, (rows, vocabulary).
+
+        Raises:
+            MemoryError: There is no room for it.
+        """
         ahead = torch.tensor([list(each) for each in tokens], device=self._ready.ids.device)
-        with self._computing:
-            branch = self._ready.fork(rows)
-            for column in ahead.T:  # one by one, as every family decodes
-                branch = branch.extend(column[:, None])
+        try:
+            with self._computing:
+                branch = self._ready.fork(rows)
+                for column in ahead.T:  # one by one, as every family decodes
+                    branch = branch.extend(column[:, None])
+        except torch.OutOfMemoryError as error:
+            raise MemoryError("out of memory in looking ahead") from error
         return branch.logits
 
     def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
