@@ -1,8 +1,6 @@
 # One entry point for what CI runs. Everything works in the environment that is active.
 PYTHON ?= python
-PYTEST = $(PYTHON) -m pytest -m "not slow and not gpu"
-
-# Many small models, each on one thread: as many processes as there are cores.
+# Small models, each on one thread: as many processes as there are cores.
 FAMILIES = tests/contract tests/backends tests/test_families.py
 ON_ALL_CORES = OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto
 
@@ -22,7 +20,7 @@ types:
 
 test:
 	$(ON_ALL_CORES) -m "not slow and not gpu" $(FAMILIES)
-	$(PYTEST) $(addprefix --ignore=,$(FAMILIES))
+	$(ON_ALL_CORES) -m "not slow and not gpu" $(addprefix --ignore=,$(FAMILIES))
 
 # After `pip install -e ".[families]"`; without it, `test` skips them.
 families:
@@ -35,7 +33,7 @@ slow:
 floor:
 	$(PYTHON) -c "import transformers as t; assert t.__version__ == '$(FLOOR)', t.__version__"
 	$(ON_ALL_CORES) -m "not slow and not gpu" $(FAMILIES)
-	$(PYTEST) $(FLOOR_TESTS)
+	$(ON_ALL_CORES) -m "not slow and not gpu" $(FLOOR_TESTS)
 
 floor-requirement:
 	@echo "transformers==$(FLOOR)"
