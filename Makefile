@@ -1,5 +1,6 @@
 # One entry point for what CI runs. Everything works in the environment that is active.
 PYTHON ?= python
+
 # Small models, each on one thread: as many processes as there are cores.
 FAMILIES = tests/contract tests/backends tests/test_families.py
 ON_ALL_CORES = OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto
