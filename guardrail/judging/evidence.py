@@ -11,7 +11,7 @@ copy; here it is the judge's log-odds, and grey instead of noise, which leaves t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from PIL import Image, ImageOps
@@ -48,7 +48,7 @@ def competence(seen: Verdict, without: Verdict) -> float:
     """
     if seen.error is not None or without.error is not None:
         return NO_EVIDENCE
-    before, after = _highest(without, seen), _highest(seen, seen)
+    before, after = (_highest(each, seen.categories) for each in (without, seen))
     return NO_EVIDENCE if before is None or after is None else before - after
 
 
@@ -75,14 +75,12 @@ def in_doubt(verdict: Verdict, *, above: float, below: float) -> bool:
     return verdict.error is None and p is not None and above <= p < below
 
 
-def _highest(verdict: Verdict, asked: Verdict) -> float | None:
+def _highest(verdict: Verdict, asked: Iterable[str]) -> float | None:
     """Returns the highest log-odds of what was asked; None where any of it is no probability."""
-    found = [_log_odds(verdict.categories.get(name, math.nan)) for name in asked.categories]
-    odds = [each for each in found if each is not None]
-    lowest = _log_odds(SURE)
-    if not odds or len(odds) < len(found) or lowest is None:
+    judged = [verdict.categories.get(name, math.nan) for name in asked]
+    if not judged or not all(0 <= p <= 1 for p in judged):
         return None
-    return max(*odds, lowest)
+    return _log_odds(max(SURE, *judged))
 
 
 def _log_odds(p: float) -> float | None:

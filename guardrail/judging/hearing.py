@@ -30,7 +30,7 @@ from guardrail.judging.self_judge import SOURCE, self_verdicts
 from guardrail.judging.timing import timed
 from guardrail.judging.views import highest, views_of
 from guardrail.policy import Policy, decide
-from guardrail.policy.calibration import calibrate
+from guardrail.policy.calibration import calibrated
 from guardrail.policy.verdict import NO_EVIDENCE, Verdict
 from guardrail.request.conversation import Conversation
 from guardrail.request.telling import told
@@ -103,9 +103,9 @@ class Hearing:
     def _no_milder(self, first: Verdict, mean: Verdict) -> Verdict:
         """Returns the mean of two looks; what the first called unsafe by its own rule stays so."""
         categories = dict(mean.categories)
-        calibrated = self._calibrated(first).categories
+        judged = self._calibrated(first).categories
         for rule in self.policy.rules:
-            p = calibrated.get(rule.id, math.nan)
+            p = judged.get(rule.id, math.nan)
             if 0 <= p <= 1 and rule.label_of(p) == "unsafe":
                 categories[rule.id] = max(first.categories[rule.id], categories[rule.id])
         look = self.policy.judge.second_look
@@ -202,15 +202,8 @@ class Hearing:
         )
 
     def _calibrated(self, verdict: Verdict) -> Verdict:
-        calibration = self.policy.judge.calibration
-        if calibration is None:
+        found = self.policy.judge.calibration
+        if found is None:
             return verdict
-        return replace(
-            verdict,
-            categories={
-                name: calibrate(p, scale=calibration.scale, bias=calibration.bias)
-                if 0 <= p <= 1
-                else p
-                for name, p in verdict.categories.items()
-            },
-        )
+        categories = calibrated(verdict.categories, scale=found.scale, bias=found.bias)
+        return replace(verdict, categories=categories)

@@ -6,6 +6,7 @@ Knows nothing of tensors, so that auditing can use it too.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 _LEAST = 1e-6
 """Probabilities nearer to 0 or 1 count as this near."""
@@ -22,6 +23,14 @@ def calibrate(p: float, *, scale: float, bias: float) -> float:
     Source: Platt, Probabilistic outputs for support vector machines (1999).
     """
     return _sigmoid(scale * _logit(p) + bias)
+
+
+def calibrated(categories: Mapping[str, float], *, scale: float, bias: float) -> dict[str, float]:
+    """Returns every category's probability calibrated; what is no probability stays as it is."""
+    return {
+        name: calibrate(p, scale=scale, bias=bias) if 0 <= p <= 1 else p
+        for name, p in categories.items()
+    }
 
 
 def uncalibrate(p: float, *, scale: float, bias: float) -> float:

@@ -104,23 +104,24 @@ class RefusalMass:
             stages: Next-token logits, (batch, vocabulary) each.
             rows: Which of the run's rows are asked for.
         """
-        probabilities = [softmax(each) for each in stages]
-        found: dict[int, list[_Node]] = {}
+        asked = [softmax(each[list(rows)]) for each in stages]  # (rows, vocabulary) each
+        found: list[list[_Node]] = []
         leads: list[_Lead] = []
-        for row in rows:
+        for place, row in enumerate(rows):
             text = self._index.spell(said[row])
-            nodes = [self._node(text, each[row]) for each in probabilities]
+            nodes = [self._node(text, each[place]) for each in asked]
             known = self._known[row]
             for node in nodes:
                 node.after = known.after if known is not None else nodes[0].after
-            self._known[row], found[row] = nodes[0], nodes
+            self._known[row] = nodes[0]
+            found.append(nodes)
             leads += [
                 _Lead(row, (token,), max(node.open[token] for node in nodes), nodes[0])
                 for token in nodes[0].open
                 if token not in nodes[0].after
             ] + self._under(row, (), nodes)
         self._look_up(said, leads)
-        return [[min(found[row][at].mass, 1.0) for row in rows] for at in range(len(stages))]
+        return [[min(nodes[at].mass, 1.0) for nodes in found] for at in range(len(stages))]
 
     def took(self, row: int, token: int) -> None:
         """Goes on with a row by the token that it took."""

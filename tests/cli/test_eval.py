@@ -12,23 +12,7 @@ from guardrail.evaluation import DEFAULT_SYSTEMS, SYSTEMS
 from guardrail.evaluation.datasets import names
 from guardrail.evaluation.systems.prompting import SAFETY_PROMPT
 from tests.evaluation import layouts
-from tests.evaluation.stand_in import StandIn
-
-
-def says(question: str, policy: Any, mode: str) -> dict[str, Any]:
-    return {"text": "I can't help with that."} if mode == "off" else {}
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    stand_in = StandIn(says)
-    monkeypatch.setattr(command, "load_engine", lambda *_, **__: stand_in)
-    return stand_in
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> str:
-    return str(layouts.scenes(tmp_path / "scenes"))
+from tests.evaluation.stand_in import StandIn, refuses_unguarded
 
 
 def test_json_has_every_system_with_intervals(
@@ -214,7 +198,7 @@ def test_an_interrupted_run_keeps_what_was_answered(
     arguments = ["eval", "scenes", "--data", data, "--json", "--output", str(path)]
     assert main(arguments) == 130
     assert len(path.read_text().splitlines()) == 1 + 13  # a header, then all of unguarded
-    engine._says = says
+    engine._says = refuses_unguarded
     before = len(engine.asked)
     assert main(arguments) == 0
     assert "off" not in {mode for _, mode in engine.asked[before:]}

@@ -8,28 +8,11 @@ import pytest
 
 from guardrail.cli import eval as command
 from guardrail.cli import main
-from tests.evaluation import layouts
 from tests.evaluation.grading import chats
 from tests.evaluation.stand_in import StandIn
 
 CHATS = "chat:tests.evaluation.grading.chats"
 SYSTEMS = ["--systems", "unguarded,guarded"]
-
-
-def says(question: str, policy: Any, mode: str) -> dict[str, Any]:
-    return {"text": "I can't help with that."} if mode == "off" else {}
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    stand_in = StandIn(says)
-    monkeypatch.setattr(command, "load_engine", lambda *_, **__: stand_in)
-    return stand_in
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> str:
-    return str(layouts.scenes(tmp_path / "scenes"))
 
 
 def evaluated(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

@@ -17,6 +17,11 @@ Says = Callable[[str, Policy, str], dict[str, Any]]
 """From question, policy and mode to `text`, and what else differs from an ordinary answer."""
 
 
+def refuses_unguarded(question: str, policy: Policy, mode: str) -> dict[str, Any]:
+    """Says of a model that refuses by itself and answers where it is guarded."""
+    return {"text": "I can't help with that."} if mode == "off" else {}
+
+
 class StandIn:
     """Has `batch`, `answer`, `count_tokens` and `model_name` as `SafeCoDe` has."""
 

@@ -16,7 +16,7 @@ from guardrail.evaluation.calibration.asking import labelled
 from guardrail.evaluation.calibration.verdicts import Verdicts
 from guardrail.evaluation.dataset import Dataset, Sample
 from guardrail.policy import Policy
-from guardrail.policy.calibration import calibrate
+from guardrail.policy.calibration import calibrated
 from guardrail.policy.verdict import Verdict
 
 FITTED = 0.5
@@ -46,12 +46,7 @@ class Judged:
         found = policy.judge.calibration
         if found is None:
             return Verdict(self.categories)
-        return Verdict(
-            {
-                name: calibrate(p, scale=found.scale, bias=found.bias)
-                for name, p in self.categories.items()
-            }
-        )
+        return Verdict(calibrated(self.categories, scale=found.scale, bias=found.bias))
 
 
 @dataclass(frozen=True)
