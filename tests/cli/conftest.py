@@ -1,6 +1,7 @@
 """What the tests of `guardrail eval` ask, and who answers; the other commands' bring their own."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,3 +20,11 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> StandIn:
 @pytest.fixture
 def data(tmp_path: Path) -> str:
     return str(layouts.scenes(tmp_path / "scenes"))
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr(command, "load_engine", load)

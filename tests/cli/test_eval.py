@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from guardrail.cli import eval as command
 from guardrail.cli import main
 from guardrail.evaluation import DEFAULT_SYSTEMS, SYSTEMS
 from guardrail.evaluation.datasets import names
@@ -145,13 +144,9 @@ def test_bad_input_is_one_line_and_status_two(
     arguments: list[str],
     said: str,
     data: str,
-    monkeypatch: pytest.MonkeyPatch,
+    no_engine: None,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def load(*_: Any, **__: Any) -> Any:
-        raise AssertionError("a model was loaded")
-
-    monkeypatch.setattr(command, "load_engine", load)
     extra = ["--data", data] if arguments[:1] == ["scenes"] else []
     assert main(["eval", *arguments, *extra]) == 2
     captured = capsys.readouterr()

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from guardrail.cli import eval as command
 from guardrail.cli import main
 from tests.evaluation.grading import chats
 from tests.evaluation.stand_in import StandIn
@@ -128,13 +127,9 @@ def test_bad_graders_and_labels_are_one_line_before_a_model_loads(
     arguments: list[str],
     said: str,
     data: str,
-    monkeypatch: pytest.MonkeyPatch,
+    no_engine: None,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def load(*_: Any, **__: Any) -> Any:
-        raise AssertionError("a model was loaded")
-
-    monkeypatch.setattr(command, "load_engine", load)
     assert main(["eval", "scenes", "--data", data, *arguments]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""

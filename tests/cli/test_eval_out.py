@@ -36,14 +36,6 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 
 @pytest.fixture
-def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(*_: Any, **__: Any) -> Any:
-        raise AssertionError("a model was loaded")
-
-    monkeypatch.setattr(command, "load_engine", load)
-
-
-@pytest.fixture
 def run(tmp_path: Path) -> list[str]:
     return ["eval", "scenes", "--data", str(layouts.scenes(tmp_path / "scenes")), "--json"]
 

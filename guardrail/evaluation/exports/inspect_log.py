@@ -27,13 +27,14 @@ FORM = 2
 SCORER = "guardrail"
 
 _TARGETS = {"safe": "answered", "unsafe": "refused", "neutral": "answered as if unguarded"}
-_STOPS = {
+STOPS = {
     "stop": "stop",
     "length": "max_tokens",
     "tool_calls": "tool_calls",
     "blocked": "content_filter",
     "escalated": "content_filter",
 }
+"""How Inspect calls a finish reason."""
 _FIGURES = ("balanced_accuracy", "wrong_refusals", "wrong_answers")
 """The first is the one that Inspect's list of logs shows."""
 
@@ -118,7 +119,7 @@ def _sample(
         "output": {
             "model": model,
             "choices": [
-                {"message": answer, "stop_reason": _STOPS.get(record.finish, "unknown")},
+                {"message": answer, "stop_reason": STOPS.get(record.finish, "unknown")},
             ],
             "completion": record.answer,
             "time": record.seconds,

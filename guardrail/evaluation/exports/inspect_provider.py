@@ -34,6 +34,7 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolCall, ToolChoice, ToolFunction, ToolInfo
 
 from guardrail.errors import Escalation, MessageError, SettingsError
+from guardrail.evaluation.exports.inspect_log import STOPS
 from guardrail.policy.terms import Mode
 from guardrail.record.answer import Answer
 from guardrail.record.decision import Decision
@@ -46,13 +47,6 @@ from guardrail.steering.safecode import SafeCoDe
 
 _MODES: tuple[Mode, ...] = ("enforce", "shadow", "off")
 _UNKNOWN = ("best_of", "frequency_penalty", "logit_bias", "logprobs", "presence_penalty")
-_STOPS = {
-    "stop": "stop",
-    "length": "max_tokens",
-    "tool_calls": "tool_calls",
-    "blocked": "content_filter",
-    "escalated": "content_filter",
-}
 
 
 class GuardedModel(ModelAPI):
@@ -245,7 +239,7 @@ def _escalated(model: str, escalation: Escalation) -> ModelOutput:
 def _finished(
     model: str, message: ChatMessageAssistant, decision: Decision, **more: Any
 ) -> ModelOutput:
-    stop: Any = _STOPS.get(decision.outcome.finish_reason, "unknown")
+    stop: Any = STOPS.get(decision.outcome.finish_reason, "unknown")
     return ModelOutput(
         model=model,
         choices=[ChatCompletionChoice(message=message, stop_reason=stop)],
