@@ -4,6 +4,7 @@ Nothing here or above imports torch or transformers; the backends themselves do 
 """
 
 from guardrail.backends.backend import (
+    REFERENCE_FILE,
     Backend,
     Constraint,
     FinishReason,
@@ -15,6 +16,7 @@ from guardrail.backends.backend import (
 )
 
 __all__ = [
+    "REFERENCE_FILE",
     "Backend",
     "Constraint",
     "FinishReason",

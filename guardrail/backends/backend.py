@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from guardrail.policy.terms import Counterfactual
@@ -24,6 +25,10 @@ FinishReason = Literal["stop", "length"]
 
 Phase = Callable[[str], AbstractContextManager[Any]]
 """Entered around a part of the work (`prefill`, `judge`), for the requests' timings."""
+
+
+REFERENCE_FILE = "guardrail_reference.safetensors"
+"""What a model's reference is called, in the folder of its weights."""
 
 
 Constraint = Any
@@ -146,6 +151,10 @@ class Backend(Protocol):
     @property
     def needs_picture(self) -> bool:
         """Whether the model cannot answer without a picture."""
+
+    @property
+    def reference(self) -> Path | None:
+        """The file that comes with the model and says what requests it was tried on, if any."""
 
     def start(
         self,

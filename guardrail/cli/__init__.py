@@ -27,6 +27,7 @@ COMMANDS = {
     "audit": "Read and verify the audit log.",
     "eval": "Measure a model under policies.",
     "calibrate": "Fit a judge and thresholds to a target.",
+    "reference": "Note what requests a model was tried on.",
     "bench": "Measure what guarding costs.",
     "serve": "Serve a guarded model over HTTP.",
 }

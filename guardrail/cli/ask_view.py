@@ -20,7 +20,8 @@ from guardrail.cli.contrast_text import contrasted_with
 from guardrail.cli.plain_text import visible
 from guardrail.policy import Policy
 from guardrail.policy.evaluation import findings_of
-from guardrail.policy.verdict import NO_EVIDENCE, Verdict
+from guardrail.policy.evidence_words import evidence_in_words
+from guardrail.policy.verdict import Verdict
 from guardrail.record.decision import Decision, StepRecord
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ def _verdict(decision: Decision, policy: Policy, console: Console) -> Table:
         decision.verdict.source,
         decision.verdict.error,
         competence=decision.verdict.competence,
+        evidence=decision.verdict.evidence,
     )
     findings = findings_of(policy, judged)
     width = max(8, min(44, console.width - 60))
@@ -171,9 +173,8 @@ def _why(decision: Decision) -> Table:
     grid.add_row("why", Text(visible(first)))
     for reason in others:
         grid.add_row("", Text(visible(reason), style="dim"))
-    if (decision.verdict.competence or NO_EVIDENCE) > NO_EVIDENCE:
-        nats = f"{decision.verdict.competence:+.3g} nats for its safe verdict, against grey"
-        grid.add_row("picture", Text(f"speaks by {nats}", style="dim"))
+    for said in evidence_in_words(decision.verdict.evidence):
+        grid.add_row("evidence", Text(visible(said), style="dim"))
     for error in decision.errors:
         grid.add_row("error", Text(visible(error), style="red"))
     grid.add_row("policy", f"{decision.policy.name} ({decision.policy.digest[:12]})")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from guardrail.cli.plain_text import visible
-from guardrail.policy.verdict import NO_EVIDENCE
+from guardrail.policy.evidence_words import evidence_in_words
 from guardrail.record.audit.queries import Summary
 from guardrail.record.audit.record import AuditRecord
 from guardrail.record.audit.replay import Replay
@@ -46,9 +46,8 @@ def record(found: AuditRecord) -> Iterator[str]:
     yield f"  request   {decision.request_id}"
     for category, view in decision.verdict.views.items():
         yield f"  view      {visible(category)}: {visible(view)}"
-    nats = decision.verdict.competence
-    if nats is not None and nats > NO_EVIDENCE:
-        yield f"  pictures  lower the log-odds of harm by {nats:.3g} nats"
+    for said in evidence_in_words(decision.verdict.evidence):
+        yield f"  evidence  {visible(said)}"
     policy = decision.policy
     yield f"  policy    {visible(policy.name)} ({policy.digest[:12]}), {decision.mode}"
     yield f"  action    {decision.action}" + (f" by {decision.rule}" if decision.rule else "")

@@ -40,6 +40,7 @@ def picture_judge(model: str) -> JudgePicture:
             source=found.source,
             error=found.error,
             competence=found.competence,
+            evidence=found.evidence,
         )
 
     return judge

@@ -32,12 +32,12 @@ def check_place(path: Path, option: str) -> None:
         raise _refused(path, option, error) from error
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file so that it holds all of `text` or, if the process is killed, what it held.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file so that it holds all of `content` or, if the process is killed, what it held.
 
     Args:
         path: Where to; replaced if it is there. A link is followed, and stays one.
-        text: What; a character that UTF-8 does not know is written as its escape.
+        content: What; of a text, a character that UTF-8 does not know is written as its escape.
 
     Raises:
         OSError: It cannot be written.
@@ -45,8 +45,11 @@ def write_whole(path: Path, text: str) -> None:
     place = path.resolve()
     part = place.with_name(f".{place.name}.{secrets.token_hex(8)}.part")
     try:
-        with part.open("x", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+        data = (
+            content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+        )
+        with part.open("xb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         if place.exists():
@@ -57,7 +60,7 @@ def write_whole(path: Path, text: str) -> None:
         raise
 
 
-def write_out(path: Path, text: str, option: str) -> None:
+def write_out(path: Path, content: str | bytes, option: str) -> None:
     """As `write_whole`, for a file that was given as an option.
 
     Raises:
@@ -65,7 +68,7 @@ def write_out(path: Path, text: str, option: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text)
+        write_whole(path, content)
     except OSError as error:
         raise _refused(path, option, error) from error
 

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from guardrail.backends import Run, Stop
 from guardrail.judging.judge import Judge, Judged
 from guardrail.judging.patience import Patience
+from guardrail.judging.reference import Reference
 from guardrail.judging.self_judge import SOURCE
 from guardrail.request.conversation import Conversation
+from guardrail.request.settings import GenerationSettings
+
+Own = Callable[[Sequence[Conversation], GenerationSettings, Stop | None], Run]
+"""Starts a run of requests on the answering model."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +26,17 @@ class Chair:
         judge: Returns the judge, made on first use; raises a `GuardrailError` where it cannot be
             had. Not asked where the answering model reads its own prompt.
         patience: What is remembered of its time-outs.
-        own: Encodes requests for the answering model to judge them itself; None where none answers.
+        own: Encodes requests for the answering model to judge or describe them itself; None where
+            none answers.
+        reference: Returns what requests the answering model was tried on, None where nobody knows;
+            raises a `JudgeError` where that cannot be read.
     """
 
     kind: str
     judge: Callable[[], Judge]
     patience: Patience[Judged]
-    own: Callable[[Sequence[Conversation], Stop | None], Run] | None = None
+    own: Own | None = None
+    reference: Callable[[], Reference | None] = lambda: None
 
     @property
     def reads_itself(self) -> bool:

@@ -17,6 +17,7 @@ from guardrail.backends import Run, Stop
 from guardrail.judging.approvals import Approvals
 from guardrail.judging.chair import Chair
 from guardrail.judging.draft import Draft, Reply
+from guardrail.judging.earning import Near
 from guardrail.judging.hearing import Hearing
 from guardrail.judging.judge import judge_failure, readable
 from guardrail.judging.self_judge import SOURCE
@@ -98,7 +99,7 @@ class Deciding:
         run: Run | None = None
         try:
             if self.chair.reads_itself and self.chair.own is not None:
-                run = self.chair.own([draft.conversation for draft in drafts], None)
+                run = self.chair.own([draft.conversation for draft in drafts], _ALONE, None)
         except Exception as error:  # nobody is to answer it here, so it is the judge's failure
             failed = Verdict.unavailable(judge_failure(error, source=SOURCE, ours=True))
             for draft in drafts:
@@ -107,7 +108,7 @@ class Deciding:
         if run is not None:
             for draft, count in zip(drafts, run.input_tokens, strict=True):
                 draft.input_tokens = count
-        self.judge(drafts, run, steers=False)
+        self.judge(drafts, run)
 
     # Records -----------------------------------------------------------------------------------
 
@@ -171,7 +172,7 @@ class Deciding:
         run: Run | None,
         *,
         stop: Stop | None = None,
-        steers: bool = True,
+        near: Near | None = None,
     ) -> None:
         """Gives every request its verdict and ruling.
 
@@ -179,12 +180,12 @@ class Deciding:
             drafts: Requests.
             run: They on the answering model, where that may be the judge.
             stop: Asked while the answering model judges.
-            steers: Whether what is decided may suppress refusals.
+            near: Says of requests whether a refusal is near, where what is decided may suppress it.
         """
         with ExitStack() as phases:
             for draft in drafts:
                 phases.enter_context(draft.trace.phase("guardrail.verdict"))
-            verdicts = Hearing(self.policy, self.chair, steers).verdicts(drafts, run, stop)
+            verdicts = Hearing(self.policy, self.chair, near).verdicts(drafts, run, stop)
         for draft, verdict in zip(drafts, verdicts, strict=True):
             self._rule(draft, verdict)
 

@@ -308,6 +308,7 @@ class Draft:
                 error=verdict.error if verdict is not None else None,
                 views=dict(verdict.views) if verdict is not None else {},
                 competence=verdict.competence if verdict is not None else None,
+                evidence=dict(verdict.evidence) if verdict is not None else {},
             ),
             action=ruling.action if ruling is not None else "plain",
             category=ruling.category if ruling is not None else None,

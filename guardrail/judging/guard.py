@@ -7,7 +7,7 @@ remote, or a call to a tool. `SafeCoDe` is a guard that answers as well.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,15 +16,15 @@ from typing import Any
 from opentelemetry.context import Context
 from typing_extensions import Self
 
-from guardrail.backends import Run, Stop
 from guardrail.errors import JudgeError, ModelError, SettingsError
 from guardrail.judging.approvals import APPROVAL_LIFETIME_S, ApprovalLedger, Approvals
-from guardrail.judging.chair import Chair
+from guardrail.judging.chair import Chair, Own
 from guardrail.judging.chat_judge import ChatJudge
 from guardrail.judging.deciding import Deciding
 from guardrail.judging.judge import Judge, Judged
 from guardrail.judging.judges import load_judge
 from guardrail.judging.patience import Patience
+from guardrail.judging.reference import Reference
 from guardrail.judging.unjudged import Preparation, Unjudged
 from guardrail.policy import Policy
 from guardrail.policy.context import Metadata
@@ -98,6 +98,7 @@ class Guard:
         self.judge = ChatJudge(judge) if hasattr(judge, "with_structured_output") else judge
         self._judges: dict[_JudgeKey, Judge] = {}
         self._patiences: dict[_JudgeKey | None, Patience[Judged]] = {}
+        self._references: dict[Path, Reference] = {}
         self._loading = threading.Lock()  # of its own: weights load for minutes
         self.tracing = tracing or Tracing()
         self.observer = observer
@@ -243,6 +244,23 @@ class Guard:
                 self._judges[key] = self._make_judge(policy.judge)
             return self._judges[key]
 
+    def reference_for(self, policy: Policy) -> Reference | None:
+        """Returns what requests the answering model was tried on; read once.
+
+        The policy's reference comes before the model's own; None where there is neither.
+
+        Raises:
+            JudgeError: It cannot be read.
+        """
+        named = policy.judge.competence.reference
+        path = Path(named) if named is not None else self._own_reference()
+        if path is None:
+            return None
+        with self._lock:
+            if path not in self._references:
+                self._references[path] = Reference.load(path)
+            return self._references[path]
+
     def deciding(self, policy: Policy, mode: Mode | None) -> Deciding:
         """Returns what decides requests under `policy`.
 
@@ -254,7 +272,11 @@ class Guard:
             policy=policy,
             mode=checked_mode(mode) or policy.mode,
             chair=Chair(
-                kind, partial(self.judge_for, policy), self._patience(policy), self._own_reading()
+                kind,
+                partial(self.judge_for, policy),
+                self._patience(policy),
+                self._own_runs(),
+                partial(self.reference_for, policy),
             ),
             sessions=self.sessions,
             tracing=self.tracing,
@@ -269,8 +291,12 @@ class Guard:
         with self._lock:
             return self._patiences.setdefault(key, Patience())
 
-    def _own_reading(self) -> Callable[[Sequence[Conversation], Stop | None], Run] | None:
-        """Returns how the answering model is made to judge; None where none answers."""
+    def _own_runs(self) -> Own | None:
+        """Returns how runs on the answering model are started; None where none answers."""
+        return None
+
+    def _own_reference(self) -> Path | None:
+        """Returns the file of the reference that the answering model brings; None without one."""
         return None
 
     def _make_judge(self, settings: JudgeSettings) -> Judge:

@@ -1,8 +1,8 @@
 """A judge heard out: all the looks it takes at a request, and the one verdict they come to.
 
 It asks who sits in the chair about the whole request, once more where the judge is in doubt, about
-parts of it where its structure gives a reason, and unseen where *safe* has to be earned. It knows
-nothing of what a policy makes of that, but for whether it would comply.
+parts of it where its structure gives a reason, and has *safe* earned. It knows nothing of what a
+policy makes of that, but for whether it would comply.
 """
 
 from __future__ import annotations
@@ -17,26 +17,24 @@ from guardrail.backends import Interrupted, Run, Stop
 from guardrail.errors import GuardrailError
 from guardrail.judging.chair import Chair
 from guardrail.judging.draft import Draft
-from guardrail.judging.evidence import (
-    SURE,
-    averaged,
-    competence,
-    in_doubt,
-    mirrored,
-    unseen,
-)
+from guardrail.judging.earning import Earning, Near
+from guardrail.judging.evidence import averaged, in_doubt, mirrored
 from guardrail.judging.judge import JudgeRequest, ask_judge, judge_failure, questions_of
 from guardrail.judging.self_judge import SOURCE, self_verdicts
 from guardrail.judging.timing import timed
 from guardrail.judging.views import highest, views_of
 from guardrail.policy import Policy, decide
 from guardrail.policy.calibration import calibrated
-from guardrail.policy.verdict import NO_EVIDENCE, Verdict
+from guardrail.policy.verdict import Verdict
 from guardrail.request.conversation import Conversation
+from guardrail.request.settings import GenerationSettings
 from guardrail.request.telling import told
 
 _LOCAL = frozenset({"self", "caption", "model"})
 """Judges that are looked at in turn: others are taken at their word, and asked no oftener."""
+
+
+_READ = GenerationSettings(max_new_tokens=1, temperature=0)
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,13 @@ class Hearing:
     Attributes:
         policy: What is asked, and how closely it is looked at.
         chair: Who judges.
-        steers: Whether a verdict may suppress refusals; nothing has to be earned where none can.
+        near: Says of requests whether a refusal is near, of those that are suppressed; None where a
+            verdict suppresses none, so that nothing has to be earned.
     """
 
     policy: Policy
     chair: Chair
-    steers: bool = True
+    near: Near | None = None
 
     def verdicts(
         self, drafts: Sequence[Draft], run: Run | None, stop: Stop | None
@@ -71,7 +70,7 @@ class Hearing:
             self._viewed(draft, self._again(draft, verdict, stop), stop)
             for draft, verdict in zip(drafts, whole, strict=True)
         ]
-        return [self._calibrated(each) for each in self._earned(drafts, seen, stop)]
+        return [self._calibrated(each) for each in self._earned(drafts, seen, run, stop)]
 
     def _whole(self, drafts: Sequence[Draft], run: Run | None) -> list[Verdict]:
         if run is not None and self.chair.reads_itself:
@@ -130,33 +129,24 @@ class Hearing:
         return highest(whole, seen)
 
     def _earned(
-        self, drafts: Sequence[Draft], seen: Sequence[Verdict], stop: Stop | None
+        self, drafts: Sequence[Draft], seen: Sequence[Verdict], run: Run | None, stop: Stop | None
     ) -> list[Verdict]:
         """Returns the verdicts, those that suppress refusals with the judge's competence."""
-        found = list(seen)
         modulation = self.policy.modulation
-        idle = not self.steers or modulation.form == "off" or modulation.suppress == 0
+        idle = self.near is None or modulation.form == "off" or modulation.suppress == 0
         trusted = self.policy.judge.competence.evidence == "none" or self.chair.kind not in _LOCAL
-        if idle or trusted:
-            return found
-        grey: dict[int, Conversation] = {}
-        for at, (draft, verdict) in enumerate(zip(drafts, seen, strict=True)):
-            if decide(self.policy, self._calibrated(verdict)).action != "comply":
-                continue
-            found[at] = replace(verdict, competence=NO_EVIDENCE)
-            without = unseen(draft.conversation)
-            if without is None or verdict.error is not None or verdict.p_unsafe is None:
-                continue
-            if verdict.p_unsafe <= SURE and self.policy.judge.competence.above < 0:
-                found[at] = verdict  # no grey picture could be called safer by as much as that
-            else:
-                grey[at] = without
-        if grey:
-            with timed([drafts[at] for at in grey], "unseen"):
-                looks = self._looked_at(list(grey.values()), stop)
-            for at, without_pictures in zip(grey, looks, strict=True):
-                found[at] = replace(seen[at], competence=competence(seen[at], without_pictures))
-        return found
+        if self.near is None or idle or trusted:
+            return list(seen)
+        complying = {
+            at: verdict
+            for at, verdict in enumerate(seen)
+            if decide(self.policy, self._calibrated(verdict)).action == "comply"
+        }
+        earning = Earning(self.policy, self.chair, self.near)
+        earned = earning.measured(
+            drafts, complying, run, look=partial(self._looked_at, stop=stop), stop=stop
+        )
+        return [earned.get(at, verdict) for at, verdict in enumerate(seen)]
 
     def _looked_at(self, parts: Sequence[Conversation], stop: Stop | None) -> list[Verdict]:
         """Judges requests, or parts of them, by themselves; those given together run together."""
@@ -165,7 +155,7 @@ class Hearing:
         if not self.chair.reads_itself or self.chair.own is None:
             return [self._asked(part) for part in parts]
         try:
-            run = self.chair.own(parts, stop)
+            run = self.chair.own(parts, _READ, stop)
         except Interrupted:
             raise
         except Exception as error:  # it is judged and not answered, so this is the judge's failure

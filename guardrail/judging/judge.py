@@ -115,14 +115,14 @@ def _as_numbers(probabilities: Mapping[str, float]) -> dict[str, float]:
     return {str(name): float(p) for name, p in probabilities.items()}
 
 
-def _as_nats(competence: object) -> float | None:
+def _as_number(competence: object) -> float | None:
     """Returns a competence as a finite number; raises where it is none."""
     if competence is None:
         return None
-    nats = float(competence)  # type: ignore[arg-type]
-    if isinstance(competence, (str, bytes, bool)) or not math.isfinite(nats):
+    found = float(competence)  # type: ignore[arg-type]
+    if isinstance(competence, (str, bytes, bool)) or not math.isfinite(found):
         raise ValueError("competence is no finite number")
-    return nats
+    return found
 
 
 def readable(verdict: Verdict) -> Verdict:
@@ -137,7 +137,8 @@ def readable(verdict: Verdict) -> Verdict:
                 verdict,
                 categories=_as_numbers(verdict.categories),
                 source=str(verdict.source),
-                competence=_as_nats(verdict.competence),
+                competence=_as_number(verdict.competence),
+                evidence=_as_numbers(verdict.evidence),
             )
     except Exception as error:  # whatever a judge's own object raises
         _log.debug("the verdict's error", exc_info=error)

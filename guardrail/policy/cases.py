@@ -6,9 +6,9 @@ cases:
   - name: a knife within a child's reach
     verdict: {child-at-risk: 0.7}        # categories that are not named have `rest`, 0 by default
     expect: block
-  - name: safe, but as safe without the picture
+  - name: safe, but unlike what the model was tried on
     verdict: {}
-    competence: -2.0                     # nats; without it the verdict is taken at its word
+    competence: 0.001                    # a p-value; without it the verdict is taken at its word
     expect: plain
   - name: the judge fails
     error: timed out

@@ -35,7 +35,7 @@ from guardrail.policy.review import Review
 from guardrail.policy.rules import CategoryRule
 from guardrail.policy.ruling import Ruling
 from guardrail.policy.suggest import quoted
-from guardrail.policy.terms import SEVERITY, STRICTNESS, Action, Label
+from guardrail.policy.terms import MEASURED, SEVERITY, STRICTNESS, Action, Label
 from guardrail.policy.verdict import NO_EVIDENCE, Verdict
 
 UNEARNED = "judge.competence"
@@ -157,17 +157,38 @@ def findings_of(policy: Policy, verdict: Verdict, memory: Memory = NOTHING) -> l
 
 def _unearned(policy: Policy, verdict: Verdict) -> str:
     """Returns why a judge whose competence was asked for is not competent here, or nothing."""
-    above, found = policy.judge.competence.above, verdict.competence
-    if policy.judge.competence.evidence == "none" or found is None:
+    asked, found = policy.judge.competence, verdict.competence
+    if asked.evidence == "none" or found is None:
         return ""
-    nats = _number(found)
-    if nats is None:
-        return "how far the pictures speak for it is no number"
-    if nats > above:
+    least = _number(found)
+    if least is None:
+        return "the evidence for it is no number"
+    evidence = verdict.evidence if isinstance(verdict.evidence, Mapping) else {}
+    if not MEASURED[asked.evidence].issuperset(evidence):
+        return f"the evidence for it is not of the kind {asked.evidence!r}"
+    if least > asked.above:
         return ""
-    if nats <= NO_EVIDENCE:
-        return "there is no picture to go by, or none could be judged unseen"
-    return f"the pictures speak for it by {nats:.3g} nats, not by more than {above:g}"
+    if least <= NO_EVIDENCE:
+        return _NOTHING[asked.evidence]
+    if asked.evidence == "picture":
+        return f"the pictures speak for it by {least:.3g} nats, not by more than {asked.above:g}"
+    strange = _STRANGE.get(min(evidence, key=lambda name: _weighed(evidence, name), default=""), "")
+    return f"{strange or _STRANGE['request']}: p {least:.2g}, not above {asked.above:g}"
+
+
+_NOTHING = {
+    "picture": "there is no picture to go by, or none could be judged unseen",
+    "familiar": "nothing says what requests this model was tried on",
+}
+_STRANGE = {
+    "request": "the request is unlike those that the model was tried on",
+    "description": "the model is less sure of what it sees than where it was tried",
+}
+
+
+def _weighed(evidence: Mapping[str, object], name: str) -> float:
+    found = _number(evidence[name])
+    return math.inf if found is None else found
 
 
 def _judged(rules: tuple[CategoryRule, ...], verdict: Verdict) -> list[Finding]:

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model
 
 from guardrail.policy.faults import fault
 from guardrail.policy.frozen import FrozenDict
-from guardrail.policy.terms import Action, Counterfactual, Mode, Uncertain
+from guardrail.policy.terms import Action, Counterfactual, Evidence, Mode, Uncertain
 from guardrail.policy.values import (
     ByLanguage,
     CategoryId,
@@ -55,17 +55,33 @@ class Competence(Section):
     """When a *safe* verdict may suppress refusals: `comply` has to be earned, else it is `plain`.
 
     Attributes:
-        evidence: `picture` has a local judge look once more, at grey pictures: a judge that calls a
-            request as safe unseen as seen does not go by what is to be seen, and without a picture
-            there is nothing to go by. `none` takes every verdict at its word, as those of chat and
-            callable judges always are.
-        above: By how much the pictures must lower the log-odds of harm, in nats; below 0, by how
-            much they may raise them. Probabilities up to 0.08 count as alike, so that below 0 a
-            judge that is as sure as that is not asked again.
+        evidence: `familiar` asks whether the request is of a kind that the model was tried on, and
+            whether the model is as sure of what it sees as it was there: without a reference that
+            says so, nothing is earned. `picture` has a local judge look once more, at grey
+            pictures: a judge that calls a request as safe unseen as seen does not go by what is to
+            be seen. `none` takes every verdict at its word, as those of chat and callable judges
+            always are.
+        above: `familiar`: the p-value that must be exceeded: about this share of requests like the
+            reference's loses its suppression. `picture`: by how much the pictures must lower the
+            log-odds of harm, in nats; below 0, by how much they may raise them. Probabilities up to
+            0.08 count as alike, so that below 0 a judge that is as sure as that is not asked again.
+        reference: Path of the reference, which `guardrail calibrate --fit competence` writes;
+            without it that beside the model's weights.
     """
 
-    evidence: Literal["picture", "none"] = "picture"
-    above: Annotated[float, Strict(), Field(ge=-100, le=100)] = -1.5
+    evidence: Evidence = "familiar"
+    above: Annotated[float, Strict(), Field(ge=-100, le=100)] = 0.002
+    reference: Words | None = None
+
+    @model_validator(mode="after")
+    def _is_a_share(self) -> Competence:
+        if self.evidence == "familiar" and not 0 < self.above < 1:
+            raise fault(
+                f"above is {self.above:g}: of familiar requests it is a p-value, from above 0 to "
+                "below 1",
+                "above",
+            )
+        return self
 
 
 class SecondLook(Section):

@@ -13,6 +13,14 @@ Counterfactual = Literal["noise", "grey", "mean", "photo-noise"]
 """What the picture is contrasted with: itself with noise (where the model sees it, or on the
 photograph before it is resized), a grey one, or its own mean colour."""
 
+Evidence = Literal["familiar", "picture", "none"]
+"""What a judge's competence is measured by."""
+MEASURED: Final[dict[Evidence, frozenset[str]]] = {
+    "familiar": frozenset({"request", "description"}),
+    "picture": frozenset({"pictures"}),
+}
+"""The parts that each kind of evidence has, as a verdict names them."""
+
 # From the most permissive to the strictest.
 ACTIONS: Final[tuple[Action, ...]] = ("comply", "plain", "refuse", "escalate", "block")
 STRICTNESS: Final[dict[Action, int]] = {action: rank for rank, action in enumerate(ACTIONS)}
@@ -33,7 +41,7 @@ WORDS: Final = frozenset(
         *(*ACTIONS, *LABELS, "enforce", "shadow", "off", "default", "paper", "phrase", "always"),
         *("published-code", "opening"),
         *("at-stake", "never", "confidence", "fixed", "fail", "continue", "on_error", "max"),
-        *("lean", "picture", "mirror", "none"),
+        *("lean", "familiar", "picture", "mirror", "none"),
         *("noise", "grey", "mean", "photo-noise"),
     )
 )

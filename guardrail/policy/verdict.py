@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 NO_EVIDENCE = -100.0
-"""Competence where there is nothing to go by: no picture, or none that could be judged unseen."""
+"""Competence where there is nothing to go by, or it could not be measured."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,12 @@ class Verdict:
         details: What the judge saw on the way (a caption, raw label logits), for the record.
         views: By category id, the part of the request whose probability counts, where that is not
             the whole conversation.
-        competence: How far the pictures speak for the judge's *safe*, in nats: the log-odds of harm
-            that it gave to grey ones, less those that it gave to the request's own. None where it
-            was not asked for.
+        competence: How far the judge may be trusted that this is *safe*: the least of `evidence`.
+            None where it was not asked for.
+        evidence: What that rests on: `request` and `description`, p-values in [0, 1] by which the
+            request and what the model makes of its pictures are like those that the model was tried
+            on; or `pictures`, the nats by which they lower the log-odds of harm against grey ones.
+            Empty where nothing was measured.
     """
 
     categories: Mapping[str, float] = field(default_factory=dict)
@@ -33,6 +36,7 @@ class Verdict:
     details: Mapping[str, str] = field(default_factory=dict)
     views: Mapping[str, str] = field(default_factory=dict)
     competence: float | None = None
+    evidence: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def unavailable(cls, reason: str, *, source: str = "self") -> Verdict:

@@ -47,8 +47,14 @@ class VerdictRecord(_Record):
     )
     competence: float | None = Field(
         None,
-        description="by how many nats the pictures, against grey ones, lower the log-odds of harm: "
-        "what a safe verdict earns its suppression by; None where nobody asked",
+        description="the least of `evidence`, by which a safe verdict earns its suppression; -100 "
+        "where there was nothing to go by, None where nobody asked",
+    )
+    evidence: dict[str, float] = Field(
+        default_factory=dict,
+        description="`request` and `description`: p-values by which the request, and what the "
+        "model makes of its pictures, are like those that the model was tried on; `pictures`: by "
+        "how many nats they, against grey ones, lower the log-odds of harm",
     )
 
 

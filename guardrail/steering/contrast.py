@@ -11,7 +11,7 @@ from typing import Literal
 
 from array_api_compat import array_namespace
 
-from guardrail.steering.arrays import Array, log_softmax, logsumexp, softmax
+from guardrail.backends.arrays import Array, log_softmax, logsumexp, softmax
 
 ContrastForm = Literal["default", "paper", "published-code"]
 

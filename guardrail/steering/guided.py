@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from array_api_compat import array_namespace
 
 from guardrail.backends import Constraint, FinishReason, Run
-from guardrail.steering.arrays import Array, largest, softmax
+from guardrail.backends.arrays import Array, largest, softmax
 from guardrail.steering.contrast import contrast_logits, contrast_published, divergence
 from guardrail.steering.modulation import modulate_paper, modulate_phrases, modulate_published
 from guardrail.steering.opening import Opening, forced, likeliest

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from array_api_compat import array_namespace
 
-from guardrail.steering.arrays import Array, largest
+from guardrail.backends.arrays import Array, largest
 from guardrail.steering.refusals import TokenIds
 
 

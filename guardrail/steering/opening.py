@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 
 from array_api_compat import array_namespace
 
+from guardrail.backends.arrays import Array, softmax
 from guardrail.policy import Policy
 from guardrail.policy.terms import Action
-from guardrail.steering.arrays import Array, softmax
 from guardrail.steering.published_code import forcible
 
 Opening = tuple[int, ...]

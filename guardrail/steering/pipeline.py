@@ -34,9 +34,9 @@ from guardrail.steering.opening import openings_of
 from guardrail.steering.plan import Guidance, RowPlan, Step
 from guardrail.steering.published_code import sub_tokens
 from guardrail.steering.refusal_gate import RefusalGate
-from guardrail.steering.refusal_mass import RefusalMass
 from guardrail.steering.refusals import RefusalIndex, TokenIds
 from guardrail.steering.row import Row
+from guardrail.steering.stake import Stake
 from guardrail.steering.text_stream import TextStream
 
 _log = logging.getLogger(__name__)
@@ -44,8 +44,8 @@ _log = logging.getLogger(__name__)
 CONFIDENTLY_SAFE = 0.5
 """How far below `safe_below`, as a fraction of it, a verdict must be for contrast to be skipped."""
 
-NO_REFUSAL_MASS = 0.05
-"""Probability that a refusal follows under which, at the first step, nothing is at stake."""
+UNEARNED_CAUTION = "the judge has not earned that the model leaves its caution"
+"""Why contrast, which would push the model away from a caution, is skipped."""
 
 HELD_BACK = "the policy decided to refuse: the tool call was held back"
 """Why a call is not passed on, where the policy steers towards a refusal."""
@@ -112,8 +112,10 @@ class Pipeline:
         run = self.backend.start([draft.conversation for draft in drafts], settings, stop=stop)
         for draft, count in zip(drafts, run.input_tokens, strict=True):
             draft.input_tokens = count
+        stake = Stake(run, partial(self.refusal_index, self.deciding.policy.phrases))
         if self.deciding.mode != "off":
-            self.deciding.judge(drafts, run, stop=stop)
+            every = range(len(drafts))
+            self.deciding.judge(drafts, run, stop=stop, near=partial(stake.near, live=every))
         if _cancelled(drafts, cancel):
             yield from _settled(rows)
             return
@@ -123,7 +125,7 @@ class Pipeline:
             return
         run.prefill(partial(timed, drafts))
         run.keep([row.at for row in live])
-        self._contrast(run, live, drafts)
+        self._contrast(run, live, drafts, stake)
         # A noised branch that failed may have settled some more.
         yield from _settled(row for row in live if row.draft.settled)
         live = [row for row in live if not row.draft.settled]
@@ -134,13 +136,18 @@ class Pipeline:
 
     # Contrast --------------------------------------------------------------------------------
 
-    def _contrast(self, run: Run, live: Sequence[Row], drafts: Sequence[Draft]) -> None:
+    def _contrast(
+        self, run: Run, live: Sequence[Row], drafts: Sequence[Draft], stake: Stake
+    ) -> None:
         """Runs the noised branch if any row needs it, and notes in every row why or why not."""
-        wanted = [
-            row.draft
-            for place, row in enumerate(live)
-            if self._wants_contrast(row.draft, run, place)
-        ]
+        skipped = {row.at: self._out_of_question(row.draft, run) for row in live}
+        if self.deciding.policy.contrast.when == "at-stake":
+            asked = [row.at for row in live if not skipped[row.at] and _surely_safe(row.draft)]
+            for at, near in zip(asked, stake.near(asked, live=[*skipped]), strict=True):
+                skipped[at] = "" if near else "nothing is at stake"
+        for row in live:
+            row.draft.contrast = ContrastRecord(skipped=skipped[row.at] or None)
+        wanted = [row.draft for row in live if not skipped[row.at]]
         if not wanted:
             return
         contrast = self.deciding.policy.contrast
@@ -161,36 +168,20 @@ class Pipeline:
                 steps=contrast.guided_steps,
             )
 
-    def _wants_contrast(self, draft: Draft, run: Run, place: int) -> bool:
-        contrast = self.deciding.policy.contrast
-        reason = None
+    def _out_of_question(self, draft: Draft, run: Run) -> str:
+        """Returns why contrast is not wanted whatever the model is about to say, or nothing."""
+        contrast, ruling = self.deciding.policy.contrast, draft.ruling
         if self.deciding.mode == "off":
-            reason = "the mode is off"
-        elif not draft.conversation.pictures:
-            reason = "there is no picture"
-        elif not run.shows_pictures:
-            reason = "this family's pictures cannot be noised"
-        elif contrast.when == "never" or contrast.alpha == 0 or contrast.guided_steps == 0:
-            reason = "the policy says never"
-        elif contrast.when == "at-stake":
-            reason = self._idle(draft, run, place)
-        draft.contrast = ContrastRecord(skipped=reason)
-        return reason is None
-
-    def _idle(self, draft: Draft, run: Run, place: int) -> str | None:
-        """Returns why contrast is not at stake: it would push the model away from a caution that
-        nothing has earned it to leave, or the verdict is confidently safe and no refusal is near.
-        """
-        ruling = draft.ruling
-        if ruling is not None and ruling.rule == UNEARNED:
-            return "the pictures do not speak for the verdict"
-        if ruling is None or ruling.label != "safe" or ruling.confidence < CONFIDENTLY_SAFE:
-            return None
-        index = self.refusal_index(self.deciding.policy.phrases)
-        real, _ = run.logits()
-        rows = len(real)
-        [[mass]] = RefusalMass(run, index, rows).of([()] * rows, [real], rows=[place])
-        return None if mass >= NO_REFUSAL_MASS else "nothing is at stake"
+            return "the mode is off"
+        if not draft.conversation.pictures:
+            return "there is no picture"
+        if not run.shows_pictures:
+            return "this family's pictures cannot be noised"
+        if contrast.when == "never" or contrast.alpha == 0 or contrast.guided_steps == 0:
+            return "the policy says never"
+        if contrast.when == "at-stake" and ruling is not None and ruling.rule == UNEARNED:
+            return UNEARNED_CAUTION
+        return ""
 
     def _lost_noised(self, draft: Draft) -> None:
         message = "out of memory in the noised branch: contrast was dropped"
@@ -290,6 +281,12 @@ class Pipeline:
         keep = frozenset(self.backend.control_tokens(written.written).values())
         text = TextStream(partial(decoded, keep=keep), settings.stop, fragments=fragments)
         return AnswerReader(draft, text, calls)
+
+
+def _surely_safe(draft: Draft) -> bool:
+    """Whether a verdict is so safe that contrast is at stake only where a refusal is near."""
+    ruling = draft.ruling
+    return ruling is not None and ruling.label == "safe" and ruling.confidence >= CONFIDENTLY_SAFE
 
 
 def _lifted(draft: Draft, constraint: Constraint | None) -> Constraint | None:

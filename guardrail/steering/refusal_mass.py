@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from guardrail.backends import Run
-from guardrail.steering.arrays import Array, softmax
+from guardrail.backends.arrays import Array, softmax
 from guardrail.steering.refusals import RefusalIndex, TokenIds
 
 OPEN_AT_MOST = 0.02

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from opentelemetry.context import Context
 
-from guardrail.backends import Backend, Constraint, Run, Stop
+from guardrail.backends import Backend, Constraint
 from guardrail.errors import ModelError
 from guardrail.judging.approvals import APPROVAL_LIFETIME_S, ApprovalLedger
+from guardrail.judging.chair import Own
 from guardrail.judging.guard import Guard
 from guardrail.judging.judge import Judge
 from guardrail.judging.judges import CaptionJudge
@@ -322,8 +323,11 @@ class SafeCoDe(Guard):
                 self._indexes[phrases] = RefusalIndex(phrases, spelled)
             return self._indexes[phrases]
 
-    def _own_reading(self) -> Callable[[Sequence[Conversation], Stop | None], Run]:
-        return lambda given, stop: self.backend.start(given, _ONE_TOKEN, stop=stop)
+    def _own_runs(self) -> Own:
+        return lambda given, settings, stop: self.backend.start(given, settings, stop=stop)
+
+    def _own_reference(self) -> Path | None:
+        return self.backend.reference
 
     def _make_judge(self, settings: JudgeSettings) -> Judge:
         if settings.kind == "caption":

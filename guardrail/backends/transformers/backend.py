@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from guardrail.backends.backend import Stop
+from guardrail.backends.backend import REFERENCE_FILE, Stop
 from guardrail.backends.transformers.adapter import Adapter, find_adapter
 from guardrail.backends.transformers.branch import Branch, prepare
 from guardrail.backends.transformers.context_limit import (
@@ -84,6 +84,12 @@ class TransformersBackend:
     def needs_picture(self) -> bool:
         """Whether the family cannot answer without a picture."""
         return self.encoder.needs_picture
+
+    @property
+    def reference(self) -> Path | None:
+        """The reference in the folder of the model's weights, if it is a folder and has one."""
+        path = Path(str(getattr(self.model.config, "_name_or_path", "") or "")) / REFERENCE_FILE
+        return path if path.is_file() else None
 
     def groups(self, conversations: Sequence[Conversation]) -> list[list[int]]:
         """Returns which requests may share a batch."""

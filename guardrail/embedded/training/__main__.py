@@ -1,9 +1,10 @@
 """Makes the embedded model from nothing: `python -m guardrail.embedded.training --work-dir DIR`.
 
-Stages, in order: pictures, tokenizer, see, harden, talk, heldout, examples, export, evaluate. `see`
-and `harden` teach the tower what patches show, `talk` the decoder to speak about them. The slow
-ones leave a file by which they are skipped next time, and resume within themselves. Needs the
-`train` extra and npm.
+Stages, in order: pictures, tokenizer, see, harden, talk, heldout, requests, examples, export,
+evaluate. `see` and `harden` teach the tower what patches show, `talk` the decoder to speak about
+them; `requests` are what the model's reference is made of, by `guardrail calibrate`. The slow ones
+leave a file by which they are skipped next time, and resume within themselves. Needs the `train`
+extra and npm.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from guardrail.embedded.training.optimising import (
 )
 from guardrail.embedded.training.pictures import load_cutouts, prepare
 from guardrail.embedded.training.real_cutouts import load_real
+from guardrail.embedded.training.requests import write_requests
 from guardrail.embedded.training.scenes import Scene, compose
 from guardrail.embedded.training.stream import JUDGED_FROM, Batches
 from guardrail.embedded.training.things import PLACES, THINGS
@@ -57,6 +59,7 @@ STAGES = (
     "harden",
     "talk",
     "heldout",
+    "requests",
     "examples",
     "export",
     "evaluate",
@@ -170,6 +173,11 @@ def run_heldout(settings: Settings) -> None:
         write_heldout(settings.heldout, load_cutouts(settings.work_dir / "cutouts"), seed=0)
 
 
+def run_requests(settings: Settings) -> None:
+    """Writes typical requests into the work folder."""
+    write_requests(settings.work_dir / "requests", load_cutouts(settings.work_dir / "cutouts"))
+
+
 def run_examples(settings: Settings) -> None:
     """Writes the example pictures into the work folder."""
     write_examples(settings.work_dir / "examples", load_cutouts(settings.work_dir / "cutouts"))
@@ -277,6 +285,7 @@ def main(argv: list[str] | None = None) -> None:
         "harden": run_harden,
         "talk": run_talk,
         "heldout": run_heldout,
+        "requests": run_requests,
         "examples": run_examples,
         "export": run_export,
         "evaluate": run_evaluate,

@@ -68,7 +68,9 @@ class Redaction:
         errors = [self._message(each) or "" for each in decision.errors]
         reasons = self._reasons(
             decision,
-            Verdict(categories, error=error, competence=decision.verdict.competence),
+            Verdict(
+                categories, error=error, competence=verdict.competence, evidence=verdict.evidence
+            ),
             [error, *errors],
         )
         return decision.model_copy(

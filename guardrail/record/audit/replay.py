@@ -128,7 +128,12 @@ def recorded_verdict(record: AuditRecord, decision: Decision, policy: Policy) ->
     categories = dict(verdict.categories)
     if (old and (old.scale, old.bias)) != (new and (new.scale, new.bias)):
         categories = {name: _recalibrated(p, old, new) for name, p in categories.items()}
-    return Verdict(categories, source=verdict.source, competence=verdict.competence)
+    return Verdict(
+        categories,
+        source=verdict.source,
+        competence=verdict.competence,
+        evidence=verdict.evidence,
+    )
 
 
 def _recalibrated(p: float, old: Calibration | None, new: schema.Calibration | None) -> float:

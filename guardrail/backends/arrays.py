@@ -1,7 +1,7 @@
-"""The few operations on logits that steering needs, on NumPy arrays and torch tensors alike.
+"""The few operations on logits that are done above, on NumPy arrays and torch tensors alike.
 
-Steering does not know what runs a model, so it imports neither: an array brings its own namespace
-(the array API standard). What the standard lacks stands here, once.
+Whoever does them does not know what runs a model, and imports neither: an array brings its own
+namespace (the array API standard). What the standard lacks stands here, once.
 """
 
 from __future__ import annotations

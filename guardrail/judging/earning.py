@@ -1,0 +1,160 @@
+"""Whether a judge is competent here, so that its *safe* may suppress refusals.
+
+Asked only of verdicts by which the policy would comply. `picture` looks once more, at grey
+pictures; `familiar` compares the request with those that the model was tried on, and, where a
+refusal is near, has it describe the pictures. Whatever cannot be measured earns nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from guardrail.backends import Interrupted, Run, Stop
+from guardrail.errors import JudgeError
+from guardrail.judging.chair import Chair
+from guardrail.judging.draft import Draft
+from guardrail.judging.evidence import SURE, competence, unseen
+from guardrail.judging.familiarity import (
+    DESCRIBING,
+    about_pictures,
+    first_tokens,
+    surprisals,
+)
+from guardrail.judging.judge import judge_failure
+from guardrail.judging.reference import Reference
+from guardrail.judging.timing import timed
+from guardrail.policy import Policy
+from guardrail.policy.verdict import NO_EVIDENCE, Verdict
+from guardrail.request.conversation import Conversation
+
+Near = Callable[[Sequence[int]], Sequence[bool]]
+"""Says of each of some requests of a run whether the model is about to refuse it."""
+
+Look = Callable[[Sequence[Conversation]], Sequence[Verdict]]
+"""Has the judge look at requests by themselves."""
+
+
+@dataclass(frozen=True)
+class Earning:
+    """Measures competence under one policy.
+
+    Attributes:
+        policy: What counts as competent.
+        chair: Who judges, and what it was tried on.
+        near: Says where a refusal is near: nowhere else does a picture have to be described.
+    """
+
+    policy: Policy
+    chair: Chair
+    near: Near
+
+    def measured(
+        self,
+        drafts: Sequence[Draft],
+        verdicts: Mapping[int, Verdict],
+        run: Run | None,
+        *,
+        look: Look,
+        stop: Stop | None,
+    ) -> dict[int, Verdict]:
+        """Returns verdicts by which the policy would comply with what they have earned.
+
+        Args:
+            drafts: All requests of the run.
+            verdicts: Those verdicts, by the request's place.
+            run: The requests on the answering model.
+            look: Has the judge look.
+            stop: Asked while a model runs.
+
+        Raises:
+            Interrupted: It was stopped.
+        """
+        found = {at: replace(each, competence=NO_EVIDENCE) for at, each in verdicts.items()}
+        if self.policy.judge.competence.evidence == "picture":
+            return {**found, **self._unseen(drafts, verdicts, look)}
+        try:
+            return {**found, **self._familiar(drafts, verdicts, run, stop)}
+        except Interrupted:
+            raise
+        except Exception as error:  # what cannot be measured is no evidence
+            line = judge_failure(error, source=self.chair.kind, ours=True)
+            for at in verdicts:
+                drafts[at].note_error(f"competence was not measured: {line}")
+            return found
+
+    # Against grey pictures -----------------------------------------------------------------------
+
+    def _unseen(
+        self, drafts: Sequence[Draft], verdicts: Mapping[int, Verdict], look: Look
+    ) -> dict[int, Verdict]:
+        found: dict[int, Verdict] = {}
+        grey: dict[int, Conversation] = {}
+        for at, verdict in verdicts.items():
+            without = unseen(drafts[at].conversation)
+            if without is None or verdict.error is not None or verdict.p_unsafe is None:
+                continue
+            if verdict.p_unsafe <= SURE and self.policy.judge.competence.above < 0:
+                found[at] = verdict  # no grey picture could be called safer by as much as that
+            else:
+                grey[at] = without
+        if grey:
+            with timed([drafts[at] for at in grey], "unseen"):
+                looks = look(list(grey.values()))
+            for at, other in zip(grey, looks, strict=True):
+                nats = competence(verdicts[at], other)
+                evidence = {"pictures": nats} if nats > NO_EVIDENCE else {}
+                found[at] = replace(verdicts[at], competence=nats, evidence=evidence)
+        return found
+
+    # Among the requests that the model was tried on ----------------------------------------------
+
+    def _familiar(
+        self,
+        drafts: Sequence[Draft],
+        verdicts: Mapping[int, Verdict],
+        run: Run | None,
+        stop: Stop | None,
+    ) -> dict[int, Verdict]:
+        reference, above = self.chair.reference(), self.policy.judge.competence.above
+        if reference is None or run is None:
+            return {}
+        if not reference.resolves(above):
+            count = len(reference.distances)
+            raise JudgeError(f"the reference has {count} requests, too few for a p of {above:g}")
+        judged = [at for at, each in verdicts.items() if each.error is None]
+        run.prefill(partial(timed, drafts))
+        told = first_tokens(run, [int(each) for each in reference.token_ids])
+        evidence = {
+            at: {"request": p}
+            for at, p in zip(judged, reference.p_requests(told[judged]), strict=True)
+        }
+        shown = [
+            at
+            for at in judged
+            if evidence[at]["request"] > above and drafts[at].conversation.pictures
+        ]
+        near = [at for at, stands in zip(shown, self.near(shown), strict=True) if stands]
+        for at, p in self._described([drafts[at] for at in near], reference, near, stop):
+            evidence[at]["description"] = p
+        return {
+            at: replace(verdicts[at], competence=min(found.values()), evidence=found)
+            for at, found in evidence.items()
+        }
+
+    def _described(
+        self,
+        drafts: Sequence[Draft],
+        reference: Reference,
+        places: Sequence[int],
+        stop: Stop | None,
+    ) -> list[tuple[int, float]]:
+        """Returns places and the p-values of what the model says of their pictures."""
+        if not drafts or self.chair.own is None:
+            return [(at, 0.0) for at in places]
+        asked = [about_pictures(each.conversation) for each in drafts]
+        with timed(drafts, "description"):
+            run = self.chair.own([each for each in asked if each is not None], DESCRIBING, stop)
+            p = reference.p_descriptions(surprisals(run, stop))
+        return list(zip(places, p, strict=True))
