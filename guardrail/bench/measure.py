@@ -5,17 +5,18 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
-from guardrail.backends.transformers.device import random_logits
+from guardrail.backends.transformers.run import TransformersRun
 from guardrail.backends.transformers.shape_vocabulary import refusal_phrases
 from guardrail.bench.subject import Subject, pinned
-from guardrail.bench.variants import VARIANTS, Run, Variant
+from guardrail.bench.variants import VARIANTS, Run, Variant, exactly
 from guardrail.errors import SettingsError
 from guardrail.request.conversation import Conversation
 from guardrail.steering.guided import steer
 from guardrail.steering.plan import Guidance, RowPlan
-from guardrail.steering.refusal_mass import token_mass
+from guardrail.steering.refusal_mass import RefusalMass
 
 Progress = Callable[[str], None]
 
@@ -197,25 +198,32 @@ def time_vocabulary(
     started = time.perf_counter()
     large.beginnings(large.spell(said))
     first_lookup_ms = (time.perf_counter() - started) * 1000
-    vocabulary = len(subject.backend.vocabulary())
-    real, noised = random_logits(2, vocabulary, subject.device)
+    run = _at_its_first_token(subject, conversation)
+    real, noised = run.logits()
     plans, guidance = [RowPlan(contrast=True, delta=4.0)], Guidance()
     taken: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(max(20, repeats)):
         for is_large, index in ((False, small), (True, large)):
             started = time.perf_counter()
-            found = index.beginnings(index.spell(said))
+            found = index.beginnings(b"")
             steered = steer(
                 real, noised, plans=plans, guidance=guidance, refusal_ids=[found.steerable]
             )
-            token_mass(real, [found.all])
-            token_mass(steered, [found.all])
+            RefusalMass(run, index, 1).of([()], [real, steered], rows=[0])
             taken[is_large].append((time.perf_counter() - started) * 1000)
     added = statistics.median(taken[True]) - statistics.median(taken[False])
     step_ms = _guided_step_ms(subject, conversation, repeats)
     return VocabularyCost(
         len(phrases), compile_s, first_lookup_ms, added, step_ms, max(added, 0.0) / step_ms
     )
+
+
+def _at_its_first_token(subject: Subject, conversation: Conversation) -> TransformersRun:
+    """Returns a run whose prompts, real and noised, have run."""
+    run = subject.backend.start([conversation], exactly(1))
+    run.prefill(lambda _: nullcontext())
+    run.contrast_with("noise", noise_std=subject.policies.always.contrast.noise_std)
+    return run
 
 
 def _guided_step_ms(subject: Subject, conversation: Conversation, repeats: int) -> float:

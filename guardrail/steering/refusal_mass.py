@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from guardrail.backends import Run
 from guardrail.backends.arrays import Array, softmax
-from guardrail.steering.refusals import RefusalIndex, TokenIds
+from guardrail.steering.refusals import RefusalIndex
 
 OPEN_AT_MOST = 0.02
 """Probability that may stay open within `_FURTHEST` and `_WIDEST`: it counts as refusing."""
@@ -27,20 +27,6 @@ _AT_ONCE = 16
 """Rows that run ahead together, each with a copy of its prompt's cache."""
 
 _log = logging.getLogger(__name__)
-
-
-def token_mass(logits: Array, token_ids: Sequence[TokenIds]) -> list[float]:
-    """Returns, for each row, the probability in [0, 1] that its tokens hold together.
-
-    Args:
-        logits: (batch, vocabulary), float.
-        token_ids: For each row, ids of its own.
-    """
-    probabilities = softmax(logits)
-    return [
-        min(float(probabilities[row, ids].sum()), 1.0) if len(ids) else 0.0
-        for row, ids in enumerate(token_ids)
-    ]
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from guardrail.steering.refusal_mass import OPEN_AT_MOST, RefusalMass, token_mass
+from guardrail.steering.refusal_mass import OPEN_AT_MOST, RefusalMass
 from guardrail.steering.refusals import RefusalIndex
 
 WORDS = ["I", " can", "'t", " help", "Sorry", " see", " am", " sorry", "A", "s", " an", " AI", "."]
@@ -137,12 +137,6 @@ def test_refusals_that_take_long_to_tell_count_as_refusals() -> None:
     first[0, 0] = 0.0
     mass = RefusalMass(Straight(), index, 1)  # type: ignore[arg-type]
     assert mass.of([[]], [first], rows=[0]) == [[pytest.approx(1.0)]]
-
-
-def test_token_mass_is_the_probability_of_the_tokens() -> None:
-    logits = np.log(np.array([[0.1, 0.2, 0.3, 0.4]] * 2))
-    none = np.array([], dtype=np.int64)
-    assert token_mass(logits, [np.array([1, 3]), none]) == pytest.approx([0.6, 0.0])
 
 
 def test_open_ends_below_what_is_known_are_weighed_in_every_stage(index: RefusalIndex) -> None:

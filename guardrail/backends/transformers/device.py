@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 import transformers
-from torch import Tensor
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -45,11 +44,6 @@ def forget_cuda_peak() -> None:
 def cuda_peak_bytes() -> int:
     """Returns the most that the CUDA allocator has held."""
     return torch.cuda.max_memory_allocated()
-
-
-def random_logits(branches: int, vocabulary: int, device: str) -> Tensor:
-    """Returns standard normal logits, (branches, 1, vocabulary) float32."""
-    return torch.randn(branches, 1, vocabulary, device=device)
 
 
 def versions() -> dict[str, str]:
