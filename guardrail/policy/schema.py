@@ -70,7 +70,7 @@ class Competence(Section):
     """
 
     evidence: Evidence = "familiar"
-    above: Annotated[float, Strict(), Field(ge=-100, le=100)] = 0.002
+    above: Annotated[float, Strict(), Field(ge=-100, le=100)] = 0.001
     reference: Words | None = None
 
     @model_validator(mode="after")
