@@ -62,15 +62,20 @@ class RefusalIndex:
 
     def __init__(self, phrases: Iterable[str], vocabulary: Sequence[bytes | None]) -> None:
         self._phrases = sorted({variant for phrase in phrases for variant in _variants(phrase)})
-        spelled = [(text, index) for index, text in enumerate(vocabulary) if text]
+        self._vocabulary = vocabulary
+        self._lock = threading.Lock()
+        self._look_at_vocabulary()
+        self.beginnings(b"")
+
+    def _look_at_vocabulary(self) -> None:
+        """Compiles what the vocabulary spells now; one that is still being seen grows."""
+        self._seen = len(self._vocabulary)
+        spelled = [(text, at) for at, text in enumerate(self._vocabulary[: self._seen]) if text]
         self._inner = _Vocabulary(spelled)
         # At the start of an answer, a leading space belongs to the tokenizer, not to the text.
         stripped = ((text.lstrip(), index) for text, index in spelled)
         self._first = _Vocabulary([(text, index) for text, index in stripped if text])
-        self._vocabulary = vocabulary
         self._known: dict[bytes, Beginnings] = {}
-        self._lock = threading.Lock()
-        self.beginnings(b"")
 
     def __len__(self) -> int:
         return len(self._phrases)
@@ -90,6 +95,9 @@ class RefusalIndex:
             text: The answer so far, as `spell` gives it. Once it holds a whole phrase, or can no
                 longer become one, the result is empty.
         """
+        if len(self._vocabulary) > self._seen:
+            with self._lock:
+                self._look_at_vocabulary()
         known = self._known.get(text)
         if known is None:
             known = self._compile(text)

@@ -1,0 +1,47 @@
+"""What differs from server to server, in a few words each.
+
+Others are found through the entry-point group `guardrail.servers`: an object of this class.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_CONTROL = re.compile(rb"<[|\xef].*[|\x9c]>|<(/?s|pad|unk|bos|eos|end_of_turn|start_of_turn)>|")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one kind of server is asked.
+
+    Attributes:
+        name: As it is called on the command line and in records.
+        most_logprobs: How many of the likeliest tokens it shows.
+        continuing: What a request says for its last message to be the beginning of the answer; None
+            where the server cannot go on with one.
+        names_tokens: Whether it shows the log-probabilities of tokens that are asked for by number.
+        token_path: Where it tells what tokens a text has; empty where it does not.
+        control: Matches, whole, what control tokens are written as.
+    """
+
+    name: str
+    most_logprobs: int = 20
+    continuing: Mapping[str, Any] | None = None
+    names_tokens: bool = False
+    token_path: str = ""
+    control: re.Pattern[bytes] = field(default=_CONTROL)
+
+    def is_control(self, written: bytes) -> bool:
+        """Whether a token is no text: it ends an answer."""
+        return self.control.fullmatch(written) is not None
+
+
+CONTINUED: Mapping[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
+PLAIN = Dialect("openai")
+VLLM = Dialect("vllm", 20, CONTINUED, names_tokens=True, token_path="/tokenize")
+SGLANG = Dialect("sglang", 20, {"continue_final_message": True})
+LLAMA_CPP = Dialect("llama.cpp", 100, {}, token_path="/tokenize")
+OLLAMA = Dialect("ollama", 20, {})
