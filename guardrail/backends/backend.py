@@ -68,6 +68,14 @@ class Run(Protocol):
         """Prompt tokens of each request, pictures included, padding not."""
 
     @property
+    def guides(self) -> bool:
+        """Whether single steps can be guided; where not, nothing but `read` and `rest` is asked."""
+
+    @property
+    def degraded(self) -> Sequence[str]:
+        """What the backend cannot do, and what that means, a sentence each, for the record."""
+
+    @property
     def shows_pictures(self) -> bool:
         """Whether its pictures can be noised."""
 

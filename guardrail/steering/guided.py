@@ -54,7 +54,8 @@ def decode(
     done: Sequence[FinishReason | None] = [None] * batch
     worth_it = any(plan.record or plan.contrast or plan.delta or plan.openings for plan in plans)
     longest = max((len(each) for plan in plans for each in plan.openings), default=0)
-    guided = max(guidance.steps, longest) if worth_it and index is not None else 0
+    worth_it = worth_it and index is not None and run.guides
+    guided = max(guidance.steps, longest) if worth_it else 0
     if guided and index is not None:
         steps = _GuidedSteps(run, plans, guidance, index, loose_ids, shadow)
         for step in range(guided):

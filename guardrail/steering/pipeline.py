@@ -112,6 +112,8 @@ class Pipeline:
         run = self.backend.start([draft.conversation for draft in drafts], settings, stop=stop)
         for draft, count in zip(drafts, run.input_tokens, strict=True):
             draft.input_tokens = count
+            for line in run.degraded:
+                draft.note_error(line)
         stake = Stake(run, partial(self.refusal_index, self.deciding.policy.phrases))
         if self.deciding.mode != "off":
             every = range(len(drafts))
@@ -175,6 +177,8 @@ class Pipeline:
             return "the mode is off"
         if not draft.conversation.pictures:
             return "there is no picture"
+        if not run.guides:
+            return "the model's steps cannot be guided"
         if not run.shows_pictures:
             return "this family's pictures cannot be noised"
         if contrast.when == "never" or contrast.alpha == 0 or contrast.guided_steps == 0:

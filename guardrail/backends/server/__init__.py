@@ -1,1 +1,1 @@
-"""A model behind an OpenAI-compatible server, as a backend. Loads neither torch nor transformers."""
+"""A model behind an OpenAI-compatible server, as a backend; no torch, no transformers."""

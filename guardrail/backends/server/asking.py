@@ -77,6 +77,38 @@ class Asking:
         asked = [(CHAT, self._body(each, wanted)) for each in prompts]
         return [self._first(each) for each in self.client.ask_all(asked, stop=stop)]
 
+    def begun_with(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        most: int,
+        stop: Stop | None = None,
+    ) -> list[str]:
+        """Returns how greedy answers begin, asked together; without any log-probability.
+
+        Args:
+            prompts: Any.
+            most: Tokens of each.
+            stop: Asked between tries.
+
+        Raises:
+            ServerError: There is no usable answer to one of them.
+            Interrupted: It was stopped.
+        """
+        asked = [
+            (
+                CHAT,
+                {
+                    "model": self.model,
+                    "messages": messages_of(each.conversation, each.begun),
+                    "max_tokens": most,
+                    "temperature": 0,
+                },
+            )
+            for each in prompts
+        ]
+        return [_text(each) for each in self.client.ask_all(asked, stop=stop)]
+
     def stream(self, prompt: Prompt, settings: dict[str, Any]) -> Iterator[Any]:
         """Yields the events of an answer.
 
@@ -122,3 +154,13 @@ class Asking:
             candidates_of(answer, self.tokens, self.dialect),
             count if isinstance(count, int) and count > 0 else 0,
         )
+
+
+def _text(answer: Any) -> str:
+    try:
+        found = answer["choices"][0]["message"]["content"]
+    except (TypeError, LookupError):
+        found = None
+    if not isinstance(found, str):
+        raise ServerError("the server gives no answer")
+    return found

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from guardrail.backends.backend import Constraint, Stop
 from guardrail.backends.server.asking import Asking, Prompt
+from guardrail.backends.server.capabilities import Capabilities, discover
 from guardrail.backends.server.client import ServerClient
-from guardrail.backends.server.dialect import PLAIN, Dialect
+from guardrail.backends.server.dialect import Dialect
 from guardrail.backends.server.labels import p_label
 from guardrail.backends.server.run import NO, YES, ServerRun
 from guardrail.backends.server.streaming import streamed_tokens
@@ -23,18 +25,41 @@ class ServerBackend:
 
     Args:
         client: The server.
-        model: By which name it knows the model.
-        dialect: How it is asked.
+        model: By which name it knows the model; its only one without it.
+        dialect: How it is asked; found out without it.
     """
 
-    def __init__(self, client: ServerClient, model: str, *, dialect: Dialect = PLAIN) -> None:
-        self.client, self.dialect = client, dialect
-        self._asking = Asking(client, model, dialect)
+    def __init__(
+        self, client: ServerClient, model: str | None = None, *, dialect: Dialect | None = None
+    ) -> None:
+        self._client, self._named, self._dialect = client, model, dialect
+        self._lock = threading.Lock()
+        self._found: tuple[Capabilities, Asking] | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the server can do; asked once.
+
+        Raises:
+            ServerError: It cannot be asked.
+        """
+        return self._discovered()[0]
+
+    @property
+    def _asking(self) -> Asking:
+        return self._discovered()[1]
+
+    def _discovered(self) -> tuple[Capabilities, Asking]:
+        with self._lock:
+            if self._found is None:
+                found = discover(self._client, model=self._named, dialect=self._dialect)
+                self._found = found, Asking(self._client, found.model, found.dialect)
+            return self._found
 
     @property
     def name(self) -> str:
         """The model's name at the server."""
-        return self._asking.model
+        return self._named or self._asking.model
 
     @property
     def needs_picture(self) -> bool:
@@ -54,7 +79,9 @@ class ServerBackend:
         stop: Stop | None = None,
     ) -> ServerRun:
         """Puts requests to the server that run together."""
-        return ServerRun(self._asking, conversations, settings, stop=stop)
+        return ServerRun(
+            self._asking, conversations, settings, stop=stop, capabilities=self.capabilities
+        )
 
     def resolved(self, settings: GenerationSettings) -> GenerationSettings:
         """Returns the settings: what the model's own configuration adds, the server knows."""
@@ -89,7 +116,7 @@ class ServerBackend:
         return {}
 
     def call_format(self) -> CallFormat:
-        """Raises a `ModelError`: tool calls come from the server as such, which is yet to be read."""
+        """Raises a `ModelError`: tool calls come from the server as such, and are not read yet."""
         raise ModelError("tools are not taken over a server")
 
     def constraint(self, conversation: Conversation) -> Constraint | None:
@@ -113,6 +140,7 @@ class ServerBackend:
         asked = {"max_tokens": max_new_tokens, "temperature": 0}
         events = self._asking.stream(Prompt(conversation), asked)
         numbers = [
-            number for number, _ in streamed_tokens(events, self._asking.tokens, self.dialect)
+            number
+            for number, _ in streamed_tokens(events, self._asking.tokens, self._asking.dialect)
         ]
         return self.decode(numbers)

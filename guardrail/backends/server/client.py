@@ -1,7 +1,7 @@
 """Speaks HTTP with one OpenAI-compatible server: JSON there and back, in bounded time.
 
-It knows paths, time-outs and what may be asked again; what is asked and what comes back means is not
-known here.
+It knows paths, time-outs and what may be asked again. What is asked, and what the answers mean, is
+not known here.
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ class Dialect:
             where the server cannot go on with one.
         names_tokens: Whether it shows the log-probabilities of tokens that are asked for by number.
         token_path: Where it tells what tokens a text has; empty where it does not.
+        owner: What it says of its models, that they are `owned_by`; empty where that tells nothing.
+        sign: A path that only such servers have; empty without one.
         control: Matches, whole, what control tokens are written as.
     """
 
@@ -32,6 +34,8 @@ class Dialect:
     continuing: Mapping[str, Any] | None = None
     names_tokens: bool = False
     token_path: str = ""
+    owner: str = ""
+    sign: str = ""
     control: re.Pattern[bytes] = field(default=_CONTROL)
 
     def is_control(self, written: bytes) -> bool:
@@ -41,7 +45,9 @@ class Dialect:
 
 CONTINUED: Mapping[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
 PLAIN = Dialect("openai")
-VLLM = Dialect("vllm", 20, CONTINUED, names_tokens=True, token_path="/tokenize")
-SGLANG = Dialect("sglang", 20, {"continue_final_message": True})
-LLAMA_CPP = Dialect("llama.cpp", 100, {}, token_path="/tokenize")
-OLLAMA = Dialect("ollama", 20, {})
+VLLM = Dialect("vllm", 20, CONTINUED, names_tokens=True, token_path="/tokenize", owner="vllm")
+SGLANG = Dialect("sglang", 20, {"continue_final_message": True}, owner="sglang")
+LLAMA_CPP = Dialect("llama.cpp", 100, {}, owner="llamacpp")
+OLLAMA = Dialect("ollama", 20, {}, sign="/api/version")
+DIALECTS = (VLLM, SGLANG, LLAMA_CPP, OLLAMA)
+"""Those that are known here, as they are looked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from guardrail.backends.server.candidates import Candidates
@@ -25,6 +26,19 @@ def p_label(
     if one + other < READABLE_MASS:
         raise JudgeError(f"the judge answers neither yes nor no (together {one + other:.1e})")
     return one / (one + other)
+
+
+def p_said(text: str, words: Sequence[str], others: Sequence[str]) -> float:
+    """Returns 1 where an answer begins with one of `words`, 0 where with one of `others`.
+
+    Raises:
+        JudgeError: It begins with neither.
+    """
+    first = re.split(r"[^\w']", text.strip(), maxsplit=1)[0]
+    for found, p in ((words, 1.0), (others, 0.0)):
+        if first in found:
+            return p
+    raise JudgeError("the judge answers neither yes nor no")
 
 
 def _mass(found: Candidates, tokens: SeenTokens, words: Sequence[str]) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,8 @@ import numpy.typing as npt
 from guardrail.backends.arrays import softmax
 from guardrail.backends.backend import Constraint, FinishReason, Interrupted, Phase, Reading, Stop
 from guardrail.backends.server.asking import Asking, First, Prompt
-from guardrail.backends.server.labels import p_label
+from guardrail.backends.server.capabilities import Capabilities
+from guardrail.backends.server.labels import p_label, p_said
 from guardrail.backends.server.seen_tokens import FILLERS
 from guardrail.backends.server.streaming import streamed_tokens
 from guardrail.backends.shown import shown_otherwise
@@ -31,6 +31,8 @@ Logits = npt.NDArray[np.float32]
 
 YES, NO = ("Yes", "yes", "YES"), ("No", "no", "NO")
 _OUT_OF_REACH = -1e9
+_FEW = 4
+"""Tokens in which yes or no is said."""
 
 
 class ServerRun:
@@ -40,6 +42,7 @@ class ServerRun:
         asking: The server.
         conversations: The requests.
         settings: The caller's.
+        capabilities: What the server can do.
         wanted: Tokens whose log-probabilities steering needs.
         stop: Asked between requests.
     """
@@ -50,9 +53,11 @@ class ServerRun:
         conversations: Sequence[Conversation],
         settings: GenerationSettings,
         *,
+        capabilities: Capabilities,
         wanted: Sequence[int] = (),
         stop: Stop | None,
     ) -> None:
+        self._capabilities = capabilities
         self._asking, self._settings, self._stop = asking, settings, stop
         self._conversations = tuple(conversations)
         self._noised: tuple[Conversation, ...] | None = None
@@ -66,8 +71,20 @@ class ServerRun:
     @property
     def input_tokens(self) -> Sequence[int]:
         """Prompt tokens of each request, as the server counts them."""
+        if not self.guides:
+            return [0] * len(self._conversations)
         self._ask_first()
         return [self._known[False, row].input_tokens for row in range(len(self._conversations))]
+
+    @property
+    def degraded(self) -> Sequence[str]:
+        """What the server cannot do, and what that means."""
+        return self._capabilities.degraded
+
+    @property
+    def guides(self) -> bool:
+        """Whether single steps can be guided."""
+        return self._capabilities.guides
 
     @property
     def shows_pictures(self) -> bool:
@@ -83,8 +100,7 @@ class ServerRun:
         prompts = [Prompt(each.ask(text)) for each in self._conversations for text in questions]
         with phase("judge"):
             try:
-                found = self._asking.first(prompts, stop=self._stop)
-                p = [p_label(each.candidates, self._asking.tokens, YES, NO) for each in found]
+                p = self._read(prompts)
             except Interrupted:
                 raise
             except Exception as error:
@@ -93,10 +109,18 @@ class ServerRun:
         rows = [p[at : at + each] for at in range(0, len(p), each)]
         return Reading(rows, time.perf_counter() - started)
 
+    def _read(self, prompts: Sequence[Prompt]) -> list[float]:
+        if not self._capabilities.shows:
+            said = self._asking.begun_with(prompts, most=_FEW, stop=self._stop)
+            return [p_said(each, YES, NO) for each in said]
+        found = self._asking.first(prompts, stop=self._stop)
+        return [p_label(each.candidates, self._asking.tokens, YES, NO) for each in found]
+
     def prefill(self, phase: Phase) -> None:
         """Has the prompts run."""
-        with phase("prefill"):
-            self._ask_first()
+        if self.guides:
+            with phase("prefill"):
+                self._ask_first()
 
     def _ask_first(self) -> None:
         self._ask([(False, row) for row in range(len(self._conversations))])
@@ -154,16 +178,13 @@ class ServerRun:
 
     def choose(self, logits: Logits) -> list[int]:
         """Returns each row's next token."""
-        return [
-            self._chosen(row, draw)
-            for row, draw in zip(self.within(logits), self._draws, strict=True)
-        ]
+        rows = zip(self.within(logits), self._draws, strict=True)
+        return [self._chosen(row, draw) for row, draw in rows]
 
     def peek(self, logits: Logits) -> list[int]:
         """Returns what `choose` would."""
-        states = [
-            each.getstate() if self._settings.seed is not None else None for each in self._draws
-        ]
+        seeded = self._settings.seed is not None
+        states = [each.getstate() if seeded else None for each in self._draws]
         tokens = self.choose(logits)
         for draw, state in zip(self._draws, states, strict=True):
             if state is not None:
@@ -261,8 +282,3 @@ class ServerRun:
         assert shown is not None
         said = self._asking.tokens.text([*self._said[row], *more])
         return Prompt(shown[row], said.decode(errors="replace"))
-
-
-def nowhere(_: str) -> Any:
-    """A phase that nobody times."""
-    return nullcontext()

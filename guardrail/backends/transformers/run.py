@@ -76,6 +76,16 @@ class TransformersRun:
         return prompt_lengths(self._inputs)
 
     @property
+    def guides(self) -> bool:
+        """True: its logits are at hand."""
+        return True
+
+    @property
+    def degraded(self) -> Sequence[str]:
+        """Nothing."""
+        return ()
+
+    @property
     def shows_pictures(self) -> bool:
         """Whether its pictures can be noised."""
         return any(name in self._inputs for name in PICTURE_INPUTS)
