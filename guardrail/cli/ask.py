@@ -55,6 +55,14 @@ def ask(
         str,
         typer.Option(metavar="PATH", help="A model's folder or hub id."),
     ] = "embedded",
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="An OpenAI-compatible server, up to /v1; --model is its name for the model.",
+            show_default=False,
+        ),
+    ] = None,
     policy: Annotated[
         str, typer.Option(metavar="NAME|PATH", help="A policy's name, or a policy file.")
     ] = "baseline",
@@ -119,7 +127,7 @@ def ask(
             temperature=temperature,
             seed=seed,
         )
-        engine = load_engine(request.model, request.policy, console=status)
+        engine = load_engine(request.model, request.policy, server=server, console=status)
     with status.status("Asking …"):
         answer, decision = _guarded(engine, request)
         wants_both = in_terminal if compare is None else compare

@@ -15,22 +15,29 @@ if TYPE_CHECKING:
     from guardrail.steering.safecode import SafeCoDe
 
 
-def load_engine(model: str | None, policy: Policy, *, console: Console) -> SafeCoDe:
+def load_engine(
+    model: str | None, policy: Policy, *, server: str | None = None, console: Console
+) -> SafeCoDe:
     """Returns the guarded model, with a spinner on `console` while it loads.
 
     Args:
-        model: A path or id; None for the model that ships with the package.
+        model: A path or id; None for the model that ships with the package, or for the only one
+            that a server has.
         policy: What guards it.
+        server: The URL of the server that runs it; its key is in `GUARDRAIL_SERVER_KEY`.
         console: Where the spinner shows, if it is a terminal: standard error.
 
     Raises:
         ModelError: It cannot be loaded or guided.
     """
-    name = model or "the embedded model"
+    name = model or ("the server's model" if server else "the embedded model")
     with console.status(f"Loading {name} …"):
         quiet()
         from guardrail.steering.safecode import SafeCoDe
 
+        if server is not None:
+            key = os.environ.get("GUARDRAIL_SERVER_KEY")
+            return SafeCoDe.from_server(server, model=model, api_key=key, policy=policy)
         if model is None:
             return SafeCoDe.embedded(policy=policy)
         return SafeCoDe.from_pretrained(model, policy=policy)

@@ -126,6 +126,34 @@ class SafeCoDe(Guard):
         return cls(model=model, processor=processor, policy=source, judge=judge)
 
     @classmethod
+    def from_server(
+        cls,
+        base_url: str,
+        *,
+        model: str | None = None,
+        api_key: str | None = None,
+        policy: str | Path | Policy | PolicySource = "baseline",
+        judge: Judge | None = None,
+    ) -> SafeCoDe:
+        """Guards a model behind an OpenAI-compatible server; torch and transformers stay unloaded.
+
+        Args:
+            base_url: Up to and with `/v1`.
+            model: By which name the server knows it; its only one without it.
+            api_key: The server's.
+            policy: As for the class.
+            judge: As for the class.
+
+        Raises:
+            ServerError: The server cannot be reached, or has no such model.
+        """
+        from guardrail.backends.server import ServerBackend, ServerClient
+
+        source = policy_source(policy)
+        backend = ServerBackend(ServerClient(base_url, api_key=api_key), model)
+        return cls(backend=backend, policy=source, judge=judge, name=backend.capabilities.model)
+
+    @classmethod
     def embedded(
         cls,
         *,

@@ -46,9 +46,17 @@ class Candidates:
         """The log-probability under which every token is that is not among them."""
         return sorted(self.log_p.values(), reverse=True)[self.ranked - 1]
 
-    def row(self, width: int) -> npt.NDArray[np.float32]:
-        """Returns them as logits, (width,): what is not known is spread over the fillers."""
+    def row(self, width: int, *, beside: Candidates | None = None) -> npt.NDArray[np.float32]:
+        """Returns them as logits, (width,): what is not known is spread over the fillers.
+
+        Args:
+            width: How many tokens have been seen.
+            beside: What these are contrasted with. A token of those that is not among these gets
+                the most that it can have here, so that contrast brings it out no more than is sure.
+        """
         found = np.full(width, _UNSEEN, np.float32)
+        if beside is not None:
+            found[list(beside.log_p)] = self.least_ranked
         found[:FILLERS] = math.log(max(self.rest, 1e-20) / FILLERS)
         numbers = np.fromiter(self.log_p, np.int64, len(self.log_p))
         found[numbers] = np.fromiter(self.log_p.values(), np.float32, len(self.log_p))

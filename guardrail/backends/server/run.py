@@ -151,7 +151,9 @@ class ServerRun:
         return rows[:count], rows[count:] if self._noised is not None else None
 
     def _row(self, at: tuple[bool, int], width: int) -> Logits:
-        return self._known[at].candidates.row(width)
+        noised, row = at
+        beside = self._known[False, row].candidates if noised else None
+        return self._known[at].candidates.row(width, beside=beside)
 
     def ahead(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> Logits:
         """Returns next-token log-probabilities of the real branch, had rows gone on with tokens."""
@@ -208,8 +210,9 @@ class ServerRun:
                 continue
             self._said[row].append(token)
             self._finished[row] = self._reason(row, token)
-            self._known.pop((False, row), None)
-            self._known.pop((True, row), None)
+            if self._finished[row] is None:  # of a row that is done, what came last still stands
+                self._known.pop((False, row), None)
+                self._known.pop((True, row), None)
         return [self._finished[row] for row in self._live]
 
     def _reason(self, row: int, token: int) -> FinishReason | None:
