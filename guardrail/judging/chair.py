@@ -13,6 +13,9 @@ from guardrail.judging.self_judge import SOURCE
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
 
+LOCAL = frozenset({"self", "caption", "model"})
+"""Kinds that are looked at in turn: others are taken at their word, and asked no oftener."""
+
 Own = Callable[[Sequence[Conversation], GenerationSettings, Stop | None], Run]
 """Starts a run of requests on the answering model."""
 
@@ -37,6 +40,11 @@ class Chair:
     patience: Patience[Judged]
     own: Own | None = None
     reference: Callable[[], Reference | None] = lambda: None
+
+    @property
+    def looks_again(self) -> bool:
+        """Whether it may be asked about a request more than once."""
+        return self.kind in LOCAL
 
     @property
     def reads_itself(self) -> bool:

@@ -108,6 +108,24 @@ class SecondLook(Section):
         return self
 
 
+class JudgeContrast(Section):
+    """A local judge's log-odds l, contrasted with those without the picture: l + alpha (l - l').
+
+    Attributes:
+        counterfactual: What the judge is shown the second time: `grey` pictures of the same sizes,
+            at the cost of a prompt for every request with a picture; `none` is no second look.
+        alpha: How much the difference adds; 0 adds nothing, and looks once.
+    """
+
+    counterfactual: Literal["grey", "none"] = "none"
+    alpha: Annotated[float, Strict(), Field(ge=0, le=10), Unsigned] = 1.0
+
+    @property
+    def looks(self) -> bool:
+        """Whether there is a second look to contrast with."""
+        return self.counterfactual != "none" and self.alpha > 0
+
+
 class Judge(Section):
     """Who judges, and how long it may take.
 
@@ -122,6 +140,7 @@ class Judge(Section):
             picture), `all` the last user turn of every longer conversation, too; `whole` none.
         competence: When a *safe* verdict may suppress refusals.
         second_look: Whether a request in doubt is looked at twice.
+        contrast: Whether the verdict is contrasted with that on grey pictures, before calibration.
     """
 
     kind: Literal["self", "caption", "model", "chat", "callable"] = "self"
@@ -130,6 +149,7 @@ class Judge(Section):
     calibration: Calibration | None = None
     competence: Competence = Competence()
     second_look: SecondLook = SecondLook()
+    contrast: JudgeContrast = JudgeContrast()
     answer_suffix: Text = "Answer yes or no."
     views: Literal["auto", "all", "whole"] = "auto"
 
