@@ -7,13 +7,14 @@ strictly (see `values`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import AfterValidator, Field, Strict, model_validator
 
 from guardrail.policy.faults import fault
 from guardrail.policy.frozen import FrozenDict
+from guardrail.policy.judge_contrast import JudgeContrast
+from guardrail.policy.section import Section
 from guardrail.policy.terms import Action, Counterfactual, Evidence, Mode, Uncertain
 from guardrail.policy.values import (
     ByLanguage,
@@ -32,16 +33,6 @@ from guardrail.policy.values import (
 )
 
 SCHEMA_VERSION = 1
-
-
-class Section(BaseModel):
-    """Base of every part of a policy: frozen, and closed to unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Any:
-        """Returns a checked copy; unlike pydantic's, `update` is validated and no cache is kept."""
-        return type(self).model_validate({**self.model_dump(), **(update or {})})
 
 
 class Calibration(Section):
@@ -106,24 +97,6 @@ class SecondLook(Section):
                 f"above {self.above:g} is beyond below {self.below:g}: nothing is in doubt", "above"
             )
         return self
-
-
-class JudgeContrast(Section):
-    """A local judge's log-odds l, contrasted with those without the picture: l + alpha (l - l').
-
-    Attributes:
-        counterfactual: What the judge is shown the second time: `grey` pictures of the same sizes,
-            at the cost of a prompt for every request with a picture; `none` is no second look.
-        alpha: How much the difference adds; 0 adds nothing, and looks once.
-    """
-
-    counterfactual: Literal["grey", "none"] = "none"
-    alpha: Annotated[float, Strict(), Field(ge=0, le=10), Unsigned] = 1.0
-
-    @property
-    def looks(self) -> bool:
-        """Whether there is a second look to contrast with."""
-        return self.counterfactual != "none" and self.alpha > 0
 
 
 class Judge(Section):
