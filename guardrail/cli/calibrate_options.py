@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from guardrail.errors import SettingsError
 from guardrail.evaluation.calibration import GUARANTEES, Guarantee, Target, parse_targets
-from guardrail.judging.chair import LOCAL
 from guardrail.policy import Policy
 from guardrail.policy.suggest import did_you_mean, listed
+from guardrail.policy.terms import LOCAL
 
 PARTS = ("judge-contrast", "judge", "thresholds", "steering")
 DEFAULT = "judge,thresholds"

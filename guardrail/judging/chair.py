@@ -10,11 +10,9 @@ from guardrail.judging.judge import Judge, Judged
 from guardrail.judging.patience import Patience
 from guardrail.judging.reference import Reference
 from guardrail.judging.self_judge import SOURCE
+from guardrail.policy.terms import LOCAL
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
-
-LOCAL = frozenset({"self", "caption", "model"})
-"""Kinds that are looked at in turn: others are taken at their word, and asked no oftener."""
 
 Own = Callable[[Sequence[Conversation], GenerationSettings, Stop | None], Run]
 """Starts a run of requests on the answering model."""

@@ -27,8 +27,8 @@ from guardrail.evaluation.calibration.platt import fit_platt, logits
 from guardrail.evaluation.calibration.steering_gain import LEAST, Gain, Outcomes
 from guardrail.evaluation.metrics import auroc
 from guardrail.evaluation.probabilities import log_losses
-from guardrail.judging.chair import LOCAL
 from guardrail.policy import Policy
+from guardrail.policy.terms import LOCAL
 
 ALPHAS = (0.25, 0.5, 1.0, 2.0, 4.0)
 

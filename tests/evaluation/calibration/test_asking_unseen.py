@@ -102,7 +102,7 @@ def test_what_is_kept_is_never_contrasted_and_contrast_is_no_other_run(scenes: D
 
 
 def test_a_request_in_words_alone_has_no_grey_picture() -> None:
-    words = Sample("1", "safe", "1", "How?", None, text_only=True)
+    words = Sample("1", "safe", "1", "How?", None)
     dataset = Dataset("made", (words,))
     engine, verdicts = Seeing(), Verdicts({})
     asking(engine, dataset, verdicts, unseen=True)
