@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from guardrail import Policy, load_policy
 from guardrail.backends import Interrupted
+from guardrail.cli.policy_text import summary
 from guardrail.judging.chair import Chair
 from guardrail.judging.draft import Draft
 from guardrail.judging.evidence import contrasted, counted
@@ -16,6 +18,8 @@ from guardrail.judging.hearing import Hearing
 from guardrail.judging.judge import JudgeRequest
 from guardrail.judging.patience import Patience
 from guardrail.policy import decide
+from guardrail.policy.lint import lint
+from guardrail.policy.loader import load
 from guardrail.policy.verdict import Verdict
 from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.conversation import Conversation, Picture, Turn, question
@@ -277,3 +281,16 @@ def test_contrast_is_in_the_digest_of_the_policy() -> None:
 def test_what_a_policy_may_not_say(contrast: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="contrast"):
         policy_of(contrast=contrast)
+
+
+@pytest.mark.parametrize(("kind", "ignored"), [("self", False), ("chat", True)])
+def test_a_contrast_that_does_nothing_is_found(kind: str, ignored: bool, tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(
+        f"version: 1\nname: p\nextends: baseline\njudge:\n  kind: {kind}\n"
+        "  contrast: {counterfactual: grey}\n"
+    )
+    loaded = load(path)
+    checks = {each.check: each.mark.line for each in lint(loaded)}
+    assert checks.get("contrast-ignored") == (6 if ignored else None)
+    assert "judge contrasted with grey pictures, alpha 1" in list(summary(loaded))
