@@ -84,8 +84,8 @@ class JudgeContrastFit:
         figures["over"] = {name: gain.to_json() for name, gain in gains.items()}
         if not measured.outcomes.is_enough:
             return _left_off(policy, judges, figures, _too_few(measured.outcomes))
-        found = f"on the held-out part {best.name}, against the judge "
-        found += "; ".join(f"{name}, {gain}" for name, gain in gains.items())
+        found = f"on the held-out part, with {best.name}, "
+        found += "; ".join(f"against {name}, {gain}" for name, gain in gains.items())
         if not all(gain.is_shown for gain in gains.values()):
             return _left_off(policy, judges, figures, found)
         note = f"the judge is contrasted with grey pictures: {found}"
@@ -113,8 +113,8 @@ class Gains:
     def __str__(self) -> str:
         value, (low, high) = self.log_loss
         return (
-            f"lowers the log loss by {value:.4f} [{low:.4f}, {high:.4f}] and gains "
-            f"{self.accuracy} of balanced accuracy"
+            f"log loss falls by {value:.4f} [{low:.4f}, {high:.4f}] and balanced accuracy gains "
+            f"{self.accuracy}"
         )
 
     def to_json(self) -> dict[str, Any]:

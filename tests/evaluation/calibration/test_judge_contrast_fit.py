@@ -98,7 +98,7 @@ def test_contrast_that_carries_signal_is_kept_with_its_scale_and_bias() -> None:
         for gain in each.figures["over"].values():
             assert gain["log_loss"]["interval"][0] > 0
             assert gain["balanced_accuracy"]["interval"][0] >= 0
-        assert "is contrasted with grey pictures: on the held-out part alpha" in each.notes[0]
+        assert "is contrasted with grey pictures: on the held-out part, with alpha" in each.notes[0]
 
 
 def test_a_shift_that_scale_and_bias_do_as_well_is_not_worth_a_look() -> None:
