@@ -73,7 +73,7 @@ class Answering:
         advance((len(systems) - len(missing)) * len(samples))
         if missing and samples:
             run(
-                self.engine(missing[0].policy),
+                self.engine(missing[0].policy),  # what is asked together is contrasted alike
                 Dataset("calibration", tuple(samples)),
                 missing,
                 self.results,
