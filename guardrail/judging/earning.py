@@ -58,6 +58,7 @@ class Earning:
         *,
         look: Look,
         stop: Stop | None,
+        unseen: Mapping[int, Verdict] | None = None,
     ) -> dict[int, Verdict]:
         """Returns verdicts by which the policy would comply with what they have earned.
 
@@ -67,13 +68,14 @@ class Earning:
             run: The requests on the answering model.
             look: Has the judge look.
             stop: Asked while a model runs.
+            unseen: Verdicts on grey pictures that are there already, by the request's place.
 
         Raises:
             Interrupted: It was stopped.
         """
         found = {at: replace(each, competence=NO_EVIDENCE) for at, each in verdicts.items()}
         if self.policy.judge.competence.evidence == "picture":
-            return {**found, **self._unseen(drafts, verdicts, look)}
+            return {**found, **self._unseen(drafts, verdicts, look, unseen or {})}
         try:
             return {**found, **self._familiar(drafts, verdicts, run, stop)}
         except Interrupted:
@@ -87,25 +89,32 @@ class Earning:
     # Against grey pictures -----------------------------------------------------------------------
 
     def _unseen(
-        self, drafts: Sequence[Draft], verdicts: Mapping[int, Verdict], look: Look
+        self,
+        drafts: Sequence[Draft],
+        verdicts: Mapping[int, Verdict],
+        look: Look,
+        known: Mapping[int, Verdict],
     ) -> dict[int, Verdict]:
         found: dict[int, Verdict] = {}
         grey: dict[int, Conversation] = {}
+        compared: dict[int, Verdict] = {}
         for at, verdict in verdicts.items():
             without = unseen(drafts[at].conversation)
             if without is None or verdict.error is not None or verdict.p_unsafe is None:
                 continue
             if verdict.p_unsafe <= SURE and self.policy.judge.competence.above < 0:
                 found[at] = verdict  # no grey picture could be called safer by as much as that
+            elif at in known:
+                compared[at] = known[at]
             else:
                 grey[at] = without
         if grey:
             with timed([drafts[at] for at in grey], "unseen"):
-                looks = look(list(grey.values()))
-            for at, other in zip(grey, looks, strict=True):
-                nats = competence(verdicts[at], other)
-                evidence = {"pictures": nats} if nats > NO_EVIDENCE else {}
-                found[at] = replace(verdicts[at], competence=nats, evidence=evidence)
+                compared |= zip(grey, look(list(grey.values())), strict=True)
+        for at, other in compared.items():
+            nats = competence(verdicts[at], other)
+            evidence = {"pictures": nats} if nats > NO_EVIDENCE else {}
+            found[at] = replace(verdicts[at], competence=nats, evidence=evidence)
         return found
 
     # Among the requests that the model was tried on ----------------------------------------------
