@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from guardrail.backends import Interrupted, Run, Stop
 from guardrail.backends.arrays import log_softmax
+from guardrail.errors import JudgeError
 from guardrail.request.conversation import Conversation, question
 from guardrail.request.settings import GenerationSettings
 
@@ -35,11 +36,13 @@ def first_tokens(run: Run, token_ids: Sequence[int]) -> npt.NDArray[np.float64]:
         (rows, tokens).
 
     Raises:
-        ValueError: The model has no such token.
+        JudgeError: The model has no such token.
     """
     real, _ = run.logits()
     if max(token_ids) >= real.shape[-1]:
-        raise ValueError(f"the model has {real.shape[-1]} tokens, and none {max(token_ids)}")
+        raise JudgeError(
+            f"the reference names token {max(token_ids)}, and the model has {real.shape[-1]} tokens"
+        )
     return np.asarray(log_softmax(real)[:, list(token_ids)].tolist(), np.float64)
 
 
