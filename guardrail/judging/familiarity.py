@@ -51,11 +51,12 @@ def telling_tokens(logits: Sequence[Any], count: int) -> list[int]:
 
     Args:
         logits: Of some runs, (rows, candidates) each.
-        count: How many.
+        count: How many; those that are out of reach somewhere are not among them.
     """
     rows = np.concatenate([np.asarray(log_softmax(each).tolist()) for each in logits])
-    spread = np.where(np.isfinite(rows).all(0), rows.var(0), 0.0)
-    return sorted(int(each) for each in np.argsort(-spread, kind="stable")[:count])
+    within = np.flatnonzero(np.isfinite(rows).all(0))
+    most = np.argsort(-rows[:, within].var(0), kind="stable")[:count]
+    return sorted(int(each) for each in within[most])
 
 
 def about_pictures(conversation: Conversation) -> Conversation | None:

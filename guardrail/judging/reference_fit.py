@@ -51,6 +51,8 @@ def fit_reference(
     if not parts:
         raise JudgeError("there are no requests to make a reference of")
     token_ids = _telling(own, parts)
+    if not token_ids:
+        raise JudgeError("the model gives log-probabilities that are no finite numbers")
     told, described = [], list[float]()
     for part in parts:
         run = own(part, _READ, None)
