@@ -96,7 +96,9 @@ class Reference:
         gaussian = LedoitWolf().fit(rows[::2])
         mean, precision = gaussian.location_, gaussian.precision_
         if not _tells(precision.astype(np.float32)):
-            raise JudgeError("the requests are too much alike to the model to tell others from them")
+            raise JudgeError(
+                "the requests are too much alike to the model to tell others from them"
+            )
         distances = np.sort(_distances(rows[1::2], mean, precision))
         ids = np.asarray(token_ids, np.int64)
         return cls(ids, mean, precision, distances, found, dict(about))

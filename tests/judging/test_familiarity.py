@@ -137,9 +137,7 @@ def test_an_answer_that_ends_early_counts_its_own_tokens_alone(engine: SafeCoDe)
     """Rows of a batch end at different tokens; what comes after one's end is not its own."""
     asked = [shown(KNIFE), question("Is it safe? Answer yes or no.", [CLIFF])]
     alone = [by_generate(engine, each) for each in asked]
-    lengths = {
-        len(engine.answer(each, DESCRIBING, mode="off").token_ids) for each in asked
-    }
+    lengths = {len(engine.answer(each, DESCRIBING, mode="off").token_ids) for each in asked}
     assert len(lengths) == 2
     assert surprisals(engine.backend.start(asked, DESCRIBING)) == pytest.approx(alone, abs=1e-4)
 

@@ -100,7 +100,9 @@ def test_a_judge_that_is_sure_is_not_asked_again() -> None:
     heard = Heard(whole=0.05)
     assert heard.action(ask()) == "comply"
     assert heard.looks == ["whole"]
-    asked = Heard(policy=changed(competence={"evidence": "picture", "above": 0.0}), whole=0.05, grey=0.05)
+    asked = Heard(
+        policy=changed(competence={"evidence": "picture", "above": 0.0}), whole=0.05, grey=0.05
+    )
     assert asked.action(ask()) == "plain"
     assert asked.looks == ["whole", "grey"]
 

@@ -91,7 +91,14 @@ def test_p_values_by_hand() -> None:
     # Squared distances 0, 1 (as strange as one of three), 4, 5, 9.0001.
     rows = [[0, 1], [1, 1], [0, 2], [1, 2], [3.00002, 1]]
     assert SMALL.p_requests(rows) == [1.0, 1.0, 3 / 4, 2 / 4, 1 / 4]
-    assert SMALL.p_descriptions([0.1, 0.5, 0.6, 1.0, 2.0, 2.1]) == [1, 1, 4 / 5, 4 / 5, 2 / 5, 1 / 5]
+    assert SMALL.p_descriptions([0.1, 0.5, 0.6, 1.0, 2.0, 2.1]) == [
+        1,
+        1,
+        4 / 5,
+        4 / 5,
+        2 / 5,
+        1 / 5,
+    ]
 
 
 def test_distances_are_those_of_scikit_learn() -> None:
