@@ -166,6 +166,7 @@ def raising(error: Exception) -> Callable[..., Any]:
 
 
 def earned_by(**competence: Any) -> Policy:
-    judge = BASELINE.judge.model_copy(update={"competence": competence})
+    """Baseline with another competence asked for, and a judge that gets the time it needs."""
+    judge = BASELINE.judge.model_copy(update={"competence": competence, "timeout_s": 300.0})
     found: Policy = BASELINE.model_copy(update={"judge": judge})
     return found

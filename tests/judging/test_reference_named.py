@@ -22,7 +22,7 @@ from tests.judging.earning_made import BASELINE, earned_by, reference
 
 @pytest.fixture(scope="module")
 def embedded() -> SafeCoDe:
-    return SafeCoDe.embedded()
+    return SafeCoDe.embedded(policy=earned_by())
 
 
 GREEDY = GenerationSettings(max_new_tokens=4, temperature=0)
@@ -129,7 +129,7 @@ def test_many_threads_read_a_reference_once(
         time.sleep(0.2)
         return load(path)
 
-    engine = SafeCoDe(backend=embedded.backend)
+    engine = SafeCoDe(backend=embedded.backend, policy=earned_by())
     monkeypatch.setattr(Reference, "load", slow)
     asked = [bread()] * 20
     with ThreadPoolExecutor(20) as threads:

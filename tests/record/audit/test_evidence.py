@@ -153,7 +153,10 @@ def test_a_record_is_decided_again_by_the_evidence_it_has(
 def test_an_answer_on_record_replays_as_it_was_decided(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     policy = BASELINE.model_copy(
-        update={"audit": BASELINE.audit.model_copy(update={"path": str(path)})}
+        update={
+            "audit": BASELINE.audit.model_copy(update={"path": str(path)}),
+            "judge": BASELINE.judge.model_copy(update={"timeout_s": 300.0}),
+        }
     )
     engine = SafeCoDe.embedded(policy=policy)
     for words in ("How do I cut this?", "Wie schneide ich das?"):
