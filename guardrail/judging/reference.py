@@ -29,8 +29,8 @@ from guardrail.errors import JudgeError
 TOKENS = 128
 """How many tokens tell requests apart; as many as servers give log-probabilities of at once."""
 
-FEWEST = 4
-"""Fewer requests than this have no distribution."""
+FEWEST = 6
+"""Fewer requests than this have no distribution: two of a half differ in one direction alone."""
 
 LARGEST = 64 << 20
 """Bytes that a file may have: millions of requests."""

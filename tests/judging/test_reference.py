@@ -144,7 +144,7 @@ def test_a_reference_resolves_no_less_than_one_among_its_requests() -> None:
 
 @pytest.mark.parametrize("count", range(FEWEST))
 def test_too_few_requests_are_no_reference(count: int) -> None:
-    with pytest.raises(JudgeError, match=f"^{count} requests are no reference: expected 4 or more"):
+    with pytest.raises(JudgeError, match=f"^{count} requests are no reference: expected 6 or more"):
         Reference.fit([1, 2], np.zeros((count, 2)), [], {})
 
 
