@@ -151,7 +151,7 @@ class Reference:
         """Returns the file that `load` reads: safetensors."""
         from safetensors.numpy import save
 
-        held = {
+        held: dict[str, npt.NDArray[Any]] = {
             "token_ids": self.token_ids,
             "mean": self.mean.astype(np.float32),
             "precision": self.precision.astype(np.float32),
