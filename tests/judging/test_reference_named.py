@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from guardrail import SafeCoDe
+from guardrail.backends import REFERENCE_FILE
 from guardrail.embedded import CHECKPOINT
 from guardrail.judging.reference import Reference
 from guardrail.policy.evaluation import UNEARNED
@@ -17,6 +18,7 @@ from guardrail.policy.verdict import NO_EVIDENCE, Verdict
 from guardrail.request.conversation import Conversation, question
 from guardrail.request.pictures import load_picture
 from guardrail.request.settings import GenerationSettings
+from tests.families import build
 from tests.judging.earning_made import BASELINE, earned_by, reference
 
 
@@ -100,7 +102,7 @@ def test_a_relative_reference_is_that_of_the_working_directory(
     policy = earned_by(reference="own/reference")
     for name, content in (
         ("a", b"torn"),
-        ("b", (CHECKPOINT / "guardrail_reference.safetensors").read_bytes()),
+        ("b", (CHECKPOINT / REFERENCE_FILE).read_bytes()),
         ("c", b"torn"),
     ):
         (tmp_path / name / "own").mkdir(parents=True)
@@ -108,6 +110,27 @@ def test_a_relative_reference_is_that_of_the_working_directory(
     for name, action in (("a", "plain"), ("b", "comply"), ("c", "plain")):
         monkeypatch.chdir(tmp_path / name)
         assert embedded.answer(bread(), GREEDY, policy=policy).decision.action == action
+
+
+def test_a_reference_may_lie_at_home(
+    embedded: SafeCoDe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "r").write_bytes((CHECKPOINT / REFERENCE_FILE).read_bytes())
+    assert embedded.reference_for(earned_by(reference="~/r")) is not None
+    decision = embedded.answer(bread(), GREEDY, policy=earned_by(reference="~nobody/r")).decision
+    assert (decision.action, len(decision.errors)) == ("plain", 1)
+
+
+def test_a_model_made_in_memory_has_no_reference_of_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / REFERENCE_FILE).write_bytes((CHECKPOINT / REFERENCE_FILE).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    model, processor = build("llava")
+    made = SafeCoDe(model=model, processor=processor)
+    assert made.backend.reference is None
+    assert made.reference_for(BASELINE) is None
 
 
 def test_a_backend_that_knows_of_no_reference_earns_nothing(
