@@ -90,7 +90,7 @@ def test_a_request_without_a_picture_has_none_to_describe() -> None:
 
 
 def test_what_is_not_complied_with_earns_nothing_and_costs_nothing() -> None:
-    world = World(AssertionError("the reference was looked at"))
+    world = World()
     verdicts, drafts = world.heard("harmful, near", "harmful")
     assert [each.competence for each in verdicts] == [None, None]
     assert drafts[0]._errors == []
