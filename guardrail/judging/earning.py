@@ -7,6 +7,7 @@ refusal is near, has it describe the pictures. Whatever cannot be measured earns
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,12 +23,14 @@ from guardrail.judging.familiarity import (
     first_tokens,
     surprisals,
 )
-from guardrail.judging.judge import judge_failure
+from guardrail.judging.judge import own_reason
 from guardrail.judging.reference import Reference
 from guardrail.judging.timing import timed
 from guardrail.policy import Policy
 from guardrail.policy.verdict import NO_EVIDENCE, Verdict
 from guardrail.request.conversation import Conversation
+
+_log = logging.getLogger(__name__)
 
 Near = Callable[[Sequence[int]], Sequence[bool]]
 """Says of each of some requests of a run whether the model is about to refuse it."""
@@ -73,6 +76,8 @@ class Earning:
         Raises:
             Interrupted: It was stopped.
         """
+        if not verdicts:
+            return {}
         found = {at: replace(each, competence=NO_EVIDENCE) for at, each in verdicts.items()}
         if self.policy.judge.competence.evidence == "picture":
             return {**found, **self._unseen(drafts, verdicts, look, unseen or {})}
@@ -81,9 +86,11 @@ class Earning:
         except Interrupted:
             raise
         except Exception as error:  # what cannot be measured is no evidence
-            line = judge_failure(error, source=self.chair.kind, ours=True)
+            why = str(error) if isinstance(error, JudgeError) else own_reason(error)
+            _log.warning("competence was not measured: %s", why)
+            _log.debug("the error", exc_info=error)
             for at in verdicts:
-                drafts[at].note_error(f"competence was not measured: {line}")
+                drafts[at].note_error(f"competence was not measured: {why}")
             return found
 
     # Against grey pictures -----------------------------------------------------------------------
@@ -130,8 +137,7 @@ class Earning:
         if reference is None or run is None:
             return {}
         if not reference.resolves(above):
-            count = len(reference.distances)
-            raise JudgeError(f"the reference has {count} requests, too few for a p of {above:g}")
+            raise JudgeError(_too_few(len(reference.distances), "requests", above))
         judged = [at for at, each in verdicts.items() if each.error is None]
         run.prefill(partial(timed, drafts))
         told = first_tokens(run, [int(each) for each in reference.token_ids])
@@ -160,6 +166,11 @@ class Earning:
         stop: Stop | None,
     ) -> list[tuple[int, float]]:
         """Returns places and the p-values of what the model says of their pictures."""
+        above = self.policy.judge.competence.above
+        if drafts and not reference.resolves_descriptions(above):
+            for draft in drafts:
+                draft.note_error(_too_few(len(reference.surprisals), "descriptions", above))
+            return [(at, 0.0) for at in places]
         if not drafts or self.chair.own is None:
             return [(at, 0.0) for at in places]
         asked = [about_pictures(each.conversation) for each in drafts]
@@ -167,3 +178,7 @@ class Earning:
             run = self.chair.own([each for each in asked if each is not None], DESCRIBING, stop)
             p = reference.p_descriptions(surprisals(run, stop))
         return list(zip(places, p, strict=True))
+
+
+def _too_few(count: int, what: str, above: float) -> str:
+    return f"the reference has {count} {what}, too few for a p of {above:g}"

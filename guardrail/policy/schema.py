@@ -56,8 +56,8 @@ class Competence(Section):
             reference's loses its suppression. `picture`: by how much the pictures must lower the
             log-odds of harm, in nats; below 0, by how much they may raise them. Probabilities up to
             0.08 count as alike, so that below 0 a judge that is as sure as that is not asked again.
-        reference: Path of the reference, which `guardrail calibrate --fit competence` writes;
-            without it that beside the model's weights.
+        reference: Path of the reference, which `guardrail reference` writes; relative to the
+            working directory. Without it that beside the model's weights.
     """
 
     evidence: Evidence = "familiar"

@@ -13,9 +13,9 @@ from typing import Any
 from guardrail.policy import Policy, Ruling, schema
 from guardrail.policy.calibration import calibrate, uncalibrate
 from guardrail.policy.terms import LOCAL
-from guardrail.policy.verdict import Verdict
+from guardrail.policy.verdict import NO_EVIDENCE, Verdict
 from guardrail.record.audit.record import AuditRecord, Calibration
-from guardrail.record.decision import Decision
+from guardrail.record.decision import Decision, VerdictRecord
 from guardrail.record.memory import ruling_again
 
 
@@ -141,7 +141,7 @@ def recorded_verdict(record: AuditRecord, decision: Decision, policy: Policy) ->
         categories,
         source=verdict.source,
         competence=verdict.competence,
-        evidence=verdict.evidence,
+        evidence=_evidence(verdict),
     )
 
 
@@ -156,6 +156,14 @@ def _is_contrasted_otherwise(record: AuditRecord, decision: Decision, policy: Po
     contrast = policy.judge.contrast
     was = record.calibration.contrast if record.calibration is not None else None
     return (was or 0.0) != (contrast.alpha if contrast.looks else 0.0)
+
+
+def _evidence(verdict: VerdictRecord) -> dict[str, float]:
+    """Returns what competence rests on; before that was recorded, it was on the pictures alone."""
+    nats = verdict.competence
+    if "evidence" in verdict.model_fields_set or nats is None or nats <= NO_EVIDENCE:
+        return verdict.evidence
+    return {"pictures": nats}
 
 
 def _recalibrated(p: float, old: Calibration | None, new: schema.Calibration | None) -> float:
