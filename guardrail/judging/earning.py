@@ -145,6 +145,9 @@ class Earning:
             at: {"request": p}
             for at, p in zip(judged, reference.p_requests(told[judged]), strict=True)
         }
+        if not reference.resolves_texts(above):  # pictures were all that it was tried on
+            texts = [at for at in judged if not drafts[at].conversation.pictures]
+            evidence |= {at: {"request": 0.0} for at in texts}
         shown = [
             at
             for at in judged

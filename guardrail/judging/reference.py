@@ -53,6 +53,7 @@ class Reference:
             above were not fitted.
         surprisals: (requests,), ascending: mean negative log-probability of the descriptions of
             those requests' pictures, nats a token. Empty where none had a picture.
+        texts: How many of the requests had no picture.
         about: Where it came from, in words, by what.
     """
 
@@ -61,6 +62,7 @@ class Reference:
     precision: Floats
     distances: Floats
     surprisals: Floats
+    texts: int
     about: Mapping[str, str]
 
     @classmethod
@@ -70,6 +72,8 @@ class Reference:
         first_tokens: npt.ArrayLike,
         surprisals: Sequence[float],
         about: Mapping[str, str],
+        *,
+        texts: int = 0,
     ) -> Reference:
         """Returns the reference of requests.
 
@@ -80,6 +84,7 @@ class Reference:
                 distribution.
             surprisals: Of the descriptions of the pictures of those that have some.
             about: As the attribute.
+            texts: How many of the requests had no picture.
 
         Raises:
             JudgeError: There are fewer than `FEWEST`, they are too much alike, or something is no
@@ -101,7 +106,7 @@ class Reference:
             )
         distances = np.sort(_distances(rows[1::2], mean, precision))
         ids = np.asarray(token_ids, np.int64)
-        return cls(ids, mean, precision, distances, found, dict(about))
+        return cls(ids, mean, precision, distances, found, texts, dict(about))
 
     @classmethod
     def load(cls, path: Path) -> Reference:
@@ -131,6 +136,7 @@ class Reference:
         ids = held["token_ids"]
         if ids.dtype.kind not in "iu":
             raise ValueError(f"its token ids are of the type {ids.dtype}")
+        texts = int(held["texts"].item())
         names = ("mean", "precision", "distances", "surprisals")
         mean, precision, distances, surprisals = (np.asarray(held[n], np.float64) for n in names)
         k = ids.size
@@ -145,7 +151,7 @@ class Reference:
             raise ValueError("its precision takes requests for the same that are not")
         words = {str(name): str(said) for name, said in about.items()}
         ids = ids.astype(np.int64)
-        return cls(ids, mean, precision, np.sort(distances), np.sort(surprisals), words)
+        return cls(ids, mean, precision, np.sort(distances), np.sort(surprisals), texts, words)
 
     def to_bytes(self) -> bytes:
         """Returns the file that `load` reads: safetensors."""
@@ -157,6 +163,7 @@ class Reference:
             "precision": self.precision.astype(np.float32),
             "distances": self.distances.astype(np.float32),
             "surprisals": self.surprisals.astype(np.float32),
+            "texts": np.array([self.texts], np.int64),
         }
         about = {"version": _VERSION, **self.about}
         return save(held, metadata={"guardrail_reference": json.dumps(about)})
@@ -164,6 +171,10 @@ class Reference:
     def resolves(self, p: float) -> bool:
         """Whether there are requests enough that a request's p-value could be `p` or less."""
         return 1 / (len(self.distances) + 1) <= p
+
+    def resolves_texts(self, p: float) -> bool:
+        """Whether there are requests enough without a picture to tell such requests by."""
+        return 1 / (self.texts + 1) <= p
 
     def resolves_descriptions(self, p: float) -> bool:
         """Whether there are descriptions enough that one's p-value could be `p` or less."""

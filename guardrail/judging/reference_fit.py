@@ -62,7 +62,7 @@ def fit_reference(
     token_ids = _telling(own, parts, groups)
     if not token_ids:
         raise JudgeError("the model gives log-probabilities that are no finite numbers")
-    told, described = [], list[float]()
+    told, described, texts = [], list[float](), 0
     for part in parts:
         count = 0
         for together in _grouped(part, groups):
@@ -70,9 +70,10 @@ def fit_reference(
             asked = [found for each in together if (found := about_pictures(each)) is not None]
             if asked:
                 described += surprisals(own(asked, DESCRIBING, None))
+            texts += len(together) - len(asked)
             count += len(together)
         progress(count)
-    return Reference.fit(token_ids, np.concatenate(told), described, about)
+    return Reference.fit(token_ids, np.concatenate(told), described, about, texts=texts)
 
 
 def _telling(own: Own, parts: Sequence[Part], groups: Groups) -> list[int]:

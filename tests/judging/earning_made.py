@@ -23,11 +23,11 @@ from guardrail.request.settings import GenerationSettings
 
 BASELINE = load_policy("baseline")
 PICTURE = Picture(Image.new("RGB", (4, 2), "red"), "d")
-FEWEST = 500
+FEWEST = 1000
 """Requests by which a p-value can be as low as baseline asks."""
 
 
-def reference(requests: int = FEWEST, descriptions: int = FEWEST) -> Reference:
+def reference(requests: int = FEWEST, descriptions: int = FEWEST, texts: int = FEWEST) -> Reference:
     """Knows requests whose log-probabilities of two tokens are 0.5 away from (-1, -2) at most, and
     pictures that are described with a surprisal of 1 at most.
     """
@@ -37,6 +37,7 @@ def reference(requests: int = FEWEST, descriptions: int = FEWEST) -> Reference:
         precision=np.eye(2),
         distances=np.linspace(0, 0.25, requests),
         surprisals=np.linspace(0, 1, descriptions),
+        texts=texts,
         about={},
     )
 

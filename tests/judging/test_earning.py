@@ -1,5 +1,6 @@
 """What a safe verdict earns by a request's being familiar, and that nothing else earns anything."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ from guardrail.errors import JudgeError
 from guardrail.judging.chair import Chair
 from guardrail.judging.earning import Earning
 from guardrail.judging.patience import Patience
-from guardrail.judging.reference import Reference
 from guardrail.policy import decide
 from guardrail.policy.evaluation import UNEARNED
 from guardrail.policy.verdict import NO_EVIDENCE
@@ -57,9 +57,7 @@ def test_a_model_that_is_unsure_of_what_it_sees_earns_nothing() -> None:
 
 def test_competence_is_the_least_of_the_evidence() -> None:
     known = reference()
-    sure = Reference(
-        known.token_ids, known.mean, known.precision, known.distances, known.surprisals + 9, {}
-    )
+    sure = replace(known, surprisals=known.surprisals + 9)
     [verdict], _ = World(sure).heard("near")
     assert verdict.evidence["description"] == 1
     assert verdict.competence == verdict.evidence["request"] < 1
@@ -87,6 +85,13 @@ def test_a_request_without_a_picture_has_none_to_describe() -> None:
     assert world.ruled("near, blind", "blind, odd") == ["comply", "plain"]
     assert world.described == []
     assert world.asked_near == []
+
+
+def test_without_a_picture_nothing_is_earned_where_all_that_was_tried_had_one() -> None:
+    world = World(reference(texts=FEWEST - 2))
+    verdicts, _ = world.heard("near, blind", "near")
+    assert verdicts[0].evidence == {"request": 0.0}
+    assert [decide(BASELINE, each).action for each in verdicts] == ["plain", "comply"]
 
 
 def test_what_is_not_complied_with_earns_nothing_and_costs_nothing() -> None:
@@ -216,7 +221,7 @@ def test_a_reference_that_cannot_resolve_what_is_asked_for_earns_nothing() -> No
     [verdict], drafts = world.heard("plain")
     assert verdict.competence == NO_EVIDENCE
     assert drafts[0]._errors == [
-        "competence was not measured: the reference has 498 requests, too few for a p of 0.002"
+        "competence was not measured: the reference has 998 requests, too few for a p of 0.001"
     ]
     assert World(reference(requests=499)).ruled("plain") == ["comply"]
 
@@ -229,7 +234,7 @@ def test_too_few_descriptions_tell_of_none_whether_it_is_sure(count: int) -> Non
     assert [decide(BASELINE, each).action for each in (near, plain)] == ["plain", "comply"]
     assert world.described == []
     assert [each._errors for each in drafts] == [
-        [f"the reference has {count} descriptions, too few for a p of 0.002"],
+        [f"the reference has {count} descriptions, too few for a p of 0.001"],
         [],
     ]
 

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +43,7 @@ def far_too_few(folder: Path) -> Path:
 
 def other_vocabulary(folder: Path) -> Path:
     known = reference()
-    other = Reference(
-        np.array([0, 10**6]), known.mean, known.precision, known.distances, known.surprisals, {}
-    )
+    other = replace(known, token_ids=np.array([0, 10**6]))
     (folder / "other").write_bytes(other.to_bytes())
     return folder / "other"
 
@@ -77,7 +76,7 @@ def huge(folder: Path) -> Path:
         (lambda folder: BREAD, "is no reference: "),
         (lambda folder: Path("a\0b"), "is no reference: embedded null byte"),
         (lambda folder: Path("a" * 1999), "is no reference: "),
-        (far_too_few, "the reference has 10 requests, too few for a p of 0.002"),
+        (far_too_few, "the reference has 10 requests, too few for a p of 0.001"),
         (other_vocabulary, "the reference names token 1000000, and the model has "),
     ],
 )

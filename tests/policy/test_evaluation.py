@@ -204,7 +204,7 @@ def test_a_category_may_bring_its_own_message() -> None:
 
 @pytest.mark.parametrize(
     ("competence", "action"),
-    [(None, "comply"), (0.4, "comply"), (0.0021, "comply"), (0.002, "plain"), (0.0, "plain"),
+    [(None, "comply"), (0.4, "comply"), (0.0011, "comply"), (0.001, "plain"), (0.0, "plain"),
      (-100.0, "plain"), (math.nan, "plain"), (math.inf, "comply"), ("much", "plain"),
      (True, "plain")],
 )  # fmt: skip
@@ -255,17 +255,17 @@ def test_nothing_but_comply_has_to_be_earned(p: float) -> None:
 
 @pytest.mark.parametrize(
     ("evidence", "why"),
-    [({"request": 0.0012}, "the request is unlike those that the model was tried on"),
-     ({"request": 0.3, "description": 0.0012},
+    [({"request": 0.0004}, "the request is unlike those that the model was tried on"),
+     ({"request": 0.3, "description": 0.0004},
       "the model is less sure of what it sees than where it was tried"),
      ({}, "the request is unlike those that the model was tried on")],
 )  # fmt: skip
 def test_an_unfamiliar_request_says_what_is_strange(evidence: dict[str, float], why: str) -> None:
-    verdict = Verdict({**SAFE, "medical": 0.4}, competence=0.0012, evidence=evidence)
+    verdict = Verdict({**SAFE, "medical": 0.4}, competence=0.0004, evidence=evidence)
     ruling = decide(BASELINE, verdict)
     assert ruling.reasons[0] == (
         "medical is uncertain: p 0.4 is from safe_below 0.36 to below unsafe_at 0.6, below their "
-        f"middle 0.48, but {why}: p 0.0012, not above 0.002, so judge.competence: plain"
+        f"middle 0.48, but {why}: p 0.0004, not above 0.001, so judge.competence: plain"
     )
 
 
