@@ -223,7 +223,7 @@ def test_a_reference_that_cannot_resolve_what_is_asked_for_earns_nothing() -> No
     assert drafts[0]._errors == [
         "competence was not measured: the reference has 998 requests, too few for a p of 0.001"
     ]
-    assert World(reference(requests=499)).ruled("plain") == ["comply"]
+    assert World(reference(requests=FEWEST - 1)).ruled("plain") == ["comply"]
 
 
 @pytest.mark.parametrize("count", [0, 3, FEWEST - 2])
