@@ -142,6 +142,11 @@ def replay(found: Replay, limit: int) -> Iterator[str]:
         yield f"{found.unjudged} without a verdict were left out"
     for name, count in found.unasked.items():
         yield f"{count} were not judged on {name}: to this policy, that is unavailable"
+    if found.otherwise:
+        yield (
+            f"{found.otherwise} were contrasted otherwise than by this policy: what its judge "
+            "would have said of them is not known"
+        )
     for (old, new), count in sorted(found.actions.items()):
         yield f"  {old:<8} -> {new:<8} {count:>7}" + ("" if old != new else "  (as before)")
     yield f"{len(found.changes)} would change"

@@ -25,6 +25,7 @@ from guardrail.cli.calibrate_options import (
     kinds_of,
     parse_parts,
     targets_for,
+    unseen_for,
 )
 from guardrail.cli.calibrate_view import header_lines, show
 from guardrail.cli.command_line import command_line
@@ -49,13 +50,14 @@ from guardrail.evaluation import Dataset
 from guardrail.evaluation.calibration import (
     Calibrated,
     Fit,
+    JudgeContrastFit,
     Verdicts,
     ask,
     asked_digest,
+    asked_of,
     calibrate,
     evidence_of,
     fits_for,
-    labelled,
     promise,
 )
 from guardrail.evaluation.calibration.writing import (
@@ -92,7 +94,7 @@ def calibrate_policy(
         str,
         typer.Option(
             metavar="PARTS",
-            help="judge, thresholds, steering (runs the model: contrast, modulation).",
+            help="judge-contrast, judge, thresholds, steering (runs the model).",
         ),
     ] = DEFAULT,
     data: Data = None,
@@ -167,11 +169,12 @@ def calibrate_policy(
     def engine() -> SafeCoDe:
         return load_engine(None if model == "embedded" else model, original, console=status)
 
-    _ask(engine, asked, original, verdicts, batch=batch, console=status)
+    unseen = unseen_for(parts, original)
+    _ask(engine, asked, original, verdicts, batch=batch, unseen=unseen, console=status)
 
-    evidence = evidence_of(asked, verdicts)
+    evidence = evidence_of(asked, verdicts, unseen=unseen)
     offered = fits_for(targets, confidence=confidence, kinds=kinds, guarantee=kept)
-    fits = tuple(each for each in offered if each.name in parts)
+    fits = tuple(each for each in (JudgeContrastFit(), *offered) if each.name in parts)
     with progress_bars(status) as bar:
         steering: tuple[Fit, ...] = ()
         if said is not None:
@@ -227,20 +230,26 @@ def _ask(
     verdicts: Verdicts,
     *,
     batch: int,
+    unseen: bool,
     console: Console,
 ) -> None:
-    samples = labelled(dataset)
-    if all(verdicts.get(each.id) is not None for each in samples):
+    looks = [
+        (each.id, grey)
+        for grey in ((False, True) if unseen else (False,))
+        for each in asked_of(dataset, unseen=grey)
+    ]
+    if all(verdicts.get(sample, unseen=grey) is not None for sample, grey in looks):
         return
     judge = engine()
     with progress_bars(console) as bar:
-        task = bar.add_task("verdicts", total=len(samples))
+        task = bar.add_task("verdicts", total=len(looks))
         ask(
             judge,
             dataset,
             policy,
             verdicts,
             batch=batch,
+            unseen=unseen,
             progress=lambda judged: bar.advance(task, judged),
         )
 

@@ -54,6 +54,6 @@ def steering_fits(
         return lambda answered: bar.advance(task, answered)
 
     answering = Answering(
-        lambda: judged_again(engine(), evidence), answers, policy.phrases, batch, begin
+        lambda arm: judged_again(engine(), evidence, arm), answers, policy.phrases, batch, begin
     )
     return ContrastFit(answering), ModulationFit(answering)

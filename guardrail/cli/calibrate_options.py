@@ -9,8 +9,9 @@ from guardrail.errors import SettingsError
 from guardrail.evaluation.calibration import GUARANTEES, Guarantee, Target, parse_targets
 from guardrail.policy import Policy
 from guardrail.policy.suggest import did_you_mean, listed
+from guardrail.policy.terms import LOCAL
 
-PARTS = ("judge", "thresholds", "steering")
+PARTS = ("judge-contrast", "judge", "thresholds", "steering")
 DEFAULT = "judge,thresholds"
 
 
@@ -32,6 +33,12 @@ def parse_parts(text: str) -> tuple[str, ...]:
     if not named:
         raise SettingsError(f"fit is {text!r}, expected any of {', '.join(PARTS)}")
     return tuple(each for each in PARTS if each in named)
+
+
+def unseen_for(parts: Sequence[str], policy: Policy) -> bool:
+    """Returns whether the judge's verdicts with grey pictures are needed, too."""
+    asked = "judge-contrast" in parts or policy.judge.contrast.looks
+    return asked and policy.judge.kind in LOCAL
 
 
 def targets_for(texts: Sequence[str], parts: Sequence[str], repeat: int) -> tuple[Target, ...]:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from guardrail.cli.judge_contrast_view import judge_contrast_table
 from guardrail.cli.plain_text import visible
 from guardrail.cli.steering_view import steering_tables
 from guardrail.cli.tables import Figures, percent, table_of
@@ -65,6 +66,8 @@ def show(console: Console, report: Figures) -> None:
     if report["merged_clusters"]:
         count = report["merged_clusters"]
         console.print(Text(f"{count} clusters repeat another's request, and count with it"))
+    if report.get("judge-contrast"):
+        console.print(judge_contrast_table(report["judge-contrast"]))
     if "judge" in report:
         console.print(_judge(report["judge"]))
     if "thresholds" in report:

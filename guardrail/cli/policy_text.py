@@ -38,6 +38,8 @@ def summary(loaded: Loaded) -> Iterator[str]:
     yield f"digest {policy.digest}"
     yield f"from {', '.join(loaded.files)}"
     yield f"mode {policy.mode}, judge {policy.judge.kind} within {policy.judge.timeout_s:g} s"
+    if policy.judge.contrast.looks:
+        yield f"judge contrasted with grey pictures, alpha {policy.judge.contrast.alpha:g}"
     contrast, modulation = policy.contrast, policy.modulation
     yield (
         f"contrast {contrast.form}, {contrast.when}, alpha {contrast.alpha:g}, "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,10 +33,12 @@ from guardrail.cli.run_options import (
     load_asked,
 )
 from guardrail.errors import SettingsError
+from guardrail.evaluation.dataset import Sample
 from guardrail.evaluation.outfile import check_place, write_out
 from guardrail.evaluation.requests import batches, conversation_of
 from guardrail.policy import load_policy
 from guardrail.record.version import __version__
+from guardrail.request.conversation import Conversation
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -88,8 +91,9 @@ def make_reference(
         task = bar.add_task("requests", total=sum(map(len, parts)))
         made = fit_reference(
             lambda given, settings, stop: engine.backend.start(given, settings, stop=stop),
-            [[conversation_of(each) for each in part] for part in parts],
+            [partial(_conversations, part) for part in parts],
             about,
+            groups=engine.backend.groups,
             progress=lambda done: bar.advance(task, done),
         )
     write_out(out, made.to_bytes(), "--out")
@@ -105,6 +109,10 @@ def make_reference(
         print(json.dumps(report, indent=2, allow_nan=False))
     else:
         _show(Console(highlight=False), report)
+
+
+def _conversations(part: list[Sample]) -> list[Conversation]:
+    return [conversation_of(each) for each in part]
 
 
 def _show(console: Console, report: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from guardrail.judging.judge import Judge, Judged
 from guardrail.judging.patience import Patience
 from guardrail.judging.reference import Reference
 from guardrail.judging.self_judge import SOURCE
+from guardrail.policy.terms import LOCAL
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
 
@@ -37,6 +38,11 @@ class Chair:
     patience: Patience[Judged]
     own: Own | None = None
     reference: Callable[[], Reference | None] = lambda: None
+
+    @property
+    def looks_again(self) -> bool:
+        """Whether it may be asked about a request more than once."""
+        return self.kind in LOCAL
 
     @property
     def reads_itself(self) -> bool:

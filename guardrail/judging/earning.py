@@ -7,6 +7,7 @@ refusal is near, has it describe the pictures. Whatever cannot be measured earns
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,12 +23,14 @@ from guardrail.judging.familiarity import (
     first_tokens,
     surprisals,
 )
-from guardrail.judging.judge import judge_failure
+from guardrail.judging.judge import own_reason
 from guardrail.judging.reference import Reference
 from guardrail.judging.timing import timed
 from guardrail.policy import Policy
 from guardrail.policy.verdict import NO_EVIDENCE, Verdict
 from guardrail.request.conversation import Conversation
+
+_log = logging.getLogger(__name__)
 
 Near = Callable[[Sequence[int]], Sequence[bool]]
 """Says of each of some requests of a run whether the model is about to refuse it."""
@@ -58,6 +61,7 @@ class Earning:
         *,
         look: Look,
         stop: Stop | None,
+        unseen: Mapping[int, Verdict] | None = None,
     ) -> dict[int, Verdict]:
         """Returns verdicts by which the policy would comply with what they have earned.
 
@@ -67,45 +71,57 @@ class Earning:
             run: The requests on the answering model.
             look: Has the judge look.
             stop: Asked while a model runs.
+            unseen: Verdicts on grey pictures that are there already, by the request's place.
 
         Raises:
             Interrupted: It was stopped.
         """
+        if not verdicts:
+            return {}
         found = {at: replace(each, competence=NO_EVIDENCE) for at, each in verdicts.items()}
         if self.policy.judge.competence.evidence == "picture":
-            return {**found, **self._unseen(drafts, verdicts, look)}
+            return {**found, **self._unseen(drafts, verdicts, look, unseen or {})}
         try:
             return {**found, **self._familiar(drafts, verdicts, run, stop)}
         except Interrupted:
             raise
         except Exception as error:  # what cannot be measured is no evidence
-            line = judge_failure(error, source=self.chair.kind, ours=True)
+            why = str(error) if isinstance(error, JudgeError) else own_reason(error)
+            _log.warning("competence was not measured: %s", why)
+            _log.debug("the error", exc_info=error)
             for at in verdicts:
-                drafts[at].note_error(f"competence was not measured: {line}")
+                drafts[at].note_error(f"competence was not measured: {why}")
             return found
 
     # Against grey pictures -----------------------------------------------------------------------
 
     def _unseen(
-        self, drafts: Sequence[Draft], verdicts: Mapping[int, Verdict], look: Look
+        self,
+        drafts: Sequence[Draft],
+        verdicts: Mapping[int, Verdict],
+        look: Look,
+        known: Mapping[int, Verdict],
     ) -> dict[int, Verdict]:
         found: dict[int, Verdict] = {}
         grey: dict[int, Conversation] = {}
+        compared: dict[int, Verdict] = {}
         for at, verdict in verdicts.items():
             without = unseen(drafts[at].conversation)
             if without is None or verdict.error is not None or verdict.p_unsafe is None:
                 continue
             if verdict.p_unsafe <= SURE and self.policy.judge.competence.above < 0:
                 found[at] = verdict  # no grey picture could be called safer by as much as that
+            elif at in known:
+                compared[at] = known[at]
             else:
                 grey[at] = without
         if grey:
             with timed([drafts[at] for at in grey], "unseen"):
-                looks = look(list(grey.values()))
-            for at, other in zip(grey, looks, strict=True):
-                nats = competence(verdicts[at], other)
-                evidence = {"pictures": nats} if nats > NO_EVIDENCE else {}
-                found[at] = replace(verdicts[at], competence=nats, evidence=evidence)
+                compared |= zip(grey, look(list(grey.values())), strict=True)
+        for at, other in compared.items():
+            nats = competence(verdicts[at], other)
+            evidence = {"pictures": nats} if nats > NO_EVIDENCE else {}
+            found[at] = replace(verdicts[at], competence=nats, evidence=evidence)
         return found
 
     # Among the requests that the model was tried on ----------------------------------------------
@@ -121,8 +137,7 @@ class Earning:
         if reference is None or run is None:
             return {}
         if not reference.resolves(above):
-            count = len(reference.distances)
-            raise JudgeError(f"the reference has {count} requests, too few for a p of {above:g}")
+            raise JudgeError(_too_few(len(reference.distances), "requests", above))
         judged = [at for at, each in verdicts.items() if each.error is None]
         run.prefill(partial(timed, drafts))
         told = first_tokens(run, [int(each) for each in reference.token_ids])
@@ -130,6 +145,9 @@ class Earning:
             at: {"request": p}
             for at, p in zip(judged, reference.p_requests(told[judged]), strict=True)
         }
+        if not reference.resolves_texts(above):  # pictures were all that it was tried on
+            texts = [at for at in judged if not drafts[at].conversation.pictures]
+            evidence |= {at: {"request": 0.0} for at in texts}
         shown = [
             at
             for at in judged
@@ -151,6 +169,11 @@ class Earning:
         stop: Stop | None,
     ) -> list[tuple[int, float]]:
         """Returns places and the p-values of what the model says of their pictures."""
+        above = self.policy.judge.competence.above
+        if drafts and not reference.resolves_descriptions(above):
+            for draft in drafts:
+                draft.note_error(_too_few(len(reference.surprisals), "descriptions", above))
+            return [(at, 0.0) for at in places]
         if not drafts or self.chair.own is None:
             return [(at, 0.0) for at in places]
         asked = [about_pictures(each.conversation) for each in drafts]
@@ -158,3 +181,7 @@ class Earning:
             run = self.chair.own([each for each in asked if each is not None], DESCRIBING, stop)
             p = reference.p_descriptions(surprisals(run, stop))
         return list(zip(places, p, strict=True))
+
+
+def _too_few(count: int, what: str, above: float) -> str:
+    return f"the reference has {count} {what}, too few for a p of {above:g}"

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from guardrail.backends import Interrupted, Run, Stop
 from guardrail.backends.arrays import log_softmax
+from guardrail.errors import JudgeError
 from guardrail.request.conversation import Conversation, question
 from guardrail.request.settings import GenerationSettings
 
@@ -35,11 +36,13 @@ def first_tokens(run: Run, token_ids: Sequence[int]) -> npt.NDArray[np.float64]:
         (rows, tokens).
 
     Raises:
-        ValueError: The model has no such token.
+        JudgeError: The model has no such token.
     """
     real, _ = run.logits()
     if max(token_ids) >= real.shape[-1]:
-        raise ValueError(f"the model has {real.shape[-1]} tokens, and none {max(token_ids)}")
+        raise JudgeError(
+            f"the reference names token {max(token_ids)}, and the model has {real.shape[-1]} tokens"
+        )
     return np.asarray(log_softmax(real)[:, list(token_ids)].tolist(), np.float64)
 
 
@@ -48,11 +51,12 @@ def telling_tokens(logits: Sequence[Any], count: int) -> list[int]:
 
     Args:
         logits: Of some runs, (rows, candidates) each.
-        count: How many.
+        count: How many; those that are out of reach somewhere are not among them.
     """
     rows = np.concatenate([np.asarray(log_softmax(each).tolist()) for each in logits])
-    spread = np.where(np.isfinite(rows).all(0), rows.var(0), 0.0)
-    return sorted(int(each) for each in np.argsort(-spread, kind="stable")[:count])
+    within = np.flatnonzero(np.isfinite(rows).all(0))
+    most = np.argsort(-rows[:, within].var(0), kind="stable")[:count]
+    return sorted(int(each) for each in within[most])
 
 
 def about_pictures(conversation: Conversation) -> Conversation | None:

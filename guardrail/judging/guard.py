@@ -256,6 +256,7 @@ class Guard:
         path = Path(named) if named is not None else self._own_reference()
         if path is None:
             return None
+        path = path.expanduser().absolute()  # the same relative path may come to mean another
         with self._lock:
             if path not in self._references:
                 self._references[path] = Reference.load(path)

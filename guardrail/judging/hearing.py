@@ -1,8 +1,15 @@
 """A judge heard out: all the looks it takes at a request, and the one verdict they come to.
 
-It asks who sits in the chair about the whole request, once more where the judge is in doubt, about
-parts of it where its structure gives a reason, and has *safe* earned. It knows nothing of what a
-policy makes of that, but for whether it would comply.
+It asks who sits in the chair about the whole request, about it unseen where the policy contrasts
+verdicts, once more where the judge is in doubt, about parts of it where its structure gives a
+reason, and has *safe* earned. It knows nothing of what a policy makes of that, but for whether it
+would comply.
+
+INVARIANT: what the looks come to (mirrored, then views, then contrast, then calibration) rises with
+every look at the request itself. Contrast comes after views, so that a view can still only raise a
+verdict, and last but for calibration, so that what a judge said can be kept and contrasted later.
+Doubt and competence go by what was said before it; whether a rule calls something unsafe, and
+whether the policy would comply, by what counts.
 """
 
 from __future__ import annotations
@@ -18,21 +25,16 @@ from guardrail.errors import GuardrailError
 from guardrail.judging.chair import Chair
 from guardrail.judging.draft import Draft
 from guardrail.judging.earning import Earning, Near
-from guardrail.judging.evidence import averaged, in_doubt, mirrored
+from guardrail.judging.evidence import averaged, counted, in_doubt, mirrored, unseen
 from guardrail.judging.judge import JudgeRequest, ask_judge, judge_failure, questions_of
 from guardrail.judging.self_judge import SOURCE, self_verdicts
 from guardrail.judging.timing import timed
 from guardrail.judging.views import highest, views_of
 from guardrail.policy import Policy, decide
-from guardrail.policy.calibration import calibrated
 from guardrail.policy.verdict import Verdict
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
 from guardrail.request.telling import told
-
-_LOCAL = frozenset({"self", "caption", "model"})
-"""Judges that are looked at in turn: others are taken at their word, and asked no oftener."""
-
 
 _READ = GenerationSettings(max_new_tokens=1, temperature=0)
 
@@ -55,7 +57,7 @@ class Hearing:
     def verdicts(
         self, drafts: Sequence[Draft], run: Run | None, stop: Stop | None
     ) -> list[Verdict]:
-        """Returns the verdict on every request, calibrated.
+        """Returns the verdict on every request, contrasted and calibrated.
 
         Args:
             drafts: Requests; they note how long it takes.
@@ -66,11 +68,13 @@ class Hearing:
             Interrupted: It was stopped.
         """
         whole = self._whole(drafts, run)
+        grey = self._unseen(drafts, whole, stop)
         seen = [
-            self._viewed(draft, self._again(draft, verdict, stop), stop)
-            for draft, verdict in zip(drafts, whole, strict=True)
+            self._viewed(draft, self._again(draft, verdict, without, stop), stop)
+            for draft, verdict, without in zip(drafts, _checked(whole, grey), grey, strict=True)
         ]
-        return [self._calibrated(each) for each in self._earned(drafts, seen, run, stop)]
+        earned = self._earned(drafts, seen, grey, run, stop)
+        return [self._counted(*each) for each in zip(earned, grey, strict=True)]
 
     def _whole(self, drafts: Sequence[Draft], run: Run | None) -> list[Verdict]:
         if run is not None and self.chair.reads_itself:
@@ -85,10 +89,31 @@ class Hearing:
 
     # Looks -------------------------------------------------------------------------------------
 
-    def _again(self, draft: Draft, first: Verdict, stop: Stop | None) -> Verdict:
+    def _unseen(
+        self, drafts: Sequence[Draft], whole: Sequence[Verdict], stop: Stop | None
+    ) -> list[Verdict | None]:
+        """Returns the verdicts to contrast with, on grey pictures; None where there is none."""
+        found: list[Verdict | None] = [None] * len(whole)
+        if not self.policy.judge.contrast.looks or not self.chair.looks_again:
+            return found
+        shown = {
+            at: without
+            for at, draft in enumerate(drafts)
+            if whole[at].error is None and (without := unseen(draft.conversation)) is not None
+        }
+        if shown:
+            with timed([drafts[at] for at in shown], "contrast_look"):
+                looks = self._looked_at(list(shown.values()), stop)
+            for at, look in zip(shown, looks, strict=True):
+                found[at] = look
+        return found
+
+    def _again(
+        self, draft: Draft, first: Verdict, grey: Verdict | None, stop: Stop | None
+    ) -> Verdict:
         """Returns the verdict once a request in doubt has been looked at mirrored, too."""
         look = self.policy.judge.second_look
-        if look.picture == "none" or self.chair.kind not in _LOCAL:
+        if look.picture == "none" or not self.chair.looks_again:
             return first
         if not in_doubt(first, above=look.above, below=look.below):
             return first
@@ -97,12 +122,12 @@ class Hearing:
             return first
         with timed([draft], "second_look"):
             [second] = self._looked_at([mirror], stop)
-        return self._no_milder(first, averaged(first, second))
+        return self._no_milder(first, averaged(first, second), grey)
 
-    def _no_milder(self, first: Verdict, mean: Verdict) -> Verdict:
+    def _no_milder(self, first: Verdict, mean: Verdict, grey: Verdict | None) -> Verdict:
         """Returns the mean of two looks; what the first called unsafe by its own rule stays so."""
         categories = dict(mean.categories)
-        judged = self._calibrated(first).categories
+        judged = self._counted(first, grey).categories
         for rule in self.policy.rules:
             p = judged.get(rule.id, math.nan)
             if 0 <= p <= 1 and rule.label_of(p) == "unsafe":
@@ -129,22 +154,32 @@ class Hearing:
         return highest(whole, seen)
 
     def _earned(
-        self, drafts: Sequence[Draft], seen: Sequence[Verdict], run: Run | None, stop: Stop | None
+        self,
+        drafts: Sequence[Draft],
+        seen: Sequence[Verdict],
+        grey: Sequence[Verdict | None],
+        run: Run | None,
+        stop: Stop | None,
     ) -> list[Verdict]:
         """Returns the verdicts, those that suppress refusals with the judge's competence."""
         modulation = self.policy.modulation
         idle = self.near is None or modulation.form == "off" or modulation.suppress == 0
-        trusted = self.policy.judge.competence.evidence == "none" or self.chair.kind not in _LOCAL
+        trusted = self.policy.judge.competence.evidence == "none" or not self.chair.looks_again
         if self.near is None or idle or trusted:
             return list(seen)
         complying = {
             at: verdict
             for at, verdict in enumerate(seen)
-            if decide(self.policy, self._calibrated(verdict)).action == "comply"
+            if decide(self.policy, self._counted(verdict, grey[at])).action == "comply"
         }
         earning = Earning(self.policy, self.chair, self.near)
         earned = earning.measured(
-            drafts, complying, run, look=partial(self._looked_at, stop=stop), stop=stop
+            drafts,
+            complying,
+            run,
+            look=partial(self._looked_at, stop=stop),
+            stop=stop,
+            unseen={at: each for at, each in enumerate(grey) if each is not None},
         )
         return [earned.get(at, verdict) for at, verdict in enumerate(seen)]
 
@@ -191,9 +226,14 @@ class Hearing:
             patience=self.chair.patience,
         )
 
-    def _calibrated(self, verdict: Verdict) -> Verdict:
-        found = self.policy.judge.calibration
-        if found is None:
-            return verdict
-        categories = calibrated(verdict.categories, scale=found.scale, bias=found.bias)
-        return replace(verdict, categories=categories)
+    def _counted(self, verdict: Verdict, grey: Verdict | None) -> Verdict:
+        """Returns what counts of a verdict: contrasted with the one unseen, and calibrated."""
+        return counted(self.policy.judge, verdict, grey)
+
+
+def _checked(whole: Sequence[Verdict], grey: Sequence[Verdict | None]) -> list[Verdict]:
+    """Returns the verdicts; one whose look unseen failed is unavailable, and looked at no more."""
+    return [
+        replace(verdict, error=verdict.error or (without.error if without is not None else None))
+        for verdict, without in zip(whole, grey, strict=True)
+    ]

@@ -15,6 +15,7 @@ picture); Bates et al., "Testing for Outliers with Conformal p-values", Annals o
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +29,11 @@ from guardrail.errors import JudgeError
 TOKENS = 128
 """How many tokens tell requests apart; as many as servers give log-probabilities of at once."""
 
-FEWEST = 4
-"""Fewer requests than this have no distribution."""
+FEWEST = 6
+"""Fewer requests than this have no distribution: two of a half differ in one direction alone."""
+
+LARGEST = 64 << 20
+"""Bytes that a file may have: millions of requests."""
 
 _VERSION = 1
 
@@ -49,6 +53,7 @@ class Reference:
             above were not fitted.
         surprisals: (requests,), ascending: mean negative log-probability of the descriptions of
             those requests' pictures, nats a token. Empty where none had a picture.
+        texts: How many of the requests had no picture.
         about: Where it came from, in words, by what.
     """
 
@@ -57,6 +62,7 @@ class Reference:
     precision: Floats
     distances: Floats
     surprisals: Floats
+    texts: int
     about: Mapping[str, str]
 
     @classmethod
@@ -66,6 +72,8 @@ class Reference:
         first_tokens: npt.ArrayLike,
         surprisals: Sequence[float],
         about: Mapping[str, str],
+        *,
+        texts: int = 0,
     ) -> Reference:
         """Returns the reference of requests.
 
@@ -76,9 +84,11 @@ class Reference:
                 distribution.
             surprisals: Of the descriptions of the pictures of those that have some.
             about: As the attribute.
+            texts: How many of the requests had no picture.
 
         Raises:
-            JudgeError: There are fewer than `FEWEST`, or something is no finite number.
+            JudgeError: There are fewer than `FEWEST`, they are too much alike, or something is no
+                finite number.
         """
         from sklearn.covariance import LedoitWolf
 
@@ -90,9 +100,13 @@ class Reference:
             raise JudgeError("the model gives log-probabilities that are no finite numbers")
         gaussian = LedoitWolf().fit(rows[::2])
         mean, precision = gaussian.location_, gaussian.precision_
+        if not _tells(precision.astype(np.float32)):
+            raise JudgeError(
+                "the requests are too much alike to the model to tell others from them"
+            )
         distances = np.sort(_distances(rows[1::2], mean, precision))
         ids = np.asarray(token_ids, np.int64)
-        return cls(ids, mean, precision, distances, found, dict(about))
+        return cls(ids, mean, precision, distances, found, texts, dict(about))
 
     @classmethod
     def load(cls, path: Path) -> Reference:
@@ -104,6 +118,7 @@ class Reference:
         from safetensors import safe_open
 
         try:
+            _check_file(path)
             with safe_open(path, framework="numpy") as file:
                 about = json.loads((file.metadata() or {})["guardrail_reference"])
                 held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -118,35 +133,52 @@ class Reference:
         about = dict(about)
         if about.pop("version", None) != _VERSION:
             raise ValueError(f"its version is none that is known here ({_VERSION})")
-        ids = np.asarray(held["token_ids"], np.int64)
+        ids = held["token_ids"]
+        if ids.dtype.kind not in "iu":
+            raise ValueError(f"its token ids are of the type {ids.dtype}")
+        texts = int(held["texts"].item())
         names = ("mean", "precision", "distances", "surprisals")
         mean, precision, distances, surprisals = (np.asarray(held[n], np.float64) for n in names)
-        k = len(ids)
-        shapes = [mean.shape, precision.shape, distances.ndim, surprisals.ndim]
-        if shapes != [(k,), (k, k), 1, 1] or not k or not len(distances) or ids.min() < 0:
+        k = ids.size
+        shapes = [ids.shape, mean.shape, precision.shape, distances.ndim, surprisals.ndim]
+        if shapes != [(k,), (k,), (k, k), 1, 1] or not k or not len(distances):
             raise ValueError("its shapes do not fit together")
+        if ids.min() < 0:
+            raise ValueError(f"it names a token {ids.min()}")
         if not all(np.isfinite(each).all() for each in (mean, precision, distances, surprisals)):
             raise ValueError("it holds what is no finite number")
+        if not _tells(precision):
+            raise ValueError("its precision takes requests for the same that are not")
         words = {str(name): str(said) for name, said in about.items()}
-        return cls(ids, mean, precision, np.sort(distances), np.sort(surprisals), words)
+        ids = ids.astype(np.int64)
+        return cls(ids, mean, precision, np.sort(distances), np.sort(surprisals), texts, words)
 
     def to_bytes(self) -> bytes:
         """Returns the file that `load` reads: safetensors."""
         from safetensors.numpy import save
 
-        held = {
+        held: dict[str, npt.NDArray[Any]] = {
             "token_ids": self.token_ids,
             "mean": self.mean.astype(np.float32),
             "precision": self.precision.astype(np.float32),
             "distances": self.distances.astype(np.float32),
             "surprisals": self.surprisals.astype(np.float32),
+            "texts": np.array([self.texts], np.int64),
         }
         about = {"version": _VERSION, **self.about}
         return save(held, metadata={"guardrail_reference": json.dumps(about)})
 
     def resolves(self, p: float) -> bool:
-        """Whether there are requests enough that a p-value could be `p` or less."""
+        """Whether there are requests enough that a request's p-value could be `p` or less."""
         return 1 / (len(self.distances) + 1) <= p
+
+    def resolves_texts(self, p: float) -> bool:
+        """Whether there are requests enough without a picture to tell such requests by."""
+        return 1 / (self.texts + 1) <= p
+
+    def resolves_descriptions(self, p: float) -> bool:
+        """Whether there are descriptions enough that one's p-value could be `p` or less."""
+        return 1 / (len(self.surprisals) + 1) <= p
 
     def p_requests(self, first_tokens: npt.ArrayLike) -> list[float]:
         """Returns, for each request, a p-value in (0, 1]: low where it is unlike the reference's.
@@ -168,6 +200,21 @@ class Reference:
         if not len(self.surprisals):
             return [0.0] * len(surprisals)
         return _p_values(np.asarray(surprisals, np.float64), self.surprisals)
+
+
+def _check_file(path: Path) -> None:
+    """Checks that there is a file of a bearable size: a pipe would be waited for."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is no file")
+    if found.st_size > LARGEST:
+        raise ValueError(f"it has {found.st_size} bytes, expected {LARGEST} or fewer")
+
+
+def _tells(precision: npt.NDArray[Any]) -> bool:
+    """Whether no two requests are at no distance, or at less: it is positive definite."""
+    found = np.linalg.eigvalsh((precision + precision.T) / 2)
+    return bool(found[0] > 0)
 
 
 def _distances(rows: Floats, mean: Floats, precision: Floats) -> Floats:

@@ -5,11 +5,12 @@ They need no labels; what they have to be is typical of those on which the judge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 
 import numpy as np
 
+from guardrail.backends import Run
 from guardrail.errors import JudgeError
 from guardrail.judging.chair import Own
 from guardrail.judging.familiarity import (
@@ -23,6 +24,12 @@ from guardrail.judging.reference import TOKENS, Reference
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
 
+Part = Callable[[], Sequence[Conversation]]
+"""Returns some requests: their pictures are held no longer than they are asked."""
+
+Groups = Callable[[Sequence[Conversation]], Sequence[Sequence[int]]]
+"""Returns which requests may run together, so that each is as it would be alone."""
+
 TELLING = 64
 """Requests or so by which it is chosen which tokens tell requests apart."""
 
@@ -31,17 +38,19 @@ _READ = GenerationSettings(max_new_tokens=1, temperature=0)
 
 def fit_reference(
     own: Own,
-    parts: Sequence[Sequence[Conversation]],
+    parts: Sequence[Part],
     about: Mapping[str, str],
     *,
+    groups: Groups,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Reference:
     """Returns the reference of requests to a model.
 
     Args:
         own: Starts runs on it.
-        parts: The requests, those together that run together.
+        parts: The requests.
         about: Where they came from, in words, by what.
+        groups: Says which of a part's requests run together.
         progress: Called after each part with how many requests it had.
 
     Raises:
@@ -50,25 +59,43 @@ def fit_reference(
     """
     if not parts:
         raise JudgeError("there are no requests to make a reference of")
-    token_ids = _telling(own, parts)
-    told, described = [], list[float]()
+    token_ids = _telling(own, parts, groups)
+    if not token_ids:
+        raise JudgeError("the model gives log-probabilities that are no finite numbers")
+    told, described, texts = [], list[float](), 0
     for part in parts:
-        run = own(part, _READ, None)
-        run.prefill(lambda _: nullcontext())
-        told.append(first_tokens(run, token_ids))
-        asked = [found for each in part if (found := about_pictures(each)) is not None]
-        if asked:
-            described += surprisals(own(asked, DESCRIBING, None))
-        progress(len(part))
-    return Reference.fit(token_ids, np.concatenate(told), described, about)
+        count = 0
+        for together in _grouped(part, groups):
+            told.append(first_tokens(_prefilled(own, together), token_ids))
+            asked = [found for each in together if (found := about_pictures(each)) is not None]
+            if asked:
+                described += surprisals(own(asked, DESCRIBING, None))
+            texts += len(together) - len(asked)
+            count += len(together)
+        progress(count)
+    return Reference.fit(token_ids, np.concatenate(told), described, about, texts=texts)
 
 
-def _telling(own: Own, parts: Sequence[Sequence[Conversation]]) -> list[int]:
+def _telling(own: Own, parts: Sequence[Part], groups: Groups) -> list[int]:
     """Returns the tokens that tell requests apart, by parts from all over."""
-    every = max(1, len(parts) // max(1, TELLING // max(1, len(parts[0]))))
-    logits = []
-    for part in parts[::every]:
-        run = own(part, _READ, None)
-        run.prefill(lambda _: nullcontext())
-        logits.append(run.logits()[0])
-    return telling_tokens(logits, TOKENS)
+    every = max(1, len(parts) // max(1, TELLING // max(1, len(parts[0]()))))
+    return telling_tokens(
+        [
+            _prefilled(own, together).logits()[0]
+            for part in parts[::every]
+            for together in _grouped(part, groups)
+        ],
+        TOKENS,
+    )
+
+
+def _grouped(part: Part, groups: Groups) -> Iterator[list[Conversation]]:
+    given = part()
+    for group in groups(given):
+        yield [given[at] for at in group]
+
+
+def _prefilled(own: Own, together: Sequence[Conversation]) -> Run:
+    run = own(together, _READ, None)
+    run.prefill(lambda _: nullcontext())
+    return run

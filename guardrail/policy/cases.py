@@ -41,7 +41,7 @@ from guardrail.policy.packs import BUILTIN, CASES_SUFFIX, Source, find_source
 from guardrail.policy.policy import Policy
 from guardrail.policy.problems import validated
 from guardrail.policy.ruling import Ruling
-from guardrail.policy.schema import Section
+from guardrail.policy.section import Section
 from guardrail.policy.suggest import did_you_mean, listed, quoted
 from guardrail.policy.terms import ACTIONS, Action, Label
 from guardrail.policy.values import Text, Words

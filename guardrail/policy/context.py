@@ -32,7 +32,7 @@ from guardrail.errors import PolicyError
 from guardrail.policy.faults import fault
 from guardrail.policy.frozen import FrozenDict
 from guardrail.policy.policy import Policy
-from guardrail.policy.schema import Section
+from guardrail.policy.section import Section
 from guardrail.policy.strictness import strictest
 from guardrail.policy.values import Identifier, Text, Version, Words
 

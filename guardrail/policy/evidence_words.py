@@ -13,4 +13,7 @@ _WORDS = {
 
 def evidence_in_words(evidence: Mapping[str, float]) -> list[str]:
     """Returns a sentence for each part of the evidence; what is not known here says its name."""
-    return [_WORDS.get(name, f"{name}: {{:.3g}}").format(found) for name, found in evidence.items()]
+    return [
+        _WORDS[name].format(found) if name in _WORDS else f"{name}: {found:.3g}"
+        for name, found in evidence.items()
+    ]

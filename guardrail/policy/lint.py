@@ -17,7 +17,7 @@ from guardrail.policy.refusals import RefusalMatcher, normalised
 from guardrail.policy.rules import CategoryRule
 from guardrail.policy.schema import Vocabulary
 from guardrail.policy.suggest import listed, quoted
-from guardrail.policy.terms import RULE_FIELDS
+from guardrail.policy.terms import LOCAL, RULE_FIELDS
 
 Level = Literal["warning", "note"]
 Encode = Callable[[str], list[int]]
@@ -240,6 +240,9 @@ def _settings(policy: Policy, encode: Encode | None) -> _Found:
     if policy.contrast.guided_steps == 0 and (steers or policy.contrast.when != "never"):
         why = "guided_steps is 0, so neither contrast nor modulation applies"
         yield "warning", "no-steps", ("contrast", "guided_steps"), why
+    if policy.judge.contrast.looks and policy.judge.kind not in LOCAL:
+        why = f"a judge of kind {policy.judge.kind} is asked once: its contrast does nothing"
+        yield "warning", "contrast-ignored", ("judge", "contrast"), why
 
 
 def _session(policy: Policy, encode: Encode | None) -> _Found:

@@ -7,13 +7,14 @@ strictly (see `values`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import AfterValidator, Field, Strict, model_validator
 
 from guardrail.policy.faults import fault
 from guardrail.policy.frozen import FrozenDict
+from guardrail.policy.judge_contrast import JudgeContrast
+from guardrail.policy.section import Section
 from guardrail.policy.terms import Action, Counterfactual, Evidence, Mode, Uncertain
 from guardrail.policy.values import (
     ByLanguage,
@@ -32,16 +33,6 @@ from guardrail.policy.values import (
 )
 
 SCHEMA_VERSION = 1
-
-
-class Section(BaseModel):
-    """Base of every part of a policy: frozen, and closed to unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Any:
-        """Returns a checked copy; unlike pydantic's, `update` is validated and no cache is kept."""
-        return type(self).model_validate({**self.model_dump(), **(update or {})})
 
 
 class Calibration(Section):
@@ -65,8 +56,8 @@ class Competence(Section):
             reference's loses its suppression. `picture`: by how much the pictures must lower the
             log-odds of harm, in nats; below 0, by how much they may raise them. Probabilities up to
             0.08 count as alike, so that below 0 a judge that is as sure as that is not asked again.
-        reference: Path of the reference, which `guardrail calibrate --fit competence` writes;
-            without it that beside the model's weights.
+        reference: Path of the reference, which `guardrail reference` writes; relative to the
+            working directory. Without it that beside the model's weights.
     """
 
     evidence: Evidence = "familiar"
@@ -122,6 +113,7 @@ class Judge(Section):
             picture), `all` the last user turn of every longer conversation, too; `whole` none.
         competence: When a *safe* verdict may suppress refusals.
         second_look: Whether a request in doubt is looked at twice.
+        contrast: Whether the verdict is contrasted with that on grey pictures, before calibration.
     """
 
     kind: Literal["self", "caption", "model", "chat", "callable"] = "self"
@@ -130,6 +122,7 @@ class Judge(Section):
     calibration: Calibration | None = None
     competence: Competence = Competence()
     second_look: SecondLook = SecondLook()
+    contrast: JudgeContrast = JudgeContrast()
     answer_suffix: Text = "Answer yes or no."
     views: Literal["auto", "all", "whole"] = "auto"
 

@@ -13,6 +13,9 @@ Counterfactual = Literal["noise", "grey", "mean", "photo-noise"]
 """What the picture is contrasted with: itself with noise (where the model sees it, or on the
 photograph before it is resized), a grey one, or its own mean colour."""
 
+LOCAL: Final = frozenset({"self", "caption", "model"})
+"""Kinds of judges that are looked at in turn: others are taken at their word, and asked once."""
+
 Evidence = Literal["familiar", "picture", "none"]
 """What a judge's competence is measured by."""
 MEASURED: Final[dict[Evidence, frozenset[str]]] = {

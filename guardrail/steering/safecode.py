@@ -284,13 +284,9 @@ class SafeCoDe(Guard):
         results: list[Any] = [None] * len(conversations)
         pipeline = self._prepared(policy, metadata, mode)
         for group in self.backend.groups(conversations):
-            run = pipeline.run(
-                [conversations[at] for at in group],
-                settings,
-                cancel=cancel,
-                contexts=[contexts[at] for at in group] if contexts else None,
-                review=review,
-            )
+            given = [conversations[at] for at in group]
+            own = [contexts[at] for at in group] if contexts else None
+            run = pipeline.run(given, settings, cancel=cancel, contexts=own, review=review)
             with closing(run):
                 for row, event in run:
                     if not isinstance(event, Delta):

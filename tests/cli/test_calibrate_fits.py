@@ -39,7 +39,7 @@ def by_chance(question: str, policy: Any, mode: str) -> dict[str, Any]:
 def engine(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     stand_in = StandIn(answering)
     monkeypatch.setattr(command, "load_engine", lambda *_, **__: stand_in)
-    monkeypatch.setattr(calibrate_fits, "judged_again", lambda engine, _: engine)
+    monkeypatch.setattr(calibrate_fits, "judged_again", lambda engine, *_: engine)
     monkeypatch.setattr(bias, "unjudged", as_it_is)
     return stand_in
 
@@ -154,7 +154,7 @@ def test_steering_is_fitted_after_the_thresholds_and_only_on_demand(
     ("arguments", "said"),
     [
         (["--fit", "stearing"], "fit is 'stearing' (did you mean steering?)"),
-        (["--fit", ","], "expected any of judge, thresholds, steering"),
+        (["--fit", ","], "expected any of judge-contrast, judge, thresholds, steering"),
         (["--fit", "steering", "--target", "wrong_answers <= 0.1"], "--fit has no thresholds"),
         (["--fit", "judge", "--repeat", "3"], "repeat is 3"),
         (["--fit", "steering", "--answers", "{there}"], "give another --answers"),

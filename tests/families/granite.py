@@ -95,6 +95,7 @@ def _granite_docling() -> Made:
         ),
         text_config=decoder(text, "granite_docling_text", residual_multiplier=1.0, **_SCALES),
         image_token_id=text.convert_tokens_to_ids("<image>"),
+        pad_token_id=text.pad_token_id,
     )
     return config, processor
 

@@ -1,5 +1,6 @@
 """How often a judge looks at a request, and what its looks come to."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -23,6 +24,19 @@ SHOWN = Picture(HALVES, "d")
 BASELINE = load_policy("baseline")
 
 
+def changed(**judge: Any) -> Policy:
+    found: Policy = BASELINE.model_copy(update={"judge": BASELINE.judge.model_copy(update=judge)})
+    return found
+
+
+BY_PICTURE = changed(competence={"evidence": "picture", "above": -1.5})
+
+
+def not_asked(rows: Sequence[int]) -> Sequence[bool]:
+    """Where refusals are near, of which grey pictures say nothing."""
+    raise AssertionError(f"it is asked of {rows} whether a refusal is near")
+
+
 def look_of(conversation: Conversation) -> str:
     """Which look a judge is given: the picture itself, mirrored, grey, or none."""
     if not conversation.pictures:
@@ -34,9 +48,9 @@ def look_of(conversation: Conversation) -> str:
 class Heard:
     """A judge that says a probability by look, or raises what stands there; it notes its looks."""
 
-    def __init__(self, kind: str = "model", policy: Policy = BASELINE, **says: Any) -> None:
+    def __init__(self, kind: str = "model", policy: Policy = BY_PICTURE, **says: Any) -> None:
         self.says, self.policy, self.looks = says, policy, list[str]()
-        self.hearing = Hearing(policy, Chair(kind, lambda: self.judge, Patience()))
+        self.hearing = Hearing(policy, Chair(kind, lambda: self.judge, Patience()), not_asked)
 
     def judge(self, request: JudgeRequest) -> float:
         look = look_of(request.conversation)
@@ -59,11 +73,6 @@ class Heard:
 
 def ask(text: str = "How?") -> Conversation:
     return question(text, [SHOWN])
-
-
-def changed(**judge: Any) -> Policy:
-    found: Policy = BASELINE.model_copy(update={"judge": BASELINE.judge.model_copy(update=judge)})
-    return found
 
 
 def test_what_is_unsafe_is_looked_at_once() -> None:
@@ -91,7 +100,9 @@ def test_a_judge_that_is_sure_is_not_asked_again() -> None:
     heard = Heard(whole=0.05)
     assert heard.action(ask()) == "comply"
     assert heard.looks == ["whole"]
-    asked = Heard(policy=changed(competence={"above": 0.0}), whole=0.05, grey=0.05)
+    asked = Heard(
+        policy=changed(competence={"evidence": "picture", "above": 0.0}), whole=0.05, grey=0.05
+    )
     assert asked.action(ask()) == "plain"
     assert asked.looks == ["whole", "grey"]
 
@@ -151,9 +162,9 @@ def test_the_record_says_that_a_request_was_looked_at_twice() -> None:
 
 
 def test_a_judge_that_failed_has_earned_nothing() -> None:
-    lenient = BASELINE.model_copy(
+    lenient = BY_PICTURE.model_copy(
         update={
-            "verdict": BASELINE.verdict.model_copy(
+            "verdict": BY_PICTURE.verdict.model_copy(
                 update={"on_error": "comply", "on_unsafe": "comply", "on_uncertain": "comply"}
             )
         }
@@ -165,7 +176,7 @@ def test_a_judge_that_failed_has_earned_nothing() -> None:
 
 def test_where_nothing_is_steered_nothing_has_to_be_earned() -> None:
     heard = Heard(none=0.1, whole=0.1)
-    heard.hearing = Hearing(BASELINE, heard.hearing.chair, steers=False)
+    heard.hearing = Hearing(BY_PICTURE, heard.hearing.chair)
     assert heard.action(ask()) == "comply"
     assert heard.action(question("How?")) == "comply"
     assert heard.looks == ["whole", "none"]
@@ -183,8 +194,8 @@ def test_a_policy_switches_both_off() -> None:
 
 
 def test_nothing_is_asked_of_a_policy_that_never_complies() -> None:
-    mild = BASELINE.model_copy(
-        update={"verdict": BASELINE.verdict.model_copy(update={"on_safe": "plain"})}
+    mild = BY_PICTURE.model_copy(
+        update={"verdict": BY_PICTURE.verdict.model_copy(update={"on_safe": "plain"})}
     )
     heard = Heard(policy=mild, whole=0.1)
     assert heard.verdict(ask()).competence is None
@@ -192,7 +203,9 @@ def test_nothing_is_asked_of_a_policy_that_never_complies() -> None:
 
 
 def test_thresholds_and_calibration_do_not_change_what_is_looked_at_twice() -> None:
-    sharper = changed(calibration={"scale": 10.0, "bias": 0.0})
+    sharper = changed(
+        calibration={"scale": 10.0, "bias": 0.0}, competence=BY_PICTURE.judge.competence
+    )
     heard = Heard(policy=sharper, whole=0.45, mirror=0.45, grey=0.5)
     found = heard.verdict(ask())
     assert found.p_unsafe == pytest.approx(0.1185, abs=1e-3)

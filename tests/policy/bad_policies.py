@@ -246,6 +246,26 @@ OUT_OF_RANGE = [
     _after("no candidates", "modulation: {top_k: 0}\n", "4:21", "from 1 to 10000"),
     _after("no time", "judge: {timeout_s: 0}\n", "4:20", "above 0 up to 600"),
     _after("too much time", "judge: {timeout_s: 3600}\n", "4:20", "above 0 up to 600"),
+    *(
+        _after(
+            f"a competence above {above}",
+            f"judge: {{competence: {{above: {above}}}}}\n",
+            "4:29",
+            "it is a p-value, from above 0 to below 1",
+        )
+        for above in ("0", "1", "-1.5", "1.0")
+    ),
+    _after("a competence beyond all", "judge: {competence: {above: 1e9}}\n", "4:29", "-100 to 100"),
+    _after("a competence of nothing", "judge: {competence: {above: .nan}}\n", "4:29", "nan"),
+    _after(
+        "evidence of no kind",
+        "judge: {competence: {evidence: familar}}\n",
+        "4:32",
+        "familiar, picture, none",
+    ),
+    _after("a blank reference", "judge: {competence: {reference: ' '}}\n", "4:33", "blank"),
+    _after("a reference that is none", "judge: {competence: {reference: 5}}\n", "4:33", "5"),
+    _after("a misspelt reference", "judge: {competence: {referenc: r}}\n", "4:22", "reference"),
     _after("a scale of zero", "judge: {calibration: {scale: 0}}\n", "4:30", "above 0 up to 100"),
     _after("a huge integer", f"contrast: {{alpha: {'9' * 17}}}\n", "4:19", "from 0 to 10"),
 ]

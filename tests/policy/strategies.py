@@ -89,10 +89,14 @@ sessions = st.fixed_dictionaries(
 )
 
 competences = st.fixed_dictionaries(
+    {"evidence": st.sampled_from(["picture", "none"])},
+    optional={"above": st.floats(-100, 100, allow_nan=False)},
+) | st.fixed_dictionaries(
     {},
     optional={
-        "evidence": st.sampled_from(["picture", "none"]),
-        "above": st.floats(-100, 100, allow_nan=False),
+        "evidence": st.just("familiar"),
+        "above": st.floats(0, 1, exclude_min=True, exclude_max=True),
+        "reference": sentences,
     },
 )
 
@@ -139,6 +143,10 @@ beliefs = (
     | st.sampled_from([None, "0.5", True, float("nan"), -0.0, 1.0000001, [0.5], object()])
 )
 
+evidence = st.dictionaries(
+    st.sampled_from(["request", "description", "pictures", "prayer"]), beliefs, max_size=2
+)
+
 
 @st.composite
 def verdicts(draw: st.DrawFn, policy: Policy) -> Verdict:
@@ -146,13 +154,15 @@ def verdicts(draw: st.DrawFn, policy: Policy) -> Verdict:
     names = st.sampled_from([*ids, "unheard-of"])
     error = draw(st.none() | st.just("timed out"))
     competence = draw(st.none() | beliefs)
-    return Verdict(draw(st.dictionaries(names, beliefs)), error=error, competence=competence)
+    judged = draw(st.dictionaries(names, beliefs))
+    return Verdict(judged, error=error, competence=competence, evidence=draw(evidence))
 
 
 @st.composite
 def sane_verdicts(draw: st.DrawFn, policy: Policy) -> Verdict:
     judged = {category.id: draw(probabilities) for category in policy.categories}
-    return Verdict(judged, competence=draw(st.none() | st.floats(-100, 100)))
+    competence = draw(st.none() | st.floats(-100, 100))
+    return Verdict(judged, competence=competence, evidence=draw(evidence))
 
 
 @st.composite

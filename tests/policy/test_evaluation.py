@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from guardrail.policy import Policy, decide, load_policy
 from guardrail.policy.terms import ACTIONS
@@ -20,6 +21,16 @@ SAFE = dict.fromkeys((category.id for category in BASELINE.categories), 0.0)
 def policy(**changes: Any) -> Policy:
     content = {"version": 1, "name": "p", "categories": [{"id": "a", "question": "A?"}]}
     return Policy.model_validate({**content, **changes})
+
+
+def earned_by(**competence: Any) -> Policy:
+    """Baseline with another competence asked for."""
+    judge = BASELINE.judge.model_copy(update={"competence": competence})
+    found: Policy = BASELINE.model_copy(update={"judge": judge})
+    return found
+
+
+BY_PICTURE = earned_by(evidence="picture", above=-1.5)
 
 
 @pytest.mark.parametrize(
@@ -193,17 +204,47 @@ def test_a_category_may_bring_its_own_message() -> None:
 
 @pytest.mark.parametrize(
     ("competence", "action"),
+    [(None, "comply"), (0.4, "comply"), (0.0011, "comply"), (0.001, "plain"), (0.0, "plain"),
+     (-100.0, "plain"), (math.nan, "plain"), (math.inf, "comply"), ("much", "plain"),
+     (True, "plain")],
+)  # fmt: skip
+def test_comply_is_earned_by_a_familiar_request(competence: Any, action: str) -> None:
+    ruling = decide(BASELINE, Verdict(SAFE, competence=competence))
+    assert (ruling.label, ruling.action) == ("safe", action)
+    assert ruling.rule == ("verdict.on_safe" if action == "comply" else "judge.competence")
+    trusting = earned_by(evidence="none")
+    assert decide(trusting, Verdict(SAFE, competence=competence)).action == "comply"
+
+
+@pytest.mark.parametrize(
+    ("competence", "action"),
     [(None, "comply"), (5.0, "comply"), (-1.4, "comply"), (-1.5, "plain"), (-100.0, "plain"),
      (math.nan, "plain"), (math.inf, "comply"), ("much", "plain"), (True, "plain")],
 )  # fmt: skip
 def test_comply_is_earned_by_what_the_picture_shows(competence: Any, action: str) -> None:
-    ruling = decide(BASELINE, Verdict(SAFE, competence=competence))
+    ruling = decide(BY_PICTURE, Verdict(SAFE, competence=competence))
     assert (ruling.label, ruling.action) == ("safe", action)
     assert ruling.rule == ("verdict.on_safe" if action == "comply" else "judge.competence")
-    trusting = BASELINE.model_copy(
-        update={"judge": BASELINE.judge.model_copy(update={"competence": {"evidence": "none"}})}
-    )
-    assert decide(trusting, Verdict(SAFE, competence=competence)).action == "comply"
+
+
+@pytest.mark.parametrize(
+    ("asked", "evidence", "action"),
+    [("familiar", {"request": 0.5}, "comply"),
+     ("familiar", {"request": 0.5, "description": 0.6}, "comply"),
+     ("familiar", {"pictures": 0.5}, "plain"),
+     ("familiar", {"request": 0.5, "pictures": 2.0}, "plain"),
+     ("familiar", {"prayer": 0.5}, "plain"),
+     ("picture", {"pictures": 0.5}, "comply"),
+     ("picture", {"request": 0.5}, "plain"),
+     ("none", {"prayer": 0.5}, "comply")],
+)  # fmt: skip
+def test_evidence_of_another_kind_earns_nothing(
+    asked: str, evidence: dict[str, float], action: str
+) -> None:
+    ruling = decide(earned_by(evidence=asked), Verdict(SAFE, competence=0.5, evidence=evidence))
+    assert ruling.action == action
+    if action == "plain":
+        assert f"the evidence for it is not of the kind {asked!r}" in ruling.reasons[0]
 
 
 @pytest.mark.parametrize("p", [0.5, 0.7, 1.0])
@@ -212,16 +253,43 @@ def test_nothing_but_comply_has_to_be_earned(p: float) -> None:
     assert decide(BASELINE, Verdict({**SAFE, "medical": p}, competence=-100.0)) == earned
 
 
+@pytest.mark.parametrize(
+    ("evidence", "why"),
+    [({"request": 0.0004}, "the request is unlike those that the model was tried on"),
+     ({"request": 0.3, "description": 0.0004},
+      "the model is less sure of what it sees than where it was tried"),
+     ({}, "the request is unlike those that the model was tried on")],
+)  # fmt: skip
+def test_an_unfamiliar_request_says_what_is_strange(evidence: dict[str, float], why: str) -> None:
+    verdict = Verdict({**SAFE, "medical": 0.4}, competence=0.0004, evidence=evidence)
+    ruling = decide(BASELINE, verdict)
+    assert ruling.reasons[0] == (
+        "medical is uncertain: p 0.4 is from safe_below 0.36 to below unsafe_at 0.6, below their "
+        f"middle 0.48, but {why}: p 0.0004, not above 0.001, so judge.competence: plain"
+    )
+
+
 def test_an_unearned_verdict_says_why() -> None:
-    ruling = decide(BASELINE, Verdict({**SAFE, "medical": 0.4}, competence=-2.0))
+    ruling = decide(BY_PICTURE, Verdict({**SAFE, "medical": 0.4}, competence=-2.0))
     assert ruling.reasons[0] == (
         "medical is uncertain: p 0.4 is from safe_below 0.36 to below unsafe_at 0.6, below their "
         "middle 0.48, but the pictures speak for it by -2 nats, not by more than -1.5, so "
         "judge.competence: plain"
     )
-    safe = decide(BASELINE, Verdict(SAFE, competence=-100.0)).reasons[0]
-    assert "there is no picture to go by" in safe
-    assert safe.endswith("so judge.competence: plain")
+    for asked, why in (
+        (BY_PICTURE, "there is no picture to go by"),
+        (BASELINE, "nothing says what requests this model was tried on"),
+    ):
+        safe = decide(asked, Verdict(SAFE, competence=-100.0)).reasons[0]
+        assert why in safe
+        assert safe.endswith("so judge.competence: plain")
+
+
+@pytest.mark.parametrize("above", [0.0, -1.5, 1.0, 100.0])
+def test_of_familiar_requests_above_is_a_share(above: float) -> None:
+    with pytest.raises(ValidationError, match="it is a p-value, from above 0 to below 1"):
+        earned_by(above=above)
+    assert earned_by(evidence="picture", above=above).judge.competence.above == above
 
 
 def test_leaning_does_as_the_nearer_side() -> None:

@@ -88,7 +88,10 @@ class TransformersBackend:
     @property
     def reference(self) -> Path | None:
         """The reference in the folder of the model's weights, if it is a folder and has one."""
-        path = Path(str(getattr(self.model.config, "_name_or_path", "") or "")) / REFERENCE_FILE
+        folder = getattr(self.model.config, "_name_or_path", "")
+        if not folder:  # made in memory; it is not of the working directory
+            return None
+        path = Path(str(folder)) / REFERENCE_FILE
         return path if path.is_file() else None
 
     def groups(self, conversations: Sequence[Conversation]) -> list[list[int]]:

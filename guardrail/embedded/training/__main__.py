@@ -2,7 +2,7 @@
 
 Stages, in order: pictures, tokenizer, see, harden, talk, heldout, requests, examples, export,
 evaluate. `see` and `harden` teach the tower what patches show, `talk` the decoder to speak about
-them; `requests` are what the model's reference is made of, by `guardrail calibrate`. The slow ones
+them; `requests` are what the model's reference is made of, by `guardrail reference`. The slow ones
 leave a file by which they are skipped next time, and resume within themselves. Needs the `train`
 extra and npm.
 """

@@ -1,7 +1,7 @@
 """Writes typical requests: questions about scenes of the kind that the model was made with.
 
 They are of the training split, so that what is held out, and what is unseen, has no part in them.
-The model's reference is made of them, by `guardrail calibrate own --fit competence`.
+The model's reference is made of them, by `guardrail reference own`.
 """
 
 from __future__ import annotations

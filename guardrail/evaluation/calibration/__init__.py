@@ -1,13 +1,14 @@
 """Calibration: a judge's scale and bias, thresholds and steering, from a labelled set.
 
-It asks the judge once, fits on one part, measures on the other, and writes a policy. Everything but
-`asking` and `answering` is arithmetic and needs no model; importing it loads neither torch nor
-transformers.
+It asks the judge once (for contrast, once more with grey pictures), fits on one part, measures on
+the other, and writes a policy. Everything but `asking` and `answering` is arithmetic and needs no
+model; importing it loads neither torch nor transformers.
 """
 
-from guardrail.evaluation.calibration.asking import ask, asked_digest, labelled
+from guardrail.evaluation.calibration.asking import ask, asked_digest, asked_of, labelled
 from guardrail.evaluation.calibration.evidence import Evidence, Judged, Split, evidence_of, split
 from guardrail.evaluation.calibration.fit import Calibrated, Fit, Fitted, fit_all
+from guardrail.evaluation.calibration.judge_contrast_fit import JudgeContrastFit
 from guardrail.evaluation.calibration.promise import promise
 from guardrail.evaluation.calibration.report import calibrate, fits_for
 from guardrail.evaluation.calibration.steering_fit import ContrastFit, ModulationFit
@@ -22,6 +23,7 @@ __all__ = [
     "Fit",
     "Fitted",
     "Guarantee",
+    "JudgeContrastFit",
     "Judged",
     "ModulationFit",
     "Split",
@@ -30,6 +32,7 @@ __all__ = [
     "Verdicts",
     "ask",
     "asked_digest",
+    "asked_of",
     "calibrate",
     "evidence_of",
     "fit_all",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from guardrail.errors import JudgeError
 from guardrail.evaluation.calibration.evidence import Evidence
+from guardrail.evaluation.calibration.judge_fit import changed_calibration
 from guardrail.evaluation.dataset import Dataset, Sample
 from guardrail.evaluation.grading.outcomes import is_settled
 from guardrail.evaluation.requests import conversation_of
@@ -19,6 +20,7 @@ from guardrail.evaluation.results import Record, Results
 from guardrail.evaluation.runner import run
 from guardrail.evaluation.systems import System
 from guardrail.judging.judge import JudgeRequest
+from guardrail.policy import Policy
 from guardrail.policy.refusals import is_refusal
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
@@ -43,14 +45,15 @@ class Answering:
     """Who refuses what, by running the model, or from what it said before.
 
     Attributes:
-        engine: Returns the model, judged by `kept_judge`; called only where an answer is missing.
+        engine: Takes the policy that says how verdicts are contrasted, and returns the model,
+            judged by `kept_judge`; called only where an answer is missing.
         results: Where answers are kept.
         phrases: Beginnings of refusals.
         batch: How many requests run together, >= 1.
         begin: Counts progress.
     """
 
-    engine: Callable[[], SafeCoDe]
+    engine: Callable[[Policy], SafeCoDe]
     results: Results
     phrases: tuple[str, ...]
     batch: int = 16
@@ -70,7 +73,7 @@ class Answering:
         advance((len(systems) - len(missing)) * len(samples))
         if missing and samples:
             run(
-                self.engine(),
+                self.engine(missing[0].policy),  # what is asked together is contrasted alike
                 Dataset("calibration", tuple(samples)),
                 missing,
                 self.results,
@@ -89,13 +92,19 @@ class Answering:
         return is_settled(record) or is_refusal(record.answer, self.phrases)
 
 
-def kept_judge(evidence: Evidence) -> Callable[[JudgeRequest], Mapping[str, float]]:
-    """Returns a judge that says again what was said of each request, as it was said.
+def kept_judge(evidence: Evidence, policy: Policy) -> Callable[[JudgeRequest], Mapping[str, float]]:
+    """Returns a judge that says again what was said of each request, contrasted and uncalibrated.
 
     Its verdict goes by the request's text and picture. On others, and where the judge failed
-    before, it fails.
+    before, it fails. A judge given in code is not looked at in turn: it is contrasted here, and
+    not again where its word is heard.
     """
-    said = {_asked(conversation_of(each.sample)): each.categories for each in evidence}
+    raw = changed_calibration(policy, None)
+    verdicts = ((each, each.verdict(raw)) for each in evidence)
+    said = {
+        _asked(conversation_of(each.sample)): {} if verdict.error else verdict.categories
+        for each, verdict in verdicts
+    }
 
     def judge(request: JudgeRequest) -> Mapping[str, float]:
         if found := said.get(_asked(request.conversation)):
@@ -109,13 +118,13 @@ def _asked(conversation: Conversation) -> tuple[str, tuple[str, ...]]:
     return conversation.turns[-1].text, tuple(each.digest for each in conversation.pictures)
 
 
-def judged_again(engine: SafeCoDe, evidence: Evidence) -> SafeCoDe:
-    """Returns the same model, judged by what its judge has said before."""
+def judged_again(engine: SafeCoDe, evidence: Evidence, policy: Policy) -> SafeCoDe:
+    """Returns the same model, judged by what its judge has said before; see `kept_judge`."""
     from guardrail.steering.safecode import SafeCoDe
 
     return SafeCoDe(
         backend=engine.backend,
         policy=engine.policy,
-        judge=kept_judge(evidence),
+        judge=kept_judge(evidence, policy),
         name=engine.model_name,
     )

@@ -15,8 +15,8 @@ from guardrail.errors import DatasetError
 from guardrail.evaluation.calibration.asking import labelled
 from guardrail.evaluation.calibration.verdicts import Verdicts
 from guardrail.evaluation.dataset import Dataset, Sample
+from guardrail.judging.evidence import counted
 from guardrail.policy import Policy
-from guardrail.policy.calibration import calibrated
 from guardrail.policy.verdict import Verdict
 
 FITTED = 0.5
@@ -29,10 +29,12 @@ class Judged:
 
     Attributes:
         categories: P(harm) by category id, uncalibrated; empty where the judge failed.
+        unseen: The same with grey pictures; None where there is none, or nobody asked.
     """
 
     sample: Sample
     categories: Mapping[str, float]
+    unseen: Mapping[str, float] | None = None
 
     @property
     def unsafe(self) -> bool:
@@ -40,13 +42,14 @@ class Judged:
         return self.sample.side == "unsafe"
 
     def verdict(self, policy: Policy) -> Verdict:
-        """Returns the verdict that `policy` would have of it, calibrated as it says."""
-        if not self.categories:
-            return Verdict.unavailable("the judge failed")
-        found = policy.judge.calibration
-        if found is None:
-            return Verdict(self.categories)
-        return Verdict(calibrated(self.categories, scale=found.scale, bias=found.bias))
+        """Returns the verdict that `policy` would have of it, contrasted and calibrated."""
+        without = None if self.unseen is None else _said(self.unseen)
+        found = counted(policy.judge, _said(self.categories), without)
+        return found if found.error is None else Verdict.unavailable(found.error)
+
+
+def _said(categories: Mapping[str, float]) -> Verdict:
+    return Verdict(categories) if categories else Verdict.unavailable("the judge failed")
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,9 @@ class Evidence:
     def __len__(self) -> int:
         return len(self.rows)
 
-    @property
-    def available(self) -> Evidence:
-        """Those that the judge said something of."""
-        return Evidence(tuple(each for each in self if each.categories))
+    def available(self, policy: Policy) -> Evidence:
+        """Returns those of which `policy` would have a verdict."""
+        return Evidence(tuple(each for each in self if each.verdict(policy).error is None))
 
     def of(self, clusters: Iterable[str]) -> Evidence:
         """Returns those in one of the clusters."""
@@ -99,8 +101,13 @@ class Split:
     held_out: Evidence
 
 
-def evidence_of(dataset: Dataset, verdicts: Verdicts) -> Evidence:
+def evidence_of(dataset: Dataset, verdicts: Verdicts, *, unseen: bool = False) -> Evidence:
     """Returns the labelled samples with their verdicts.
+
+    Args:
+        dataset: What was asked.
+        verdicts: What was said.
+        unseen: Whether pictured samples were judged with grey pictures, too.
 
     Raises:
         DatasetError: A sample was not judged, or none is labelled.
@@ -112,10 +119,13 @@ def evidence_of(dataset: Dataset, verdicts: Verdicts) -> Evidence:
     rows = []
     for sample in samples:
         spoken = verdicts.get(sample.id)
+        grey = verdicts.get(sample.id, unseen=True) if unseen and not sample.text_only else None
         if spoken is None:
             raise DatasetError(f"sample {sample.id!r} was not judged")
+        if grey is None and unseen and not sample.text_only:
+            raise DatasetError(f"sample {sample.id!r} was not judged with grey pictures")
         together = replace(sample, cluster=clusters[sample.cluster])
-        rows.append(Judged(together, spoken.categories))
+        rows.append(Judged(together, spoken.categories, None if grey is None else grey.categories))
     return Evidence(tuple(rows), merged=len(clusters) - len(set(clusters.values())))
 
 

@@ -21,7 +21,8 @@ from guardrail.evaluation.probabilities import (
 from guardrail.policy import Policy
 from guardrail.policy.schema import Calibration
 
-_DIGITS = 4
+DIGITS = 4
+"""Decimals of scale and bias, as they are written."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,14 @@ class JudgeFit:
     def __call__(self, policy: Policy, split: Split) -> Fitted:
         """Returns the change to `judge.calibration`."""
         raw = changed_calibration(policy, None)
-        measured = split.held_out.available
+        measured = split.held_out.available(policy)
         before = _reliability(policy, measured)
         figures: dict[str, Any] = {"before": before, "after": before, "kept": False}
-        found = fit_platt(*_believed(raw, split.fitted.available))
-        why = _unusable(found)
+        found = fit_platt(*believed(raw, split.fitted.available(raw)))
+        why = unusable(found)
         if why or found is None:
             return Fitted(figures=figures, notes=(f"the judge is left as it is: {why}",))
-        scale, bias = (round(number, _DIGITS) for number in found)
+        scale, bias = (round(number, DIGITS) for number in found)
         change = {"judge": {"calibration": {"scale": scale, "bias": bias}}}
         fitted = changed(policy, change)
         figures |= {"scale": scale, "bias": bias, "fitted": _reliability(fitted, measured)}
@@ -70,25 +71,26 @@ def changed_calibration(policy: Policy, calibration: Calibration | None) -> Poli
     return with_it
 
 
-def _unusable(found: tuple[float, float] | None) -> str:
+def unusable(found: tuple[float, float] | None) -> str:
+    """Returns why scale and bias are not to be had, or used; nothing if they are."""
     if found is None:
         return "it takes both labels, and more than one probability, to fit it"
     scale, bias = found
-    if scale < 10**-_DIGITS:
+    if scale < 10**-DIGITS:
         return f"its probabilities do not rise with the label (scale {scale:.3g})"
     if scale > 100 or abs(bias) > 100:
         return f"scale {scale:.3g} and bias {bias:.3g} are beyond what a policy accepts, 100"
     return ""
 
 
-def _believed(policy: Policy, evidence: Evidence) -> tuple[Floats, Flags]:
+def believed(policy: Policy, evidence: Evidence) -> tuple[Floats, Flags]:
     """Returns the highest probability of each request, (n,), and the labels."""
     p = [each.verdict(policy).p_unsafe for each in evidence]
     return np.array(p, dtype=float), np.array([each.unsafe for each in evidence], dtype=bool)
 
 
 def _reliability(policy: Policy, evidence: Evidence) -> dict[str, Any]:
-    p, unsafe = _believed(policy, evidence)
+    p, unsafe = believed(policy, evidence)
     curve = reliability(p, unsafe)
     return {
         "log_loss": float(log_losses(p, unsafe).mean()) if p.size else None,
@@ -108,7 +110,7 @@ def log_loss_gain(before: Policy, after: Policy, evidence: Evidence) -> tuple[fl
         evidence: Not empty.
     """
     cluster = np.array(evidence.cluster_numbers)
-    was, now = (log_losses(*_believed(policy, evidence)) for policy in (before, after))
+    was, now = (log_losses(*believed(policy, evidence)) for policy in (before, after))
     fell, sizes = np.bincount(cluster, was - now), np.bincount(cluster)
     drawn = resampled(sizes.size, seed=0)
     interval = percentiles((drawn @ fell) / (drawn @ sizes))

@@ -60,7 +60,10 @@ def calibrate(
         "policy": policy.name,
         "seed": seed,
         "confidence": confidence,
-        "split": {"fitted": _counts(parts.fitted), "held_out": _counts(parts.held_out)},
+        "split": {
+            name: _counts(part, calibrated.policy)
+            for name, part in (("fitted", parts.fitted), ("held_out", parts.held_out))
+        },
         "merged_clusters": evidence.merged,
         **{name: dict(part.figures) for name, part in calibrated.parts.items()},
         "rules": {"before": _rules(policy), "after": after and _rules(calibrated.policy)},
@@ -74,12 +77,12 @@ def calibrate(
     return calibrated, figures
 
 
-def _counts(evidence: Evidence) -> dict[str, int]:
+def _counts(evidence: Evidence, policy: Policy) -> dict[str, int]:
     return {
         "requests": len(evidence),
         "safe": len(evidence.clusters(unsafe=False)),
         "unsafe": len(evidence.clusters(unsafe=True)),
-        "unavailable": len(evidence) - len(evidence.available),
+        "unavailable": len(evidence) - len(evidence.available(policy)),
     }
 
 

@@ -43,8 +43,7 @@ class AuditObserver:
             rule.id: Thresholds(unsafe_at=rule.unsafe_at, safe_below=rule.safe_below)
             for rule in policy.rules
         }
-        set_ = policy.judge.calibration
-        self._calibration = Calibration(scale=set_.scale, bias=set_.bias) if set_ else None
+        self._calibration = _calibration(policy)
         self._redaction: Redaction | None = None
 
     def opened(self, decision: Decision, conversation: Conversation) -> None:
@@ -96,3 +95,14 @@ class AuditObserver:
             raise
         except Exception as error:  # whatever it is, the record is not there
             raise AuditError(f"the audit record cannot be made: {type(error).__name__}") from error
+
+
+def _calibration(policy: Policy) -> Calibration | None:
+    found, contrast = policy.judge.calibration, policy.judge.contrast
+    if found is None and not contrast.looks:
+        return None
+    return Calibration(
+        scale=1.0 if found is None else found.scale,
+        bias=0.0 if found is None else found.bias,
+        contrast=contrast.alpha if contrast.looks else None,
+    )

@@ -33,10 +33,16 @@ class Thresholds(_Part):
 
 
 class Calibration(_Part):
-    """What the policy did to the judge's probabilities: sigmoid(scale * logit(p) + bias)."""
+    """What the policy did to the judge's probabilities: sigmoid(scale * logit(p) + bias).
+
+    Attributes:
+        contrast: The alpha by which those of requests with pictures were contrasted before, by a
+            local judge; None if by none.
+    """
 
     scale: float
     bias: float
+    contrast: float | None = None
 
 
 class RequestDigests(_Part):

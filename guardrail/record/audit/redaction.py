@@ -8,9 +8,10 @@ keyed digest. Whatever is not known to be harmless is taken for words.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from guardrail.policy import Policy
+from guardrail.policy.terms import MEASURED
 from guardrail.policy.verdict import Verdict
 from guardrail.record.audit.keys import AuditKey
 from guardrail.record.decision import Candidate, Decision, StepRecord
@@ -32,6 +33,9 @@ _HARMLESS = re.compile(
     r"|the judge gave a Verdict that cannot be read, expected probabilities by category"
     r"|the approval of request [0-9a-f]{32} was not honoured: [^'\"\n]{1,200}"
     r"|the session memory failed: [A-Z]\w{0,60}"
+    r"|(competence was not measured: )?the reference (has [0-9]+ (requests|descriptions), too few "
+    r"for a p of [0-9.e+-]+|names token [0-9]+, and the model has [0-9]+ tokens)"
+    r"|competence was not measured: [A-Z]\w{0,60}(Error|Exception)"
     r"|out of memory in the noised branch: contrast was dropped"
     r"|the audit log could not be written"
     r"|the policy decided to refuse: the (tool call was held back|answer was not held to its form)"
@@ -43,6 +47,7 @@ _HARMLESS = re.compile(
     r"|[A-Z]\w{0,60}(Error|Exception|Interrupt|Exit)"
     r"|[A-Z]\w{0,60}Escalation)"
 )
+_EVIDENCE = frozenset().union(*MEASURED.values())
 _WORD = re.compile(r"\w+|[^\w\s]")
 _SHOWN = 8
 
@@ -63,19 +68,20 @@ class Redaction:
     def without_words(self, decision: Decision) -> Decision:
         """Returns `decision` with everything that may be words of the request digested."""
         verdict = decision.verdict
-        categories = self._ids(verdict.categories)
+        categories = self._named(verdict.categories, self._categories)
+        evidence = self._named(verdict.evidence, _EVIDENCE)
         error = self._message(verdict.error)
         errors = [self._message(each) or "" for each in decision.errors]
         reasons = self._reasons(
             decision,
-            Verdict(
-                categories, error=error, competence=verdict.competence, evidence=verdict.evidence
-            ),
+            Verdict(categories, error=error, competence=verdict.competence, evidence=evidence),
             [error, *errors],
         )
         return decision.model_copy(
             update={
-                "verdict": verdict.model_copy(update={"categories": categories, "error": error}),
+                "verdict": verdict.model_copy(
+                    update={"categories": categories, "error": error, "evidence": evidence}
+                ),
                 "errors": errors,
                 "reasons": reasons,
                 "steps": [self._step(step) for step in decision.steps],
@@ -97,10 +103,9 @@ class Redaction:
     def _token(self, token: str) -> str:
         return token if token.strip() in self._known else self._digested(token)
 
-    def _ids(self, categories: Mapping[str, float]) -> dict[str, float]:
+    def _named(self, given: Mapping[str, float], known: Set[str]) -> dict[str, float]:
         return {
-            name if name in self._categories else self._digested(name): p
-            for name, p in categories.items()
+            name if name in known else self._digested(name): found for name, found in given.items()
         }
 
     def _message(self, message: str | None) -> str | None:

@@ -12,9 +12,10 @@ from typing import Any
 
 from guardrail.policy import Policy, Ruling, schema
 from guardrail.policy.calibration import calibrate, uncalibrate
-from guardrail.policy.verdict import Verdict
+from guardrail.policy.terms import LOCAL
+from guardrail.policy.verdict import NO_EVIDENCE, Verdict
 from guardrail.record.audit.record import AuditRecord, Calibration
-from guardrail.record.decision import Decision
+from guardrail.record.decision import Decision, VerdictRecord
 from guardrail.record.memory import ruling_again
 
 
@@ -44,6 +45,9 @@ class Replay:
         unjudged: How many had no verdict to decide by: their mode was off, or they failed before.
         unasked: Categories of the other policy that records were not judged on, and how many; to
             it these are unavailable.
+        otherwise: How many were contrasted with grey pictures, or not, where the other policy would
+            do otherwise. They are decided by what is recorded: what that would have made of them is
+            not known without a model.
         actions: How many went from one action (first) to another, the unchanged ones included.
         changes: The records of which the action, the label or the category would change.
     """
@@ -53,6 +57,7 @@ class Replay:
     decided: int
     unjudged: int
     unasked: dict[str, int]
+    otherwise: int
     actions: dict[tuple[str, str], int]
     changes: list[Change]
 
@@ -63,6 +68,7 @@ class Replay:
             "decided": self.decided,
             "unjudged": self.unjudged,
             "unasked": self.unasked,
+            "otherwise": self.otherwise,
             "changed": len(self.changes),
             "actions": [
                 {"from": old, "to": new, "count": count}
@@ -77,11 +83,11 @@ def replay(records: Iterable[AuditRecord], policy: Policy) -> Replay:
 
     Args:
         records: Decisions, in any order.
-        policy: The other policy. Its calibration counts, its mode does not: a decision is the same
-            in every mode. What a session remembered counts as recorded, if the policy remembers;
-            so does a human's review.
+        policy: The other policy. Its calibration counts; its contrast and its mode do not: what is
+            recorded is contrasted already, and a decision is the same in every mode. What a session
+            remembered counts as recorded, if the policy remembers; so does a human's review.
     """
-    decided = unjudged = 0
+    decided = unjudged = otherwise = 0
     actions: Counter[tuple[str, str]] = Counter()
     unasked: Counter[str] = Counter()
     changes: list[Change] = []
@@ -94,6 +100,7 @@ def replay(records: Iterable[AuditRecord], policy: Policy) -> Replay:
         verdict = recorded_verdict(record, decision, policy)
         if verdict.error is None:
             unasked.update(r.id for r in policy.rules if r.id not in verdict.categories)
+        otherwise += _is_contrasted_otherwise(record, decision, policy)
         ruling = ruling_again(policy, verdict, decision)
         actions[decision.action, ruling.action] += 1
         if (ruling.action, ruling.label, ruling.category) != (
@@ -108,6 +115,7 @@ def replay(records: Iterable[AuditRecord], policy: Policy) -> Replay:
         decided=decided,
         unjudged=unjudged,
         unasked=dict(unasked),
+        otherwise=otherwise,
         actions=dict(actions),
         changes=changes,
     )
@@ -117,6 +125,7 @@ def recorded_verdict(record: AuditRecord, decision: Decision, policy: Policy) ->
     """Returns the verdict on which `policy` would have decided.
 
     A decision holds probabilities as its own policy had calibrated them: that is undone first.
+    INVARIANT: that they are contrasted is not undone, and not done again.
     """
     lost = decision.contrast.skipped == "out of memory"
     if lost and policy.failure.noised_branch == "on_error":
@@ -126,14 +135,35 @@ def recorded_verdict(record: AuditRecord, decision: Decision, policy: Policy) ->
         return Verdict.unavailable(verdict.error, source=verdict.source)
     old, new = record.calibration, policy.judge.calibration
     categories = dict(verdict.categories)
-    if (old and (old.scale, old.bias)) != (new and (new.scale, new.bias)):
+    if _numbers(old) != _numbers(new):
         categories = {name: _recalibrated(p, old, new) for name, p in categories.items()}
     return Verdict(
         categories,
         source=verdict.source,
         competence=verdict.competence,
-        evidence=verdict.evidence,
+        evidence=_evidence(verdict),
     )
+
+
+def _numbers(calibration: Calibration | schema.Calibration | None) -> tuple[float, float]:
+    return (1.0, 0.0) if calibration is None else (calibration.scale, calibration.bias)
+
+
+def _is_contrasted_otherwise(record: AuditRecord, decision: Decision, policy: Policy) -> bool:
+    pictures = record.request is not None and bool(record.request.pictures)
+    if not pictures or decision.verdict.source not in LOCAL:
+        return False
+    contrast = policy.judge.contrast
+    was = record.calibration.contrast if record.calibration is not None else None
+    return (was or 0.0) != (contrast.alpha if contrast.looks else 0.0)
+
+
+def _evidence(verdict: VerdictRecord) -> dict[str, float]:
+    """Returns what competence rests on; before that was recorded, it was on the pictures alone."""
+    nats = verdict.competence
+    if "evidence" in verdict.model_fields_set or nats is None or nats <= NO_EVIDENCE:
+        return verdict.evidence
+    return {"pictures": nats}
 
 
 def _recalibrated(p: float, old: Calibration | None, new: schema.Calibration | None) -> float:

@@ -46,7 +46,7 @@ def refusing(text: str, policy: Any, mode: str) -> dict[str, Any]:
 
 
 def answering(engine: Any, results: Results, **how: Any) -> Answering:
-    return Answering(lambda: engine, results, BASELINE.phrases, **how)
+    return Answering(lambda _: engine, results, BASELINE.phrases, **how)
 
 
 def test_refusals_are_told_by_their_beginning_and_blocked_requests_count(part: Evidence) -> None:
@@ -81,7 +81,7 @@ def test_what_is_kept_is_not_asked_again_and_no_model_is_loaded(
     assert len(engine.asked) == 2 * (len(part) - 4)
     assert counted == {"half": 0, "whole": 0}
 
-    def never() -> Any:
+    def never(_: Any) -> Any:
         raise AssertionError("a model was loaded")
 
     kept = Answering(never, Results({"of": 1}, path=path), BASELINE.phrases)
@@ -117,14 +117,14 @@ def asked(part: Evidence, at: int, text: str | None = None) -> JudgeRequest:
 
 def test_the_judge_says_again_what_it_said_of_each_picture(part: Evidence) -> None:
     rows = [Judged(each.sample, {"harm": at / 10}) for at, each in enumerate(part)]
-    judge = kept_judge(Evidence(tuple(rows)))
+    judge = kept_judge(Evidence(tuple(rows)), BASELINE)
     for at in range(len(rows)):
         assert judge(asked(part, at)) == {"harm": at / 10}
 
 
 def test_the_judge_fails_where_it_failed_before_and_on_what_it_never_saw(part: Evidence) -> None:
     failed = Judged(part.rows[0].sample, {})
-    judge = kept_judge(Evidence((failed, *part.rows[1:])))
+    judge = kept_judge(Evidence((failed, *part.rows[1:])), BASELINE)
     for request in (asked(part, 0), asked(part, 1, "Another question?")):
         with pytest.raises(JudgeError, match="nothing to say"):
             judge(request)

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from guardrail.errors import AuditError
+from guardrail.policy.evidence_words import evidence_in_words
 from guardrail.record.audit.failures import FAILED, failure_counts, newest
 from guardrail.record.audit.filters import Filter
 from guardrail.record.audit.page.charts import ACTIONS, chart_of, percent
@@ -38,7 +39,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     found.globals.update(version=__version__, actions=(*ACTIONS, FAILED))
-    found.filters.update(percent=percent, clock=_clock, number=_number)
+    found.filters.update(percent=percent, clock=_clock, number=_number, evidence=evidence_in_words)
     return found
 
 
