@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from guardrail.backends.arrays import softmax
 from guardrail.backends.backend import Constraint, FinishReason, Interrupted, Phase, Reading, Stop
+from guardrail.backends.photographs import shown_otherwise
 from guardrail.backends.server.asking import Asking, First, Prompt
 from guardrail.backends.server.capabilities import Capabilities
 from guardrail.backends.server.labels import p_label, p_said
 from guardrail.backends.server.seen_tokens import FILLERS
 from guardrail.backends.server.streaming import streamed_tokens
-from guardrail.backends.shown import shown_otherwise
 from guardrail.errors import ServerError
 from guardrail.policy.terms import Counterfactual
 from guardrail.request.conversation import Conversation

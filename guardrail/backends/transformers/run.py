@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from guardrail.backends.backend import FinishReason, Interrupted, Phase, Reading, Stop
+from guardrail.backends.photographs import shown_otherwise
 from guardrail.backends.transformers.branch import Branch, Prepared, prepare
 from guardrail.backends.transformers.choosing import Chooser
 from guardrail.backends.transformers.context_limit import prompt_lengths
@@ -21,7 +22,6 @@ from guardrail.backends.transformers.counterfactual import counterfactual_inputs
 from guardrail.backends.transformers.grammar import Constraint, RowConstraints, floored
 from guardrail.backends.transformers.interruption import interruptible
 from guardrail.backends.transformers.noise import PICTURE_INPUTS
-from guardrail.backends.transformers.photo_noise import with_noised_photographs
 from guardrail.backends.transformers.prompt import to_device
 from guardrail.backends.transformers.reading import PromptReader
 from guardrail.policy.terms import Counterfactual
@@ -152,7 +152,7 @@ class TransformersRun:
                 seed=seed,
             )
         noised = [
-            with_noised_photographs(each, noise_std=noise_std, seed=seed)
+            shown_otherwise(each, kind, noise_std=noise_std, seed=seed)
             for each in self._conversations
         ]
         return to_device(self._reader.encoder.encode(noised), self._model)
