@@ -17,12 +17,7 @@ from guardrail.errors import JudgeError
 from guardrail.judging.chair import Chair
 from guardrail.judging.draft import Draft
 from guardrail.judging.evidence import SURE, competence, unseen
-from guardrail.judging.familiarity import (
-    DESCRIBING,
-    about_pictures,
-    first_tokens,
-    surprisals,
-)
+from guardrail.judging.familiarity import described, first_tokens, shape_of
 from guardrail.judging.judge import own_reason
 from guardrail.judging.reference import Reference
 from guardrail.judging.timing import timed
@@ -109,7 +104,7 @@ class Earning:
             without = unseen(drafts[at].conversation)
             if without is None or verdict.error is not None or verdict.p_unsafe is None:
                 continue
-            if verdict.p_unsafe <= SURE and self.policy.judge.competence.above < 0:
+            if verdict.p_unsafe <= SURE and self.policy.judge.competence.threshold < 0:
                 found[at] = verdict  # no grey picture could be called safer by as much as that
             elif at in known:
                 compared[at] = known[at]
@@ -133,7 +128,7 @@ class Earning:
         run: Run | None,
         stop: Stop | None,
     ) -> dict[int, Verdict]:
-        reference, above = self.chair.reference(), self.policy.judge.competence.above
+        reference, above = self.chair.reference(), self.policy.judge.competence.threshold
         if reference is None or run is None:
             return {}
         if not reference.resolves(above):
@@ -145,9 +140,9 @@ class Earning:
             at: {"request": p}
             for at, p in zip(judged, reference.p_requests(told[judged]), strict=True)
         }
-        if not reference.resolves_texts(above):  # pictures were all that it was tried on
-            texts = [at for at in judged if not drafts[at].conversation.pictures]
-            evidence |= {at: {"request": 0.0} for at in texts}
+        for at in judged:  # what stands before the end of a prompt its first step need not tell
+            if not reference.resolves_shape(shape_of(drafts[at].conversation), above):
+                evidence[at] = {"request": 0.0}
         shown = [
             at
             for at in judged
@@ -169,17 +164,16 @@ class Earning:
         stop: Stop | None,
     ) -> list[tuple[int, float]]:
         """Returns places and the p-values of what the model says of their pictures."""
-        above = self.policy.judge.competence.above
+        above = self.policy.judge.competence.threshold
         if drafts and not reference.resolves_descriptions(above):
             for draft in drafts:
                 draft.note_error(_too_few(len(reference.surprisals), "descriptions", above))
             return [(at, 0.0) for at in places]
         if not drafts or self.chair.own is None:
             return [(at, 0.0) for at in places]
-        asked = [about_pictures(each.conversation) for each in drafts]
         with timed(drafts, "description"):
-            run = self.chair.own([each for each in asked if each is not None], DESCRIBING, stop)
-            p = reference.p_descriptions(surprisals(run, stop))
+            unsure = described(self.chair.own, [each.conversation for each in drafts], stop)
+            p = reference.p_descriptions(unsure)
         return list(zip(places, p, strict=True))
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from guardrail.backends import Interrupted, Run, Stop
 from guardrail.backends.arrays import log_softmax
 from guardrail.errors import JudgeError
+from guardrail.judging.chair import Own
 from guardrail.request.conversation import Conversation, question
 from guardrail.request.settings import GenerationSettings
 
@@ -59,10 +60,43 @@ def telling_tokens(logits: Sequence[Any], count: int) -> list[int]:
     return sorted(int(each) for each in within[most])
 
 
-def about_pictures(conversation: Conversation) -> Conversation | None:
-    """Returns the request to describe a conversation's pictures; None where there are none."""
-    pictures = conversation.pictures
-    return question(DESCRIBE, pictures) if pictures else None
+def shape_of(conversation: Conversation) -> str:
+    """Returns what a request is made of, in words: how its prompt ends tells nothing of that."""
+    count = len(conversation.pictures)
+    said = [turn for turn in conversation.turns if turn.role != "system"]
+    parts = {
+        f"{count or 'no'} picture{'s' if count > 1 else ''}": True,
+        "a system prompt": len(said) < len(conversation.turns),
+        "earlier turns": len(said) > 1,
+        "tools": bool(conversation.tools),
+        "a form": conversation.form.constrains,
+    }
+    return ", ".join(part for part, there in parts.items() if there)
+
+
+def described(
+    own: Own, conversations: Sequence[Conversation], stop: Stop | None = None
+) -> list[float]:
+    """Returns how unsure a model is of what it sees, for each request that has a picture.
+
+    Each picture is described by itself, and the one of which it is least sure counts: a known one
+    beside a strange one makes it no better known.
+
+    Args:
+        own: Starts runs on the model.
+        conversations: Requests; those without a picture are left out.
+        stop: Asked before every token.
+
+    Returns:
+        Surprisals, nats a token.
+
+    Raises:
+        Interrupted: It was stopped.
+    """
+    shown = [each.pictures for each in conversations if each.pictures]
+    asked = [question(DESCRIBE, [picture]) for pictures in shown for picture in pictures]
+    found = iter(surprisals(own(asked, DESCRIBING, stop), stop) if asked else ())
+    return [max(next(found) for _ in pictures) for pictures in shown]
 
 
 def surprisals(run: Run, stop: Stop | None = None) -> list[float]:

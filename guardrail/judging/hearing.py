@@ -162,8 +162,9 @@ class Hearing:
         stop: Stop | None,
     ) -> list[Verdict]:
         """Returns the verdicts, those that suppress refusals with the judge's competence."""
-        modulation = self.policy.modulation
-        idle = self.near is None or modulation.form == "off" or modulation.suppress == 0
+        modulation, contrast = self.policy.modulation, self.policy.contrast
+        still = contrast.when == "never" or contrast.alpha == 0 or contrast.guided_steps == 0
+        idle = still and (modulation.form == "off" or modulation.suppress == 0)
         trusted = self.policy.judge.competence.evidence == "none" or not self.chair.looks_again
         if self.near is None or idle or trusted:
             return list(seen)

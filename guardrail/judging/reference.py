@@ -7,9 +7,9 @@ description. Both become conformal p-values: the share of the reference's reques
 strange. Knows no model and no policy.
 
 Source: Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples",
-NeurIPS 2018 (the distance, there of hidden states, of which these log-probabilities are a linear
-picture); Bates et al., "Testing for Outliers with Conformal p-values", Annals of Statistics 2023
-(one half of the requests for the distance, the other for its distribution).
+NeurIPS 2018 (the distance, there of hidden states, of which logits are a linear function); Bates et
+al., "Testing for Outliers with Conformal p-values", Annals of Statistics 2023 (one half of the
+requests for the distance, the other for its distribution).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy.typing as npt
 from guardrail.errors import JudgeError
 
 TOKENS = 128
-"""How many tokens tell requests apart; as many as servers give log-probabilities of at once."""
+"""How many tokens tell requests apart."""
 
 FEWEST = 6
 """Fewer requests than this have no distribution: two of a half differ in one direction alone."""
@@ -36,6 +36,7 @@ LARGEST = 64 << 20
 """Bytes that a file may have: millions of requests."""
 
 _VERSION = 1
+_SHUFFLED_BY = 0
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -53,7 +54,7 @@ class Reference:
             above were not fitted.
         surprisals: (requests,), ascending: mean negative log-probability of the descriptions of
             those requests' pictures, nats a token. Empty where none had a picture.
-        texts: How many of the requests had no picture.
+        shapes: How many of the requests were made of what, by `familiarity.shape_of`.
         about: Where it came from, in words, by what.
     """
 
@@ -62,7 +63,7 @@ class Reference:
     precision: Floats
     distances: Floats
     surprisals: Floats
-    texts: int
+    shapes: Mapping[str, int]
     about: Mapping[str, str]
 
     @classmethod
@@ -73,18 +74,17 @@ class Reference:
         surprisals: Sequence[float],
         about: Mapping[str, str],
         *,
-        texts: int = 0,
+        shapes: Mapping[str, int],
     ) -> Reference:
         """Returns the reference of requests.
 
         Args:
             token_ids: (tokens,).
-            first_tokens: (requests, tokens), their log-probabilities as the answer's first. In no
-                particular order: every other request is for the distance, the others for its
-                distribution.
+            first_tokens: (requests, tokens), their log-probabilities as the answer's first. One
+                half, drawn at random, is for the distance, the other for its distribution.
             surprisals: Of the descriptions of the pictures of those that have some.
             about: As the attribute.
-            texts: How many of the requests had no picture.
+            shapes: As the attribute.
 
         Raises:
             JudgeError: There are fewer than `FEWEST`, they are too much alike, or something is no
@@ -98,6 +98,7 @@ class Reference:
             raise JudgeError(f"{len(rows)} requests are no reference: expected {FEWEST} or more")
         if not (np.isfinite(rows).all() and np.isfinite(found).all()):
             raise JudgeError("the model gives log-probabilities that are no finite numbers")
+        rows = np.random.default_rng(_SHUFFLED_BY).permutation(rows)
         gaussian = LedoitWolf().fit(rows[::2])
         mean, precision = gaussian.location_, gaussian.precision_
         if not _tells(precision.astype(np.float32)):
@@ -106,7 +107,7 @@ class Reference:
             )
         distances = np.sort(_distances(rows[1::2], mean, precision))
         ids = np.asarray(token_ids, np.int64)
-        return cls(ids, mean, precision, distances, found, texts, dict(about))
+        return cls(ids, mean, precision, distances, found, dict(shapes), dict(about))
 
     @classmethod
     def load(cls, path: Path) -> Reference:
@@ -133,15 +134,15 @@ class Reference:
         about = dict(about)
         if about.pop("version", None) != _VERSION:
             raise ValueError(f"its version is none that is known here ({_VERSION})")
+        shapes = {str(shape): int(count) for shape, count in about.pop("shapes").items()}
         ids = held["token_ids"]
         if ids.dtype.kind not in "iu":
             raise ValueError(f"its token ids are of the type {ids.dtype}")
-        texts = int(held["texts"].item())
         names = ("mean", "precision", "distances", "surprisals")
         mean, precision, distances, surprisals = (np.asarray(held[n], np.float64) for n in names)
         k = ids.size
-        shapes = [ids.shape, mean.shape, precision.shape, distances.ndim, surprisals.ndim]
-        if shapes != [(k,), (k,), (k, k), 1, 1] or not k or not len(distances):
+        fitting = [ids.shape, mean.shape, precision.shape, distances.ndim, surprisals.ndim]
+        if fitting != [(k,), (k,), (k, k), 1, 1] or not k or not len(distances):
             raise ValueError("its shapes do not fit together")
         if ids.min() < 0:
             raise ValueError(f"it names a token {ids.min()}")
@@ -151,7 +152,7 @@ class Reference:
             raise ValueError("its precision takes requests for the same that are not")
         words = {str(name): str(said) for name, said in about.items()}
         ids = ids.astype(np.int64)
-        return cls(ids, mean, precision, np.sort(distances), np.sort(surprisals), texts, words)
+        return cls(ids, mean, precision, np.sort(distances), np.sort(surprisals), shapes, words)
 
     def to_bytes(self) -> bytes:
         """Returns the file that `load` reads: safetensors."""
@@ -163,18 +164,18 @@ class Reference:
             "precision": self.precision.astype(np.float32),
             "distances": self.distances.astype(np.float32),
             "surprisals": self.surprisals.astype(np.float32),
-            "texts": np.array([self.texts], np.int64),
         }
-        about = {"version": _VERSION, **self.about}
+        about = {"version": _VERSION, "shapes": dict(self.shapes), **self.about}
         return save(held, metadata={"guardrail_reference": json.dumps(about)})
 
     def resolves(self, p: float) -> bool:
         """Whether there are requests enough that a request's p-value could be `p` or less."""
         return 1 / (len(self.distances) + 1) <= p
 
-    def resolves_texts(self, p: float) -> bool:
-        """Whether there are requests enough without a picture to tell such requests by."""
-        return 1 / (self.texts + 1) <= p
+    def resolves_shape(self, shape: str, p: float) -> bool:
+        """Whether there are requests of such a shape enough that one's p-value could be `p`."""
+        half = max(0, self.shapes.get(shape, 0)) // 2
+        return 1 / (half + 1) <= p
 
     def resolves_descriptions(self, p: float) -> bool:
         """Whether there are descriptions enough that one's p-value could be `p` or less."""

@@ -5,6 +5,7 @@ They need no labels; what they have to be is typical of those on which the judge
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 
@@ -13,13 +14,7 @@ import numpy as np
 from guardrail.backends import Run
 from guardrail.errors import JudgeError
 from guardrail.judging.chair import Own
-from guardrail.judging.familiarity import (
-    DESCRIBING,
-    about_pictures,
-    first_tokens,
-    surprisals,
-    telling_tokens,
-)
+from guardrail.judging.familiarity import described, first_tokens, shape_of, telling_tokens
 from guardrail.judging.reference import TOKENS, Reference
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
@@ -62,18 +57,16 @@ def fit_reference(
     token_ids = _telling(own, parts, groups)
     if not token_ids:
         raise JudgeError("the model gives log-probabilities that are no finite numbers")
-    told, described, texts = [], list[float](), 0
+    told, sure, shapes = [], list[float](), Counter[str]()
     for part in parts:
         count = 0
         for together in _grouped(part, groups):
             told.append(first_tokens(_prefilled(own, together), token_ids))
-            asked = [found for each in together if (found := about_pictures(each)) is not None]
-            if asked:
-                described += surprisals(own(asked, DESCRIBING, None))
-            texts += len(together) - len(asked)
+            sure += described(own, together)
+            shapes.update(map(shape_of, together))
             count += len(together)
         progress(count)
-    return Reference.fit(token_ids, np.concatenate(told), described, about, texts=texts)
+    return Reference.fit(token_ids, np.concatenate(told), sure, about, shapes=shapes)
 
 
 def _telling(own: Own, parts: Sequence[Part], groups: Groups) -> list[int]:

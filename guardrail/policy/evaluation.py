@@ -166,19 +166,21 @@ def _unearned(policy: Policy, verdict: Verdict) -> str:
     evidence = verdict.evidence if isinstance(verdict.evidence, Mapping) else {}
     if not MEASURED[asked.evidence].issuperset(evidence):
         return f"the evidence for it is not of the kind {asked.evidence!r}"
-    if least > asked.above:
+    if least > asked.threshold:
         return ""
     if least <= NO_EVIDENCE:
         return _NOTHING[asked.evidence]
     if asked.evidence == "picture":
-        return f"the pictures speak for it by {least:.3g} nats, not by more than {asked.above:g}"
+        return (
+            f"the pictures speak for it by {least:.3g} nats, not by more than {asked.threshold:g}"
+        )
     strange = _STRANGE.get(min(evidence, key=lambda name: _weighed(evidence, name), default=""), "")
-    return f"{strange or _STRANGE['request']}: p {least:.2g}, not above {asked.above:g}"
+    return f"{strange or _STRANGE['request']}: p {least:.2g}, not above {asked.threshold:g}"
 
 
 _NOTHING = {
     "picture": "there is no picture to go by, or none could be judged unseen",
-    "familiar": "nothing says what requests this model was tried on",
+    "familiar": "nothing says what requests this model was tried on, or it was not measured",
 }
 _STRANGE = {
     "request": "the request is unlike those that the model was tried on",

@@ -52,24 +52,33 @@ class Competence(Section):
             pictures: a judge that calls a request as safe unseen as seen does not go by what is to
             be seen. `none` takes every verdict at its word, as those of chat and callable judges
             always are.
-        above: `familiar`: the p-value that must be exceeded: about this share of requests like the
-            reference's loses its suppression. `picture`: by how much the pictures must lower the
-            log-odds of harm, in nats; below 0, by how much they may raise them. Probabilities up to
+        above: `familiar`: the p-value that must be exceeded: this share of requests like the
+            reference's loses its suppression, up to twice that where a refusal is near.
+            `picture`: by how much the pictures must lower the log-odds of harm, in nats; below 0,
+            by how much they may raise them. Probabilities up to
             0.08 count as alike, so that below 0 a judge that is as sure as that is not asked again.
+            Without it 0.001, and -1.5 nats.
         reference: Path of the reference, which `guardrail reference` writes; relative to the
             working directory. Without it that beside the model's weights.
     """
 
     evidence: Evidence = "familiar"
-    above: Annotated[float, Strict(), Field(ge=-100, le=100)] = 0.001
+    above: Annotated[float, Strict(), Field(ge=-100, le=100)] | None = None
     reference: Words | None = None
+
+    @property
+    def threshold(self) -> float:
+        """What has to be exceeded, in the evidence's own unit."""
+        if self.above is not None:
+            return self.above
+        return -1.5 if self.evidence == "picture" else 0.001
 
     @model_validator(mode="after")
     def _is_a_share(self) -> Competence:
-        if self.evidence == "familiar" and not 0 < self.above < 1:
+        if self.evidence == "familiar" and not 0 < self.threshold < 1:
             raise fault(
-                f"above is {self.above:g}: of familiar requests it is a p-value, from above 0 to "
-                "below 1",
+                f"above is {self.threshold:g}: of familiar requests it is a p-value, from above 0 "
+                "to below 1",
                 "above",
             )
         return self

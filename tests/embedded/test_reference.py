@@ -57,8 +57,8 @@ def test_the_shipped_reference_resolves_what_the_shipped_policies_ask(reference:
     for name in ("baseline", "strict", "kids"):
         asked = load_policy(name).judge.competence
         assert asked.evidence == "familiar"
-        assert reference.resolves(asked.above)
-        assert reference.resolves_descriptions(asked.above)
+        assert reference.resolves(asked.threshold)
+        assert reference.resolves_descriptions(asked.threshold)
 
 
 def test_the_shipped_reference_says_nothing_of_a_request_that_is_no_number(

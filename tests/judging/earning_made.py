@@ -1,6 +1,6 @@
 """A made-up model whose requests say themselves how familiar they are, and its reference."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -25,9 +25,12 @@ BASELINE = load_policy("baseline")
 PICTURE = Picture(Image.new("RGB", (4, 2), "red"), "d")
 FEWEST = 1000
 """Requests by which a p-value can be as low as baseline asks."""
+SHAPES = {"1 picture": 2 * FEWEST, "no picture": 2 * FEWEST}
 
 
-def reference(requests: int = FEWEST, descriptions: int = FEWEST, texts: int = FEWEST) -> Reference:
+def reference(
+    requests: int = FEWEST, descriptions: int = FEWEST, shapes: Mapping[str, int] = SHAPES
+) -> Reference:
     """Knows requests whose log-probabilities of two tokens are 0.5 away from (-1, -2) at most, and
     pictures that are described with a surprisal of 1 at most.
     """
@@ -37,7 +40,7 @@ def reference(requests: int = FEWEST, descriptions: int = FEWEST, texts: int = F
         precision=np.eye(2),
         distances=np.linspace(0, 0.25, requests),
         surprisals=np.linspace(0, 1, descriptions),
-        texts=texts,
+        shapes=shapes,
         about={},
     )
 

@@ -87,8 +87,8 @@ def test_a_request_without_a_picture_has_none_to_describe() -> None:
     assert world.asked_near == []
 
 
-def test_without_a_picture_nothing_is_earned_where_all_that_was_tried_had_one() -> None:
-    world = World(reference(texts=FEWEST - 2))
+def test_a_request_of_another_shape_than_was_tried_earns_nothing() -> None:
+    world = World(reference(shapes={"1 picture": 2 * FEWEST, "no picture": 2 * FEWEST - 4}))
     verdicts, _ = world.heard("near, blind", "near")
     assert verdicts[0].evidence == {"request": 0.0}
     assert [decide(BASELINE, each).action for each in verdicts] == ["plain", "comply"]

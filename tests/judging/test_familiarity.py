@@ -10,13 +10,14 @@ import torch
 from PIL import Image
 
 from guardrail import SafeCoDe
-from guardrail.backends import Interrupted, Run
+from guardrail.backends import Interrupted, Run, Stop
 from guardrail.errors import JudgeError
 from guardrail.judging.familiarity import (
     DESCRIBE,
     DESCRIBING,
-    about_pictures,
+    described,
     first_tokens,
+    shape_of,
     surprisals,
     telling_tokens,
 )
@@ -155,17 +156,53 @@ def test_a_stop_ends_a_description_at_the_next_token(engine: SafeCoDe) -> None:
         assert len(asked) == last + 1
 
 
-def test_what_is_described_are_the_pictures_of_every_turn() -> None:
-    talk = Conversation(
+def test_each_picture_is_described_by_itself_and_the_least_sure_one_counts(
+    engine: SafeCoDe,
+) -> None:
+    def own(asked: Sequence[Conversation], settings: GenerationSettings, stop: Stop | None) -> Run:
+        assert settings == DESCRIBING
+        assert [turn.text for each in asked for turn in each.turns] == [DESCRIBE] * len(asked)
+        started.extend(len(each.pictures) for each in asked)
+        return engine.backend.start(asked, settings, stop=stop)
+
+    started: list[int] = []
+    alone = [described(own, [question("How?", [each])])[0] for each in (KNIFE, LAKE)]
+    assert alone[0] != pytest.approx(alone[1], rel=0.1)
+    both = question("How?", [KNIFE, LAKE])
+    found = described(own, [both, question("Hello?"), question("How?", [KNIFE])])
+    assert found == pytest.approx([max(alone), alone[0]], abs=1e-4)
+    assert started == [1] * 5
+    assert described(own, [question("Hello?")]) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "shape"),
+    [
+        (question("How?", [KNIFE]), "1 picture"),
+        (question("How?", [KNIFE, CLIFF]), "2 pictures"),
+        (question("How?"), "no picture"),
         (
-            Turn("system", ("Be brief.",)),
-            Turn("user", (KNIFE, "What is it?")),
-            Turn("assistant", ("A knife.",)),
-            Turn("user", ("And this?", CLIFF)),
-        )
-    )
-    asked = about_pictures(talk)
-    assert asked is not None
-    assert asked.pictures == (KNIFE, CLIFF)
-    assert [turn.text for turn in asked.turns] == [DESCRIBE]
-    assert about_pictures(question("Hello?")) is None
+            Conversation((Turn("system", ("Help.",)), Turn("user", (KNIFE, "How?")))),
+            "1 picture, a system prompt",
+        ),
+        (
+            Conversation(
+                (
+                    Turn("user", (KNIFE, "How?")),
+                    Turn("assistant", ("So.",)),
+                    Turn("user", ("Go on",)),
+                )
+            ),
+            "1 picture, earlier turns",
+        ),
+        (
+            Conversation(
+                (Turn("user", (KNIFE, "How?")), Turn("assistant", ("Sure",))),
+                tools=({"type": "function", "function": {"name": "f"}},),
+            ),
+            "1 picture, earlier turns, tools",
+        ),
+    ],
+)
+def test_a_shape_is_what_a_request_is_made_of(asked: Conversation, shape: str) -> None:
+    assert shape_of(asked) == shape

@@ -4,6 +4,7 @@ import json
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,11 @@ SMALL = Reference(
     precision=np.array([[1.0, 0.0], [0.0, 4.0]]),
     distances=np.array([1.0, 4.0, 9.0]),
     surprisals=np.array([0.5, 1.0, 1.0, 2.0]),
-    texts=2,
+    shapes={"1 picture": 4, "no picture": 2},
     about={"model": "by hand"},
 )
 HELD: Mapping[str, Any] = {
     "token_ids": SMALL.token_ids,
-    "texts": np.array([SMALL.texts]),
     **{
         name: getattr(SMALL, name).astype(np.float32)
         for name in ("mean", "precision", "distances", "surprisals")
@@ -44,13 +44,15 @@ def drawn(count: int, *, seed: int, tokens: int = 5, shift: float = 0.0) -> Floa
 
 def fitted(count: int = 1000, *, seed: int = 1) -> Reference:
     surprisals = np.random.default_rng(seed).exponential(size=count)
-    return Reference.fit([3, 5, 8, 9, 11], drawn(count, seed=seed), surprisals.tolist(), {"a": "b"})
+    return Reference.fit(
+        [3, 5, 8, 9, 11], drawn(count, seed=seed), surprisals.tolist(), {"a": "b"}, shapes={}
+    )
 
 
 def written(path: Path, *, about: Any = None, **changed: Any) -> Path:
     """A reference's file with something in it changed; what is None is left out."""
     held = {name: each for name, each in {**HELD, **changed}.items() if each is not None}
-    said = {"version": 1} if about is None else about
+    said = {"version": 1, "shapes": {"1 picture": 2}} if about is None else about
     path.write_bytes(save(held, metadata={"guardrail_reference": json.dumps(said)}))
     return path
 
@@ -105,7 +107,8 @@ def test_p_values_by_hand() -> None:
 
 def test_distances_are_those_of_scikit_learn() -> None:
     rows = drawn(300, seed=4)
-    reference = Reference.fit([3, 5, 8, 9, 11], rows, [], {})
+    reference = Reference.fit([3, 5, 8, 9, 11], rows, [], {}, shapes={})
+    rows = np.random.default_rng(0).permutation(rows)
     gaussian = LedoitWolf().fit(rows[::2])
     assert reference.distances == pytest.approx(np.sort(gaussian.mahalanobis(rows[1::2])))
     fresh = drawn(50, seed=5)
@@ -122,7 +125,7 @@ def test_what_is_no_number_is_as_strange_as_can_be(broken: float) -> None:
 
 
 def test_who_saw_no_picture_described_knows_of_none() -> None:
-    reference = Reference.fit([3, 5, 8, 9, 11], drawn(20, seed=1), [], {})
+    reference = Reference.fit([3, 5, 8, 9, 11], drawn(20, seed=1), [], {}, shapes={})
     assert reference.p_descriptions([0.0, 1.0]) == [0.0, 0.0]
     assert not reference.resolves_descriptions(0.5)
 
@@ -147,22 +150,22 @@ def test_a_reference_resolves_no_less_than_one_among_its_requests() -> None:
 @pytest.mark.parametrize("count", range(FEWEST))
 def test_too_few_requests_are_no_reference(count: int) -> None:
     with pytest.raises(JudgeError, match=f"^{count} requests are no reference: expected 6 or more"):
-        Reference.fit([1, 2], np.zeros((count, 2)), [], {})
+        Reference.fit([1, 2], np.zeros((count, 2)), [], {}, shapes={})
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
 def test_no_reference_is_made_of_what_is_no_number(broken: float) -> None:
     rows = drawn(20, seed=1)
     with pytest.raises(JudgeError, match="no finite numbers"):
-        Reference.fit([3, 5, 8, 9, 11], rows, [1.0, broken], {})
+        Reference.fit([3, 5, 8, 9, 11], rows, [1.0, broken], {}, shapes={})
     rows[7, 2] = broken
     with pytest.raises(JudgeError, match="no finite numbers"):
-        Reference.fit([3, 5, 8, 9, 11], rows, [], {})
+        Reference.fit([3, 5, 8, 9, 11], rows, [], {}, shapes={})
 
 
 def test_requests_that_are_all_the_same_tell_no_others() -> None:
     with pytest.raises(JudgeError, match="too much alike"):
-        Reference.fit([1, 2], np.full((200, 2), -3.0), [], {})
+        Reference.fit([1, 2], np.full((200, 2), -3.0), [], {}, shapes={})
 
 
 # Files ---------------------------------------------------------------------------------------
@@ -171,8 +174,8 @@ def test_requests_that_are_all_the_same_tell_no_others() -> None:
 def test_what_is_saved_is_loaded_again(tmp_path: Path) -> None:
     (tmp_path / "r.safetensors").write_bytes(SMALL.to_bytes())
     found = Reference.load(tmp_path / "r.safetensors")
-    assert found.texts == SMALL.texts
-    for name in HELD.keys() - {"texts"}:
+    assert found.shapes == SMALL.shapes
+    for name in HELD:
         assert getattr(found, name).tolist() == getattr(SMALL, name).tolist()
         assert getattr(found, name).dtype == getattr(SMALL, name).dtype
     assert found.about == {"model": "by hand"}
@@ -290,3 +293,20 @@ def test_a_file_that_may_not_be_read_is_no_reference(tmp_path: Path) -> None:
     path.chmod(0)
     with pytest.raises(JudgeError, match="is no reference: "):
         Reference.load(path)
+
+
+def test_halves_are_drawn_at_random_however_requests_are_ordered() -> None:
+    rows = drawn(1000, seed=6)
+    rows[::2] += 3  # as where safe and unsafe requests take turns
+    reference = Reference.fit([3, 5, 8, 9, 11], rows, [], {}, shapes={})
+    p = np.array(reference.p_requests(drawn(500, seed=7)))
+    assert 0.4 < p.mean() < 0.6
+
+
+@pytest.mark.parametrize(
+    ("count", "enough"), [(0, False), (1997, False), (1998, True), (-9, False)]
+)
+def test_a_shape_is_known_by_requests_enough_of_it(count: int, enough: bool) -> None:
+    known = replace(SMALL, shapes={"1 picture": count})
+    assert known.resolves_shape("1 picture", 0.001) is enough
+    assert not known.resolves_shape("2 pictures", 0.001)

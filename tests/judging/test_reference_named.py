@@ -178,7 +178,9 @@ def test_evidence_and_competence_are_on_record(embedded: SafeCoDe) -> None:
     decision = embedded.answer(bread(), GREEDY).decision
     evidence = decision.verdict.evidence
     assert set(evidence) == {"request", "description"}
-    assert decision.verdict.competence == min(evidence.values()) > BASELINE.judge.competence.above
+    assert (
+        decision.verdict.competence == min(evidence.values()) > BASELINE.judge.competence.threshold
+    )
     assert decision.model_dump(mode="json")["verdict"]["evidence"] == evidence
     assert decision.timings_ms["description"] > 0
 

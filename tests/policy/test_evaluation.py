@@ -289,7 +289,12 @@ def test_an_unearned_verdict_says_why() -> None:
 def test_of_familiar_requests_above_is_a_share(above: float) -> None:
     with pytest.raises(ValidationError, match="it is a p-value, from above 0 to below 1"):
         earned_by(above=above)
-    assert earned_by(evidence="picture", above=above).judge.competence.above == above
+    assert earned_by(evidence="picture", above=above).judge.competence.threshold == above
+
+
+def test_what_has_to_be_exceeded_is_in_the_unit_of_the_evidence() -> None:
+    assert earned_by(evidence="picture").judge.competence.threshold == -1.5
+    assert earned_by(evidence="familiar").judge.competence.threshold == 0.001
 
 
 def test_leaning_does_as_the_nearer_side() -> None:
