@@ -14,26 +14,29 @@ from guardrail.policy import Policy
 if TYPE_CHECKING:
     from guardrail.steering.safecode import SafeCoDe
 
+EMBEDDED = "embedded"
+"""The name of the model that ships with the package."""
+
 
 def load_engine(model: str | None, policy: Policy, *, console: Console) -> SafeCoDe:
     """Returns the guarded model, with a spinner on `console` while it loads.
 
     Args:
-        model: A path or id; None for the model that ships with the package.
+        model: A path or id; `embedded`, or None, for the model that ships with the package.
         policy: What guards it.
         console: Where the spinner shows, if it is a terminal: standard error.
 
     Raises:
         ModelError: It cannot be loaded or guided.
     """
-    name = model or "the embedded model"
-    with console.status(f"Loading {name} …"):
+    own = None if model == EMBEDDED else model
+    with console.status(f"Loading {own or 'the embedded model'} …"):
         quiet()
         from guardrail.steering.safecode import SafeCoDe
 
-        if model is None:
+        if own is None:
             return SafeCoDe.embedded(policy=policy)
-        return SafeCoDe.from_pretrained(model, policy=policy)
+        return SafeCoDe.from_pretrained(own, policy=policy)
 
 
 def quiet() -> None:

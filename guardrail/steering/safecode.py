@@ -30,11 +30,10 @@ from guardrail.request.call_format import CallFormat
 from guardrail.request.conversation import Conversation, Picture, question
 from guardrail.request.delta import Delta
 from guardrail.request.sessions import SessionStore
-from guardrail.request.settings import GenerationSettings
+from guardrail.request.settings import ONE_TOKEN, GenerationSettings
 from guardrail.steering.pipeline import Pipeline
 from guardrail.steering.refusals import RefusalIndex
 
-_ONE_TOKEN = GenerationSettings(max_new_tokens=1, temperature=0)
 _DEFAULTS = GenerationSettings()
 
 
@@ -308,7 +307,7 @@ class SafeCoDe(Guard):
         Raises:
             GuardrailError: The model cannot be told what it holds.
         """
-        [count] = self.backend.start([conversation], _ONE_TOKEN).input_tokens
+        [count] = self.backend.start([conversation], ONE_TOKEN).input_tokens
         return count
 
     def refusal_index(self, phrases: tuple[str, ...]) -> RefusalIndex:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from guardrail.policy import Policy, Ruling, schema
@@ -137,12 +137,7 @@ def recorded_verdict(record: AuditRecord, decision: Decision, policy: Policy) ->
     categories = dict(verdict.categories)
     if _numbers(old) != _numbers(new):
         categories = {name: _recalibrated(p, old, new) for name, p in categories.items()}
-    return Verdict(
-        categories,
-        source=verdict.source,
-        competence=verdict.competence,
-        evidence=_evidence(verdict),
-    )
+    return replace(verdict.believed(), categories=categories, evidence=_evidence(verdict))
 
 
 def _numbers(calibration: Calibration | schema.Calibration | None) -> tuple[float, float]:
