@@ -160,11 +160,7 @@ class Hearing:
         stop: Stop | None,
     ) -> list[Verdict]:
         """Returns the verdicts, those that suppress refusals with the judge's competence."""
-        modulation = self.policy.modulation
-        idle = modulation.form == "off" or modulation.suppress == 0
-        idle = idle and self.policy.contrast.is_off  # which pushes away from refusal, too
-        trusted = self.policy.judge.competence.evidence == "none" or not self.chair.looks_again
-        if self.near is None or idle or trusted:
+        if self.near is None or not self.policy.earns or not self.chair.looks_again:
             return list(seen)
         complying = {
             at: verdict
