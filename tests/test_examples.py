@@ -93,7 +93,7 @@ def test_the_agent_calls_a_tool_is_steered_and_asks_a_human(
     assert price[0] == "calls: price({})"
     assert price[1].startswith(("comply: ", "plain: "))
     assert price[1].endswith("The result is 40.")
-    assert harmless[0].startswith("comply: ")
+    assert harmless[0].startswith("plain: ")  # its reference knows no request with tools
     [(action, said)] = [each.split(": ", 1) for each in harmful]
     assert action == "refuse"
     assert is_refusal(said, load_policy("baseline").phrases)

@@ -16,7 +16,7 @@ from guardrail.backends.transformers.shapes import SHAPES, RandomBackend, build_
 from guardrail.errors import SettingsError
 from guardrail.policy import Policy, load_policy
 from guardrail.request.conversation import Conversation, Picture, question
-from guardrail.request.settings import GenerationSettings
+from guardrail.request.settings import ONE_TOKEN
 from guardrail.steering.safecode import SafeCoDe
 
 
@@ -82,9 +82,7 @@ class Subject:
         A model that does so here is measured with contrast switched off for `skipped`.
         """
         policy = self.policies.skipped
-        decision = self.engine.answer(
-            conversation, GenerationSettings(max_new_tokens=1, temperature=0), policy=policy
-        ).decision
+        decision = self.engine.answer(conversation, ONE_TOKEN, policy=policy).decision
         if not decision.contrast.applied:
             return self
         contrast = {**policy.contrast.model_dump(), "when": "never"}

@@ -21,7 +21,6 @@ from guardrail.cli.plain_text import visible
 from guardrail.policy import Policy
 from guardrail.policy.evaluation import findings_of
 from guardrail.policy.evidence_words import evidence_in_words
-from guardrail.policy.verdict import Verdict
 from guardrail.record.decision import Decision, StepRecord
 
 if TYPE_CHECKING:
@@ -123,14 +122,7 @@ def _style(decision: Decision) -> str:
 
 
 def _verdict(decision: Decision, policy: Policy, console: Console) -> Table:
-    judged = Verdict(
-        decision.verdict.categories,
-        decision.verdict.source,
-        decision.verdict.error,
-        competence=decision.verdict.competence,
-        evidence=decision.verdict.evidence,
-    )
-    findings = findings_of(policy, judged)
+    findings = findings_of(policy, decision.verdict.believed())
     width = max(8, min(44, console.width - 60))
     table = Table(box=None, padding=(0, 1), pad_edge=False)
     table.add_column("verdict", no_wrap=True)

@@ -147,6 +147,11 @@ def replay(found: Replay, limit: int) -> Iterator[str]:
             f"{found.otherwise} were contrasted otherwise than by this policy: what its judge "
             "would have said of them is not known"
         )
+    if found.unmeasured:
+        yield (
+            f"{found.unmeasured} comply only if the judge is competent there, which was not "
+            "measured: they are taken at their word"
+        )
     for (old, new), count in sorted(found.actions.items()):
         yield f"  {old:<8} -> {new:<8} {count:>7}" + ("" if old != new else "  (as before)")
     yield f"{len(found.changes)} would change"

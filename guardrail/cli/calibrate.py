@@ -167,7 +167,7 @@ def calibrate_policy(
 
     @cache
     def engine() -> SafeCoDe:
-        return load_engine(None if model == "embedded" else model, original, console=status)
+        return load_engine(model, original, console=status)
 
     unseen = unseen_for(parts, original)
     _ask(engine, asked, original, verdicts, batch=batch, unseen=unseen, console=status)

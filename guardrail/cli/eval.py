@@ -127,7 +127,7 @@ def evaluate(
     results = Results(header, path=output, resume=resume)
 
     status = Console(stderr=True)
-    engine = load_engine(None if model == "embedded" else model, evaluated, console=status)
+    engine = load_engine(model, evaluated, console=status)
     with progress_bars(status) as bar:
         tasks = {
             each.name: bar.add_task(each.name, total=requests_of(each, asked)) for each in compared

@@ -14,6 +14,9 @@ from guardrail.policy import Policy
 if TYPE_CHECKING:
     from guardrail.steering.safecode import SafeCoDe
 
+EMBEDDED = "embedded"
+"""The name of the model that ships with the package."""
+
 
 def load_engine(
     model: str | None, policy: Policy, *, server: str | None = None, console: Console
@@ -21,8 +24,8 @@ def load_engine(
     """Returns the guarded model, with a spinner on `console` while it loads.
 
     Args:
-        model: A path or id; None for the model that ships with the package, or for the only one
-            that a server has.
+        model: A path or id, or its name on the server; `embedded`, or None, for the model that
+            ships with the package; None for the only one that a server has.
         policy: What guards it.
         server: The URL of the server that runs it; its key is in `GUARDRAIL_SERVER_KEY`.
         console: Where the spinner shows, if it is a terminal: standard error.
@@ -30,7 +33,8 @@ def load_engine(
     Raises:
         ModelError: It cannot be loaded or guided.
     """
-    name = model or ("the server's model" if server else "the embedded model")
+    own = None if model == EMBEDDED and server is None else model
+    name = own or ("the server's model" if server else "the embedded model")
     with console.status(f"Loading {name} …"):
         quiet()
         from guardrail.steering.safecode import SafeCoDe
@@ -38,9 +42,9 @@ def load_engine(
         if server is not None:
             key = os.environ.get("GUARDRAIL_SERVER_KEY")
             return SafeCoDe.from_server(server, model=model, api_key=key, policy=policy)
-        if model is None:
+        if own is None:
             return SafeCoDe.embedded(policy=policy)
-        return SafeCoDe.from_pretrained(model, policy=policy)
+        return SafeCoDe.from_pretrained(own, policy=policy)
 
 
 def quiet() -> None:

@@ -8,8 +8,6 @@ from guardrail.policy import Policy
 from guardrail.policy.cases import JudgePicture
 from guardrail.policy.verdict import Verdict
 
-EMBEDDED = "embedded"
-
 
 def picture_judge(model: str) -> JudgePicture:
     """Returns a judge that asks a model; it is loaded now.
@@ -20,7 +18,7 @@ def picture_judge(model: str) -> JudgePicture:
     Raises:
         GuardrailError: The model cannot be loaded; or, when a case is judged, its picture cannot.
     """
-    from guardrail.cli.model_loading import quiet
+    from guardrail.cli.model_loading import EMBEDDED, quiet
 
     quiet()
     from guardrail.request.conversation import question
@@ -34,13 +32,7 @@ def picture_judge(model: str) -> JudgePicture:
     def judge(picture: Path, text: str, policy: Policy) -> Verdict:
         # In shadow mode nothing is blocked or escalated: what counts here is the verdict.
         asked = question(text, [load_picture(str(picture))])
-        found = engine.answer(asked, shortest, policy=policy, mode="shadow").decision.verdict
-        return Verdict(
-            dict(found.categories),
-            source=found.source,
-            error=found.error,
-            competence=found.competence,
-            evidence=found.evidence,
-        )
+        answer = engine.answer(asked, shortest, policy=policy, mode="shadow")
+        return answer.decision.verdict.believed()
 
     return judge

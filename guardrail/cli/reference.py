@@ -75,9 +75,7 @@ def make_reference(
     asked = load_asked(dataset, data, language=language, limit=limit, seed=seed)
     parts = list(batches([each for each in asked if each.side != "blank"], batch))
     status = Console(stderr=True)
-    engine = load_engine(
-        None if model == "embedded" else model, load_policy("baseline"), console=status
-    )
+    engine = load_engine(model, load_policy("baseline"), console=status)
     from guardrail.judging.reference_fit import fit_reference
 
     about = {
@@ -90,10 +88,9 @@ def make_reference(
     with progress_bars(status) as bar:
         task = bar.add_task("requests", total=sum(map(len, parts)))
         made = fit_reference(
-            lambda given, settings, stop: engine.backend.start(given, settings, stop=stop),
+            engine.backend,
             [partial(_conversations, part) for part in parts],
             about,
-            groups=engine.backend.groups,
             progress=lambda done: bar.advance(task, done),
         )
     write_out(out, made.to_bytes(), "--out")

@@ -32,10 +32,9 @@ from guardrail.record.observer import Observer
 from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.conversation import Conversation
 from guardrail.request.sessions import SessionStore
-from guardrail.request.settings import GenerationSettings
+from guardrail.request.settings import ONE_TOKEN, GenerationSettings
 
 _log = logging.getLogger(__name__)
-_ALONE = GenerationSettings(max_new_tokens=1, temperature=0)
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Deciding:
         Raises:
             AuditError: The record cannot be kept.
         """
-        drafts = self.drafts([conversation], _ALONE, review=review, operation="apply_guardrail")
+        drafts = self.drafts([conversation], ONE_TOKEN, review=review, operation="apply_guardrail")
         [draft] = drafts
         with self.recorded(drafts):
             if self.mode != "off" and verdict is None:
@@ -99,7 +98,7 @@ class Deciding:
         run: Run | None = None
         try:
             if self.chair.reads_itself and self.chair.own is not None:
-                run = self.chair.own([draft.conversation for draft in drafts], _ALONE, None)
+                run = self.chair.own([draft.conversation for draft in drafts], ONE_TOKEN, None)
         except Exception as error:  # nobody is to answer it here, so it is the judge's failure
             failed = Verdict.unavailable(judge_failure(error, source=SOURCE, ours=True))
             for draft in drafts:

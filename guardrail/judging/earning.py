@@ -135,7 +135,7 @@ class Earning:
             raise JudgeError(_too_few(len(reference.distances), "requests", above))
         judged = [at for at, each in verdicts.items() if each.error is None]
         run.prefill(partial(timed, drafts))
-        told = first_tokens(run, [int(each) for each in reference.token_ids])
+        told = first_tokens(run, reference.token_ids.tolist())
         evidence = {
             at: {"request": p}
             for at, p in zip(judged, reference.p_requests(told[judged]), strict=True)
@@ -148,8 +148,9 @@ class Earning:
             for at in judged
             if evidence[at]["request"] > above and drafts[at].conversation.pictures
         ]
-        near = [at for at, stands in zip(shown, self.near(shown), strict=True) if stands]
-        for at, p in self._described([drafts[at] for at in near], reference, near, stop):
+        near = zip(shown, self.near(shown), strict=True)
+        asked = {at: drafts[at] for at, stands in near if stands}
+        for at, p in zip(asked, self._described([*asked.values()], reference, stop), strict=True):
             evidence[at]["description"] = p
         return {
             at: replace(verdicts[at], competence=min(found.values()), evidence=found)
@@ -160,21 +161,19 @@ class Earning:
         self,
         drafts: Sequence[Draft],
         reference: Reference,
-        places: Sequence[int],
         stop: Stop | None,
-    ) -> list[tuple[int, float]]:
-        """Returns places and the p-values of what the model says of their pictures."""
+    ) -> list[float]:
+        """Returns the p-values of what the model says of requests' pictures."""
         above = self.policy.judge.competence.threshold
-        if drafts and not reference.resolves_descriptions(above):
+        if not reference.resolves_descriptions(above):
             for draft in drafts:
                 draft.note_error(_too_few(len(reference.surprisals), "descriptions", above))
-            return [(at, 0.0) for at in places]
+            return [0.0] * len(drafts)
         if not drafts or self.chair.own is None:
-            return [(at, 0.0) for at in places]
+            return [0.0] * len(drafts)
         with timed(drafts, "description"):
             unsure = described(self.chair.own, [each.conversation for each in drafts], stop)
-            p = reference.p_descriptions(unsure)
-        return list(zip(places, p, strict=True))
+            return reference.p_descriptions(unsure)
 
 
 def _too_few(count: int, what: str, above: float) -> str:

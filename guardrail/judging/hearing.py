@@ -33,10 +33,8 @@ from guardrail.judging.views import highest, views_of
 from guardrail.policy import Policy, decide
 from guardrail.policy.verdict import Verdict
 from guardrail.request.conversation import Conversation
-from guardrail.request.settings import GenerationSettings
+from guardrail.request.settings import ONE_TOKEN
 from guardrail.request.telling import told
-
-_READ = GenerationSettings(max_new_tokens=1, temperature=0)
 
 
 @dataclass(frozen=True)
@@ -162,11 +160,7 @@ class Hearing:
         stop: Stop | None,
     ) -> list[Verdict]:
         """Returns the verdicts, those that suppress refusals with the judge's competence."""
-        modulation, contrast = self.policy.modulation, self.policy.contrast
-        still = contrast.when == "never" or contrast.alpha == 0 or contrast.guided_steps == 0
-        idle = still and (modulation.form == "off" or modulation.suppress == 0)
-        trusted = self.policy.judge.competence.evidence == "none" or not self.chair.looks_again
-        if self.near is None or idle or trusted:
+        if self.near is None or not self.policy.earns or not self.chair.looks_again:
             return list(seen)
         complying = {
             at: verdict
@@ -191,7 +185,7 @@ class Hearing:
         if not self.chair.reads_itself or self.chair.own is None:
             return [self._asked(part) for part in parts]
         try:
-            run = self.chair.own(parts, _READ, stop)
+            run = self.chair.own(parts, ONE_TOKEN, stop)
         except Interrupted:
             raise
         except Exception as error:  # it is judged and not answered, so this is the judge's failure

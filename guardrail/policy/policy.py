@@ -61,6 +61,14 @@ class Policy(PolicyContent):
         languages = sorted(self.refusals)
         return tuple(dict.fromkeys(p for code in languages for p in self.refusals[code].phrases))
 
+    @property
+    def earns(self) -> bool:
+        """Whether a local judge has to earn that the model leaves its caution where it is *safe*."""
+        modulation = self.modulation
+        idle = modulation.form == "off" or modulation.suppress == 0
+        idle = idle and self.contrast.is_off  # which pushes away from refusal, too
+        return self.judge.competence.evidence != "none" and not idle
+
     def message_for(self, ruling: Ruling, language: str = "en") -> str:
         """Returns the words that a blocked request is answered with.
 

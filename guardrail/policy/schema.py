@@ -203,6 +203,11 @@ class Contrast(Section):
     plausibility: Probability = 0.1
     when: Literal["always", "at-stake", "never"] = "at-stake"
 
+    @property
+    def is_off(self) -> bool:
+        """Whether no request is ever contrasted."""
+        return self.when == "never" or self.alpha == 0 or self.guided_steps == 0
+
 
 class Openings(Section):
     """Words that an answer is begun with, by action; none leave it to the model."""

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from guardrail.policy.review import Review
 from guardrail.policy.terms import Action, Counterfactual, Label, Mode
+from guardrail.policy.verdict import Verdict
 
 SCHEMA_VERSION = 1
 
@@ -56,6 +57,17 @@ class VerdictRecord(_Record):
         "model makes of its pictures, are like those that the model was tried on; `pictures`: by "
         "how many nats they, against grey ones, lower the log-odds of harm",
     )
+
+    def believed(self) -> Verdict:
+        """Returns the verdict that this is the record of; what the judge saw is not in it."""
+        return Verdict(
+            dict(self.categories),
+            source=self.source,
+            error=self.error,
+            views=dict(self.views),
+            competence=self.competence,
+            evidence=dict(self.evidence),
+        )
 
 
 class ContrastRecord(_Record):

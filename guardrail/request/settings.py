@@ -154,3 +154,7 @@ class GenerationSettings:
             # Greedy: the model's own sampling settings would only cause warnings.
             arguments.update(temperature=None, top_p=None, top_k=None)
         return arguments
+
+
+ONE_TOKEN = GenerationSettings(max_new_tokens=1, temperature=0)
+"""For requests that are judged, counted or read, and not answered."""

@@ -25,10 +25,8 @@ from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.call_format import CallFormat
 from guardrail.request.conversation import Conversation
 from guardrail.request.sessions import SessionStore
-from guardrail.request.settings import GenerationSettings
+from guardrail.request.settings import ONE_TOKEN
 from guardrail.steering.refusals import RefusalIndex
-
-_ONE_TOKEN = GenerationSettings(max_new_tokens=1, temperature=0)
 
 
 class GuardedModel(Guard):
@@ -171,7 +169,7 @@ class GuardedModel(Guard):
         Raises:
             GuardrailError: The model cannot be told what it holds.
         """
-        [count] = self.backend.start([conversation], _ONE_TOKEN).input_tokens
+        [count] = self.backend.start([conversation], ONE_TOKEN).input_tokens
         return count
 
     def refusal_index(self, phrases: tuple[str, ...]) -> RefusalIndex:

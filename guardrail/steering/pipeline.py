@@ -181,7 +181,7 @@ class Pipeline:
             return "the model's steps cannot be guided"
         if not run.shows_pictures:
             return "this family's pictures cannot be noised"
-        if contrast.when == "never" or contrast.alpha == 0 or contrast.guided_steps == 0:
+        if contrast.is_off:
             return "the policy says never"
         if contrast.when == "at-stake" and ruling is not None and ruling.rule == UNEARNED:
             return UNEARNED_CAUTION

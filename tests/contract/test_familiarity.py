@@ -68,7 +68,7 @@ def test_first_tokens_are_the_same_alone_and_in_company(family: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_compliance_is_earned_by_a_reference_alone(family: str, tmp_path: Path) -> None:
     asked, backend = requests(family), engine(family).backend
-    made = fit_reference(own(family), [lambda: asked], {}, groups=backend.groups)
+    made = fit_reference(backend, [lambda: asked], {})
     (tmp_path / "reference").write_bytes(made.to_bytes())
     safe = {"unsafe_at": 1.0, "safe_below": 1.0}
     for named in (None, str(tmp_path / "reference")):

@@ -19,12 +19,10 @@ from guardrail.judging import evidence
 from guardrail.judging.judge import questions_of
 from guardrail.policy import Policy
 from guardrail.request.conversation import Conversation
-from guardrail.request.settings import GenerationSettings
+from guardrail.request.settings import ONE_TOKEN
 
 if TYPE_CHECKING:
     from guardrail.steering.safecode import SafeCoDe
-
-_SHORTEST = GenerationSettings(max_new_tokens=1, temperature=0)
 
 
 def ask(
@@ -111,7 +109,7 @@ def _judged(
 ) -> list[Spoken]:
     answers: list[Any] = engine.batch(
         [_shown(each, unseen=unseen) for each in samples],
-        _SHORTEST,
+        ONE_TOKEN,
         policy=policy,
         mode="shadow",
         return_exceptions=True,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from guardrail.policy import Policy, Ruling, schema
@@ -48,6 +48,8 @@ class Replay:
         otherwise: How many were contrasted with grey pictures, or not, where the other policy would
             do otherwise. They are decided by what is recorded: what that would have made of them is
             not known without a model.
+        unmeasured: How many are complied with at their word: the other policy asks how competent
+            the judge is there, and they do not say.
         actions: How many went from one action (first) to another, the unchanged ones included.
         changes: The records of which the action, the label or the category would change.
     """
@@ -58,6 +60,7 @@ class Replay:
     unjudged: int
     unasked: dict[str, int]
     otherwise: int
+    unmeasured: int
     actions: dict[tuple[str, str], int]
     changes: list[Change]
 
@@ -69,6 +72,7 @@ class Replay:
             "unjudged": self.unjudged,
             "unasked": self.unasked,
             "otherwise": self.otherwise,
+            "unmeasured": self.unmeasured,
             "changed": len(self.changes),
             "actions": [
                 {"from": old, "to": new, "count": count}
@@ -87,7 +91,7 @@ def replay(records: Iterable[AuditRecord], policy: Policy) -> Replay:
             recorded is contrasted already, and a decision is the same in every mode. What a session
             remembered counts as recorded, if the policy remembers; so does a human's review.
     """
-    decided = unjudged = otherwise = 0
+    decided = unjudged = otherwise = unmeasured = 0
     actions: Counter[tuple[str, str]] = Counter()
     unasked: Counter[str] = Counter()
     changes: list[Change] = []
@@ -102,6 +106,7 @@ def replay(records: Iterable[AuditRecord], policy: Policy) -> Replay:
             unasked.update(r.id for r in policy.rules if r.id not in verdict.categories)
         otherwise += _is_contrasted_otherwise(record, decision, policy)
         ruling = ruling_again(policy, verdict, decision)
+        unmeasured += ruling.action == "comply" and _is_unmeasured(decision, policy)
         actions[decision.action, ruling.action] += 1
         if (ruling.action, ruling.label, ruling.category) != (
             decision.action,
@@ -116,6 +121,7 @@ def replay(records: Iterable[AuditRecord], policy: Policy) -> Replay:
         unjudged=unjudged,
         unasked=dict(unasked),
         otherwise=otherwise,
+        unmeasured=unmeasured,
         actions=dict(actions),
         changes=changes,
     )
@@ -137,12 +143,16 @@ def recorded_verdict(record: AuditRecord, decision: Decision, policy: Policy) ->
     categories = dict(verdict.categories)
     if _numbers(old) != _numbers(new):
         categories = {name: _recalibrated(p, old, new) for name, p in categories.items()}
-    return Verdict(
-        categories,
-        source=verdict.source,
-        competence=verdict.competence,
-        evidence=_evidence(verdict),
-    )
+    return replace(verdict.believed(), categories=categories, evidence=_evidence(verdict))
+
+
+def _is_unmeasured(decision: Decision, policy: Policy) -> bool:
+    """Says whether `policy` would have measured competence where its own record does not say it."""
+    verdict = decision.verdict
+    if verdict.competence is not None or verdict.source not in LOCAL or not policy.earns:
+        return False
+    judged = decision.outcome.finish_reason == "judged"  # and nothing was to be suppressed
+    return not judged and decision.policy.digest != policy.digest
 
 
 def _numbers(calibration: Calibration | schema.Calibration | None) -> tuple[float, float]:

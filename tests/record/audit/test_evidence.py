@@ -112,6 +112,32 @@ def test_a_log_from_before_evidence_replays_as_it_was_decided(older: Path) -> No
     assert found.decided == 4
 
 
+def test_what_was_never_measured_is_taken_at_its_word_counted_and_said(tmp_path: Path) -> None:
+    unsafe = dict.fromkeys(SAFE, 0.9)
+    never = safe("comply", None, {})
+    own = never.model_copy(
+        update={"policy": never.policy.model_copy(update={"digest": BASELINE.digest})}
+    )
+    judged, chat = (
+        never.model_copy(update=each)
+        for each in (
+            {"outcome": never.outcome.model_copy(update={"finish_reason": "judged"})},
+            {"verdict": never.verdict.model_copy(update={"source": "chat"})},
+        )
+    )
+    refused = never.model_copy(
+        update={"verdict": never.verdict.model_copy(update={"categories": unsafe})}
+    )
+    records = recorded(tmp_path / "log.db", never, own, judged, chat, refused)
+    found = replay(records, BASELINE)
+    assert found.unmeasured == found.plain()["unmeasured"] == 1
+    assert found.actions["comply", "comply"] == 4
+    assert any("1 comply only if" in line for line in audit_text.replay(found, 5))
+    trusting = replay(records, earned_by(evidence="none"))
+    assert trusting.unmeasured == 0
+    assert not any("comply only if" in line for line in audit_text.replay(trusting, 5))
+
+
 def test_nats_of_old_are_no_p_values(older: Path) -> None:
     """0.4 nats would pass for a p-value of 0.4."""
     found = replay(kept(older), BASELINE)
