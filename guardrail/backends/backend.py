@@ -102,6 +102,20 @@ class Run(Protocol):
             MemoryError: There is no room for them; the run goes on without.
         """
 
+    @property
+    def coverage(self) -> Sequence[float | None]:
+        """Of each row, the probability of the candidates that are at hand; None where all are.
+
+        With a noised branch, the lesser of both. As of the latest `logits`.
+        """
+
+    def reveal(self, tokens: Sequence[Sequence[int]]) -> None:
+        """Has certain candidates be at hand at this step, if they can be had.
+
+        Args:
+            tokens: Of each row.
+        """
+
     def logits(self) -> tuple[Array, Array | None]:
         """Returns next-token logits, real and (if there are any) noised: (rows, candidates)."""
 

@@ -174,10 +174,11 @@ class GuardedModel(Guard):
 
     def refusal_index(self, phrases: tuple[str, ...]) -> RefusalIndex:
         """Returns the phrases compiled for this vocabulary; compiled once, then remembered."""
-        spelled = self.backend.vocabulary()
         with self._lock:
             if phrases not in self._indexes:
-                self._indexes[phrases] = RefusalIndex(phrases, spelled)
+                for each in phrases:  # a vocabulary that is only being seen shows their tokens
+                    self.backend.tokens(each)
+                self._indexes[phrases] = RefusalIndex(phrases, self.backend.vocabulary())
             return self._indexes[phrases]
 
     def _own_runs(self) -> Own:

@@ -153,17 +153,19 @@ class _GuidedSteps:
 
     def take(self, step: int) -> tuple[list[int], list[StepTrace | None]]:
         """Returns each row's next token, and what steering did to it."""
-        run = self.run
+        run, plans = self.run, self._plans(step)
+        touched = zip(plans, self._refusal_ids(), strict=True)
+        run.reveal([ids.tolist() if plan.delta > 0 else () for plan, ids in touched])
         real, noised = run.logits()
+        coverage = run.coverage
         real = run.within(real)
         noised = run.within(noised) if noised is not None else None
-        beginnings = [self.index.beginnings(self.index.spell(row)) for row in self._said]
         steered = steer(
             real,
             noised,
-            plans=self._plans(step),
+            plans=plans,
             guidance=self.guidance,
-            refusal_ids=[each.steerable for each in beginnings],
+            refusal_ids=self._refusal_ids(),  # once more: a vocabulary that is being seen has grown
             loose_ids=self.loose_ids,
         )
         steered = run.within(self._begun(steered, step))
@@ -188,8 +190,13 @@ class _GuidedSteps:
                 after[place],
                 apart[row] if apart is not None and self.plans[row].contrast else None,
                 tops[row],
+                coverage[row],
             )
         return taken, traces
+
+    def _refusal_ids(self) -> list[TokenIds]:
+        spelled = map(self.index.spell, self._said)
+        return [self.index.beginnings(each).steerable for each in spelled]
 
     def _plans(self, step: int) -> list[RowPlan]:
         """Returns what this step does to each row: nothing where its steering has ended."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from guardrail.backends.backend import Stop
-from guardrail.backends.server.candidates import Candidates, candidates_of
+from guardrail.backends.server.candidates import Candidates, Named, Told, told_of
 from guardrail.backends.server.client import ServerClient
 from guardrail.backends.server.dialect import Dialect
 from guardrail.backends.server.messages import messages_of
-from guardrail.backends.server.seen_tokens import SeenTokens
+from guardrail.backends.server.spelling import Spelling
 from guardrail.errors import ServerError
 from guardrail.request.conversation import Conversation
 
 CHAT = "chat/completions"
+
+_MOST_NAMED = 128
+"""Tokens whose log-probabilities can be asked for in one request."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +30,21 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class First:
-    """What a server says of a prompt's next token.
+class Shown:
+    """What a server shows of a prompt's greedy answer.
 
     Attributes:
-        candidates: The tokens and their log-probabilities.
+        steps: Of each of its tokens: its number, and the candidates at its place.
         input_tokens: Of the prompt, as the server counts them; 0 where it does not.
     """
 
-    candidates: Candidates
+    steps: Sequence[tuple[int, Candidates]]
     input_tokens: int
+
+    @property
+    def first(self) -> Candidates:
+        """The candidates of the next token."""
+        return self.steps[0][1]
 
 
 @dataclass(frozen=True)
@@ -47,42 +55,59 @@ class Asking:
         client: The server.
         model: By which name it knows the model.
         dialect: How it is asked.
-        tokens: What has been seen of the model's vocabulary.
+        spelling: What its tokens spell.
     """
 
     client: ServerClient
     model: str
     dialect: Dialect
-    tokens: SeenTokens = field(default_factory=SeenTokens)
+    spelling: Spelling
 
-    def first(
-        self,
-        prompts: Sequence[Prompt],
-        *,
-        wanted: Sequence[int] = (),
-        stop: Stop | None = None,
-    ) -> list[First]:
-        """Returns the next-token candidates of prompts, asked together.
+    @classmethod
+    def of(cls, client: ServerClient, model: str, dialect: Dialect) -> Asking:
+        """Asks a server of which no token has been seen."""
+        return cls(client, model, dialect, Spelling(client, model, dialect))
+
+    def shown(
+        self, prompts: Sequence[Prompt], *, most: int = 1, stop: Stop | None = None
+    ) -> list[Shown]:
+        """Returns what the server shows of prompts' answers, asked together.
 
         Args:
             prompts: Any.
-            wanted: Tokens whose log-probabilities are to be among them, where the server lets them
-                be asked for.
+            most: Tokens of each greedy answer.
             stop: Asked between tries.
 
         Raises:
             ServerError: There is no usable answer to one of them.
             Interrupted: It was stopped.
         """
-        asked = [(CHAT, self._body(each, wanted)) for each in prompts]
-        return [self._first(each) for each in self.client.ask_all(asked, stop=stop)]
+        asked = [(CHAT, self._showing(each, most)) for each in prompts]
+        return [self._read(each) for each in self.client.ask_all(asked, stop=stop)]
+
+    def log_p(
+        self, prompts: Sequence[tuple[Prompt, Sequence[int]]], *, stop: Stop | None = None
+    ) -> list[Candidates]:
+        """Returns the log-probabilities of certain next tokens, where they can be asked for.
+
+        Args:
+            prompts: Each with the numbers of the tokens; those that the server has no number of its
+                own for, or that are too many, are left out.
+            stop: Asked between tries.
+
+        Raises:
+            ServerError: There is no usable answer to one of them.
+            Interrupted: It was stopped.
+        """
+        asked = []
+        for prompt, numbers in prompts:
+            ids = [i for n in numbers for i in self.spelling.tokens.server_ids([n]) or ()]
+            named = {"logprob_token_ids": ids[:_MOST_NAMED], "top_logprobs": 1}
+            asked.append((CHAT, {**self._showing(prompt, 1), **named}))
+        return [self._read(each).first for each in self.client.ask_all(asked, stop=stop)]
 
     def begun_with(
-        self,
-        prompts: Sequence[Prompt],
-        *,
-        most: int,
-        stop: Stop | None = None,
+        self, prompts: Sequence[Prompt], *, most: int, stop: Stop | None = None
     ) -> list[str]:
         """Returns how greedy answers begin, asked together; without any log-probability.
 
@@ -95,18 +120,7 @@ class Asking:
             ServerError: There is no usable answer to one of them.
             Interrupted: It was stopped.
         """
-        asked = [
-            (
-                CHAT,
-                {
-                    "model": self.model,
-                    "messages": messages_of(each.conversation, each.begun),
-                    "max_tokens": most,
-                    "temperature": 0,
-                },
-            )
-            for each in prompts
-        ]
+        asked = [(CHAT, self._greedy(each, most)) for each in prompts]
         return [_text(each) for each in self.client.ask_all(asked, stop=stop)]
 
     def stream(self, prompt: Prompt, settings: dict[str, Any]) -> Iterator[Any]:
@@ -116,28 +130,23 @@ class Asking:
             prompt: What is asked.
             settings: By the names of the chat API.
         """
-        body = {
-            "model": self.model,
-            "messages": messages_of(prompt.conversation, prompt.begun),
-            **settings,
-            **self._continuing(prompt),
-        }
+        body = {**self._asked(prompt), **settings, **self.dialect.telling_ids}
         return self.client.stream(CHAT, body)
 
-    def _body(self, prompt: Prompt, wanted: Sequence[int]) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "model": self.model,
-            "messages": messages_of(prompt.conversation, prompt.begun),
-            "max_tokens": 1,
-            "temperature": 0,
-            "logprobs": True,
-            "top_logprobs": self.dialect.most_logprobs,
-            **self._continuing(prompt),
-        }
-        ids = [found for each in wanted if (found := self.tokens.server_id(each)) is not None]
-        if ids and self.dialect.names_tokens:
-            body["logprob_token_ids"] = ids[:128]
-        return body
+    def numbers(self, named: Sequence[Named]) -> list[int]:
+        """Returns the numbers of tokens that the server has named."""
+        return self.spelling.numbers(named)
+
+    def _asked(self, prompt: Prompt) -> dict[str, Any]:
+        messages = messages_of(prompt.conversation, prompt.begun)
+        return {"model": self.model, "messages": messages, **self._continuing(prompt)}
+
+    def _greedy(self, prompt: Prompt, most: int) -> dict[str, Any]:
+        return {**self._asked(prompt), "max_tokens": most, "temperature": 0}
+
+    def _showing(self, prompt: Prompt, most: int) -> dict[str, Any]:
+        shown = {"logprobs": True, "top_logprobs": self.dialect.most_logprobs}
+        return {**self._greedy(prompt, most), **shown, **self.dialect.telling_ids}
 
     def _continuing(self, prompt: Prompt) -> dict[str, Any]:
         begun = prompt.begun or prompt.conversation.turns[-1].role == "assistant"
@@ -147,13 +156,21 @@ class Asking:
             raise ServerError(f"a server of kind {self.dialect.name!r} cannot go on with an answer")
         return dict(self.dialect.continuing)
 
-    def _first(self, answer: Any) -> First:
+    def _read(self, answer: Any) -> Shown:
+        told = told_of(answer)
+        self.numbers([named for each in told for named in each.named])
+        steps = [(self.numbers([each.taken])[0], self._candidates(each)) for each in told]
         usage = answer.get("usage") if isinstance(answer, dict) else None
         count = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-        return First(
-            candidates_of(answer, self.tokens, self.dialect),
-            count if isinstance(count, int) and count > 0 else 0,
-        )
+        return Shown(steps, count if isinstance(count, int) and count > 0 else 0)
+
+    def _candidates(self, told: Told) -> Candidates:
+        found: dict[int, float] = {}
+        for entries in (told.ranked, told.asked):
+            numbers = self.numbers([each for each, _ in entries])
+            for number, (_, log_p) in zip(numbers, entries, strict=True):
+                found.setdefault(number, log_p)
+        return Candidates(found, max(1, len({*self.numbers([e for e, _ in told.ranked])})))
 
 
 def _text(answer: Any) -> str:

@@ -53,7 +53,7 @@ class ServerBackend:
         with self._lock:
             if self._found is None:
                 found = discover(self._client, model=self._named, dialect=self._dialect)
-                self._found = found, Asking(self._client, found.model, found.dialect)
+                self._found = found, Asking.of(self._client, found.model, found.dialect)
             return self._found
 
     @property
@@ -93,23 +93,23 @@ class ServerBackend:
 
     def vocabulary(self) -> Sequence[bytes | None]:
         """Returns what has been seen of it; it grows."""
-        return self._asking.tokens
+        return self._asking.spelling.tokens
 
     def fragments(self) -> frozenset[int]:
-        """Returns nothing: bytes are joined before they are decoded."""
-        return frozenset()
+        """Returns those seen so far that are no characters by themselves."""
+        return self._asking.spelling.tokens.fragments
 
     def tokens(self, text: str) -> list[int]:
-        """Returns a text as one token: the server cuts it up by itself."""
-        return [self._asking.tokens.number(text.encode())]
+        """Returns the tokens of a text; one where the server does not tell."""
+        return self._asking.spelling.tokens_of(text)
 
     def decode(self, token_ids: Sequence[int], *, keep: frozenset[int] = frozenset()) -> str:
         """Returns the text of generated tokens."""
-        return self._asking.tokens.text(token_ids).decode(errors="replace")
+        return self._asking.spelling.text(token_ids)
 
     def spell(self, token_ids: Sequence[int]) -> str:
         """Returns what tokens spell, control tokens included."""
-        return self._asking.tokens.text(token_ids, control=True).decode(errors="replace")
+        return self._asking.spelling.tokens.text(token_ids, control=True).decode(errors="replace")
 
     def control_tokens(self, text: str) -> dict[str, int]:
         """Returns nothing: control tokens are not shown."""
@@ -127,20 +127,16 @@ class ServerBackend:
 
     def p_yes(self, conversations: Sequence[Conversation]) -> list[float]:
         """Returns P(yes) of each conversation's answer, of yes and no."""
-        found = self._asking.first([Prompt(each) for each in conversations])
-        return [p_label(each.candidates, self._asking.tokens, YES, NO) for each in found]
+        found = self._asking.shown([Prompt(each) for each in conversations])
+        return [p_label(each.first, self._asking.spelling.tokens, YES, NO) for each in found]
 
     def p_word(self, conversation: Conversation, word: str, other: str) -> float:
         """Returns P(word) of the answer's first word, of these two."""
-        [found] = self._asking.first([Prompt(conversation)])
-        return p_label(found.candidates, self._asking.tokens, (word,), (other,))
+        [found] = self._asking.shown([Prompt(conversation)])
+        return p_label(found.first, self._asking.spelling.tokens, (word,), (other,))
 
     def say(self, conversation: Conversation, *, max_new_tokens: int) -> str:
         """Returns a short greedy answer, unguarded."""
         asked = {"max_tokens": max_new_tokens, "temperature": 0}
         events = self._asking.stream(Prompt(conversation), asked)
-        numbers = [
-            number
-            for number, _ in streamed_tokens(events, self._asking.tokens, self._asking.dialect)
-        ]
-        return self.decode(numbers)
+        return self.decode([each for each, _ in streamed_tokens(events, self._asking.spelling)])

@@ -1,4 +1,4 @@
-"""What a server says of the next token: candidates with their log-probabilities, checked.
+"""What a server says of the next tokens: candidates with their log-probabilities, checked.
 
 A server may be wrong, or not what it says: whatever is no distribution raises.
 """
@@ -6,6 +6,7 @@ A server may be wrong, or not what it says: whatever is no distribution raises.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from guardrail.backends.server.dialect import Dialect
-from guardrail.backends.server.seen_tokens import FILLERS, SeenTokens
+from guardrail.backends.server.seen_tokens import FILLERS
 from guardrail.errors import ServerError
 
 _UNSEEN = -60.0
@@ -22,6 +22,8 @@ _UNSEEN = -60.0
 
 _SLACK = 1e-3
 """How far probabilities may sum above 1, for rounding."""
+
+_NUMBERED = re.compile(r"token_id:(\d{1,9})")
 
 
 @dataclass(frozen=True)
@@ -37,70 +39,104 @@ class Candidates:
     ranked: int
 
     @property
-    def rest(self) -> float:
-        """The probability of all that is not among them."""
-        return max(0.0, 1.0 - math.fsum(map(math.exp, self.log_p.values())))
+    def shown(self) -> float:
+        """The probability of all that is among them, in [0, 1]."""
+        return min(1.0, math.fsum(map(math.exp, self.log_p.values())))
 
     @property
     def least_ranked(self) -> float:
         """The log-probability under which every token is that is not among them."""
         return sorted(self.log_p.values(), reverse=True)[self.ranked - 1]
 
-    def row(self, width: int, *, beside: Candidates | None = None) -> npt.NDArray[np.float32]:
+    def beside(self, others: Candidates) -> Candidates:
+        """Returns these and what else is known of the same distribution."""
+        return Candidates({**others.log_p, **self.log_p}, self.ranked)
+
+    def row(self, width: int, *, real: Candidates | None = None) -> npt.NDArray[np.float32]:
         """Returns them as logits, (width,): what is not known is spread over the fillers.
 
         Args:
             width: How many tokens have been seen.
-            beside: What these are contrasted with. A token of those that is not among these gets
-                the most that it can have here, so that contrast brings it out no more than is sure.
+            real: What these are contrasted with. A token of those that is not among these gets the
+                most that it can have here, so that contrast brings it out no more than is sure.
         """
         found = np.full(width, _UNSEEN, np.float32)
-        if beside is not None:
-            found[list(beside.log_p)] = self.least_ranked
-        found[:FILLERS] = math.log(max(self.rest, 1e-20) / FILLERS)
+        if real is not None:
+            found[list(real.log_p)] = self.least_ranked
+        found[:FILLERS] = math.log(max(1.0 - self.shown, 1e-20) / FILLERS)
         numbers = np.fromiter(self.log_p, np.int64, len(self.log_p))
         found[numbers] = np.fromiter(self.log_p.values(), np.float32, len(self.log_p))
         return found
 
 
-def candidates_of(answer: Any, tokens: SeenTokens, dialect: Dialect) -> Candidates:
-    """Returns the candidates of an answer's first token.
+@dataclass(frozen=True)
+class Named:
+    """A token as a server names it.
+
+    Attributes:
+        spelled: What it is written as; None where only its number is told.
+        server_id: The server's own number of it, where that is told.
+    """
+
+    spelled: bytes | None
+    server_id: int | None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a server tells of one token of its answer.
+
+    Attributes:
+        taken: The token.
+        ranked: The likeliest tokens at its place, with their log-probabilities.
+        asked: Those that were asked for by number.
+    """
+
+    taken: Named
+    ranked: Sequence[tuple[Named, float]]
+    asked: Sequence[tuple[Named, float]]
+
+    @property
+    def named(self) -> list[Named]:
+        """Every token that it names."""
+        return [self.taken, *(each for each, _ in (*self.ranked, *self.asked))]
+
+
+def told_of(answer: Any) -> list[Told]:
+    """Returns what an answer tells of its tokens, in order, at least one.
 
     Raises:
-        ServerError: There are none, or they are no distribution.
+        ServerError: It tells nothing, or what is no distribution.
     """
-    first = _first_token(answer)
-    ranked = _listed(first.get("top_logprobs"))
-    found: dict[int, float] = {}
-    for entry in ranked:
-        number, log_p = _entry(entry, tokens, dialect)
-        found.setdefault(number, log_p)
-    shown = len(found)
-    for entry in _listed(first.get("logprob_token_ids", [])):
-        number, log_p = _entry(entry, tokens, dialect)
-        found.setdefault(number, log_p)
-    if not found:
-        raise ServerError("the server gives no log-probabilities of the next token")
-    if math.fsum(map(math.exp, found.values())) > 1 + _SLACK:
-        raise ServerError("the server gives log-probabilities that are no distribution")
-    return Candidates(found, max(1, shown))
-
-
-def _first_token(answer: Any) -> Mapping[str, Any]:
     try:
-        found = answer["choices"][0]["logprobs"]["content"][0]
+        content = answer["choices"][0]["logprobs"]["content"]
     except (TypeError, LookupError):
-        raise ServerError("the server gives no log-probabilities of the next token") from None
-    if not isinstance(found, Mapping):
+        content = None
+    if not isinstance(content, list) or not content:
+        raise ServerError("the server gives no log-probabilities of the next token")
+    return [_told(each) for each in content]
+
+
+def _told(entry: Any) -> Told:
+    if not isinstance(entry, Mapping):
         raise ServerError("the server gives log-probabilities in a form that is not known")
-    return found
+    ranked, asked = (
+        [_weighed(each) for each in _listed(entry.get(name))]
+        for name in ("top_logprobs", "logprob_token_ids")
+    )
+    distinct = {each: p for each, p in (*asked, *ranked)}
+    if not distinct:
+        raise ServerError("the server gives no log-probabilities of the next token")
+    if math.fsum(map(math.exp, distinct.values())) > 1 + _SLACK:
+        raise ServerError("the server gives log-probabilities that are no distribution")
+    return Told(named(entry), ranked, asked)
 
 
 def _listed(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list) else ()
 
 
-def _entry(entry: Any, tokens: SeenTokens, dialect: Dialect) -> tuple[int, float]:
+def _weighed(entry: Any) -> tuple[Named, float]:
     if not isinstance(entry, Mapping):
         raise ServerError("the server gives a candidate that is no token")
     log_p = entry.get("logprob")
@@ -108,24 +144,25 @@ def _entry(entry: Any, tokens: SeenTokens, dialect: Dialect) -> tuple[int, float
         raise ServerError("the server gives a log-probability that is no number")
     if math.isnan(log_p) or log_p > _SLACK:
         raise ServerError(f"the server gives a log-probability of {log_p}")
-    return token_of(entry, tokens, dialect), max(float(log_p), _UNSEEN)
+    return named(entry), max(float(log_p), _UNSEEN)
 
 
-def token_of(entry: Mapping[str, Any], tokens: SeenTokens, dialect: Dialect) -> int:
-    """Returns the number of a token as log-probabilities name it.
+def named(entry: Mapping[str, Any]) -> Named:
+    """Returns a token as log-probabilities name it.
 
     Raises:
-        ServerError: It names none.
+        ServerError: They name none.
     """
-    written, given = entry.get("token"), entry.get("bytes")
+    written, given, own = entry.get("token"), entry.get("bytes"), entry.get("id")
     if not isinstance(written, str):
         raise ServerError("the server names a token that is no text")
+    numbered = _NUMBERED.fullmatch(written)
+    if numbered:  # bytes beside it are those of this very word, or without the space before it
+        return Named(None, int(numbered[1]))
     spelled = written.encode("utf-8", "surrogatepass")
     if isinstance(given, list) and given and all(_is_byte(each) for each in given):
         spelled = bytes(given)
-    own = entry.get("id")
-    server_id = own if isinstance(own, int) and not isinstance(own, bool) else None
-    return tokens.number(spelled, server_id=server_id, control=dialect.is_control(spelled))
+    return Named(spelled, own if isinstance(own, int) and not isinstance(own, bool) else None)
 
 
 def _is_byte(value: Any) -> bool:

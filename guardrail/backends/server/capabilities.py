@@ -114,15 +114,15 @@ def _shown(client: ServerClient, model: str, dialect: Dialect) -> tuple[int, Dia
     for asked in dict.fromkeys((dialect.most_logprobs, _FEWEST)):
         fewer = replace(dialect, most_logprobs=asked)
         try:
-            [first] = Asking(client, model, fewer).first([Prompt(_ASKED)])
+            [found] = Asking.of(client, model, fewer).shown([Prompt(_ASKED)])
         except ServerError as error:
             if error.status is None or not 400 <= error.status < 500:
                 if error.status is None and "log-probabilities" in str(error):
                     continue
                 raise
             continue
-        if first.candidates.ranked >= min(asked, _FEWEST):
-            return first.candidates.ranked, fewer
+        if found.first.ranked >= min(asked, _FEWEST):
+            return found.first.ranked, fewer
     _unweighed(client, model)
     return 0, dialect
 
@@ -136,9 +136,9 @@ def _continues(client: ServerClient, model: str, dialect: Dialect) -> bool:
     """Whether a beginning is gone on with: it adds its own tokens to the prompt, and no more."""
     if dialect.continuing is None:
         return False
-    asking = Asking(client, model, dialect)
+    asking = Asking.of(client, model, dialect)
     try:
-        plain, begun = asking.first([Prompt(_ASKED), Prompt(_ASKED, _BEGUN)])
+        plain, begun = asking.shown([Prompt(_ASKED), Prompt(_ASKED, _BEGUN)])
     except ServerError as error:
         if error.status is not None and 400 <= error.status < 500:
             return False

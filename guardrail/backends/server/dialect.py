@@ -22,21 +22,27 @@ class Dialect:
         most_logprobs: How many of the likeliest tokens it shows.
         continuing: What a request says for its last message to be the beginning of the answer; None
             where the server cannot go on with one.
+        telling_ids: What a request says for tokens to be told by the server's own numbers.
         names_tokens: Whether it shows the log-probabilities of tokens that are asked for by number.
-        token_path: Where it tells what tokens a text has; empty where it does not.
+        tokens_path: Where it tells what tokens a text has; empty where it does not.
+        text_path: Where it tells what text tokens have; empty where it does not.
         owner: What it says of its models, that they are `owned_by`; empty where that tells nothing.
         sign: A path that only such servers have; empty without one.
         control: Matches, whole, what control tokens are written as.
+        source: What it rests on: `run` (tests run the server itself) or `documentation`.
     """
 
     name: str
     most_logprobs: int = 20
     continuing: Mapping[str, Any] | None = None
+    telling_ids: Mapping[str, Any] = field(default_factory=dict)
     names_tokens: bool = False
-    token_path: str = ""
+    tokens_path: str = ""
+    text_path: str = ""
     owner: str = ""
     sign: str = ""
     control: re.Pattern[bytes] = field(default=_CONTROL)
+    source: str = "documentation"
 
     def is_control(self, written: bytes) -> bool:
         """Whether a token is no text: it ends an answer."""
@@ -45,9 +51,18 @@ class Dialect:
 
 CONTINUED: Mapping[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
 PLAIN = Dialect("openai")
-VLLM = Dialect("vllm", 20, CONTINUED, names_tokens=True, token_path="/tokenize", owner="vllm")
-SGLANG = Dialect("sglang", 20, {"continue_final_message": True}, owner="sglang")
-LLAMA_CPP = Dialect("llama.cpp", 100, {}, owner="llamacpp")
-OLLAMA = Dialect("ollama", 20, {}, sign="/api/version")
+VLLM = Dialect(
+    "vllm",
+    continuing=CONTINUED,
+    telling_ids={"return_tokens_as_token_ids": True, "return_token_ids": True},
+    names_tokens=True,
+    tokens_path="/tokenize",
+    text_path="/detokenize",
+    owner="vllm",
+    source="run",
+)
+SGLANG = Dialect("sglang", continuing={"continue_final_message": True}, owner="sglang")
+LLAMA_CPP = Dialect("llama.cpp", most_logprobs=100, continuing={}, owner="llamacpp")
+OLLAMA = Dialect("ollama", continuing={}, sign="/api/version")
 DIALECTS = (VLLM, SGLANG, LLAMA_CPP, OLLAMA)
 """Those that are known here, as they are looked for."""

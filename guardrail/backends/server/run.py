@@ -1,14 +1,18 @@
 """Requests that run together on a server: prompts, questions, tokens. See `guardrail.backends.Run`.
 
-Nothing is kept between requests but the text of each answer so far: the server's prefix cache pays
-for prompts and pictures once. Rows are asked in parallel.
+Nothing is kept between requests but the text of each answer so far and what has been shown of its
+next tokens: the server's prefix cache pays for prompts and pictures once. Rows are asked in
+parallel, and a few tokens of a greedy answer at a time, so that steps that change nothing cost no
+request.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,10 +21,12 @@ import numpy.typing as npt
 from guardrail.backends.arrays import softmax
 from guardrail.backends.backend import Constraint, FinishReason, Interrupted, Phase, Reading, Stop
 from guardrail.backends.photographs import shown_otherwise
-from guardrail.backends.server.asking import Asking, First, Prompt
+from guardrail.backends.server.asking import Asking, Prompt
+from guardrail.backends.server.candidates import Candidates
 from guardrail.backends.server.capabilities import Capabilities
 from guardrail.backends.server.labels import p_label, p_said
 from guardrail.backends.server.seen_tokens import FILLERS
+from guardrail.backends.server.spelling import is_incomplete
 from guardrail.backends.server.streaming import streamed_tokens
 from guardrail.errors import ServerError
 from guardrail.policy.terms import Counterfactual
@@ -34,6 +40,25 @@ _OUT_OF_REACH = -1e9
 _FEW = 4
 """Tokens in which yes or no is said."""
 
+_STRETCH = 6
+"""Tokens of a greedy answer that are asked for at once: the guided steps, and one more."""
+
+
+@dataclass
+class _Branch:
+    """Requests with their pictures as they are, or otherwise, and what has been shown of them.
+
+    Attributes:
+        conversations: The requests.
+        known: Of each row, the candidates after tokens of its answer.
+    """
+
+    conversations: Sequence[Conversation]
+    known: list[dict[tuple[int, ...], Candidates]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.known = [{} for _ in self.conversations]
+
 
 class ServerRun:
     """See `guardrail.backends.Run`.
@@ -43,7 +68,6 @@ class ServerRun:
         conversations: The requests.
         settings: The caller's.
         capabilities: What the server can do.
-        wanted: Tokens whose log-probabilities steering needs.
         stop: Asked between requests.
     """
 
@@ -54,27 +78,25 @@ class ServerRun:
         settings: GenerationSettings,
         *,
         capabilities: Capabilities,
-        wanted: Sequence[int] = (),
         stop: Stop | None,
     ) -> None:
         self._capabilities = capabilities
         self._asking, self._settings, self._stop = asking, settings, stop
-        self._conversations = tuple(conversations)
-        self._noised: tuple[Conversation, ...] | None = None
-        self._wanted = tuple(wanted)
+        self._real, self._noised = _Branch(tuple(conversations)), None
         self._live = list(range(len(conversations)))
-        self._said: list[list[int]] = [[] for _ in conversations]
+        self._said: list[tuple[int, ...]] = [() for _ in conversations]
         self._finished: list[FinishReason | None] = [None] * len(conversations)
-        self._known: dict[tuple[bool, int], First] = {}
+        self._counts = [0] * len(conversations)
         self._draws: list[random.Random] = []
+
+    _noised: _Branch | None
 
     @property
     def input_tokens(self) -> Sequence[int]:
         """Prompt tokens of each request, as the server counts them."""
-        if not self.guides:
-            return [0] * len(self._conversations)
-        self._ask_first()
-        return [self._known[False, row].input_tokens for row in range(len(self._conversations))]
+        if self.guides:
+            self._know_first()
+        return self._counts
 
     @property
     def degraded(self) -> Sequence[str]:
@@ -89,7 +111,20 @@ class ServerRun:
     @property
     def shows_pictures(self) -> bool:
         """Whether its pictures can be shown otherwise."""
-        return any(each.pictures for each in self._conversations)
+        return any(each.pictures for each in self._real.conversations)
+
+    @property
+    def coverage(self) -> Sequence[float | None]:
+        """Of each row, the probability of all that the server shows of its next token."""
+        found = [self._shown(self._real, row) for row in self._live]
+        if self._noised is not None:
+            beside = [self._shown(self._noised, row) for row in self._live]
+            found = [min(each) for each in zip(found, beside, strict=True)]
+        return found
+
+    def _shown(self, branch: _Branch, row: int) -> float:
+        candidates = branch.known[row].get(self._said[row])
+        return 0.0 if candidates is None else candidates.shown
 
     # Before the first token ------------------------------------------------------------------
 
@@ -97,14 +132,15 @@ class ServerRun:
         """Puts questions after each request, all in parallel."""
         self.prefill(phase)
         started = time.perf_counter()
-        prompts = [Prompt(each.ask(text)) for each in self._conversations for text in questions]
+        asked = self._real.conversations
+        prompts = [Prompt(each.ask(text)) for each in asked for text in questions]
         with phase("judge"):
             try:
                 p = self._read(prompts)
             except Interrupted:
                 raise
             except Exception as error:
-                return Reading([error] * len(self._conversations), 0.0)
+                return Reading([error] * len(asked), 0.0)
         each = len(questions)
         rows = [p[at : at + each] for at in range(0, len(p), each)]
         return Reading(rows, time.perf_counter() - started)
@@ -113,17 +149,18 @@ class ServerRun:
         if not self._capabilities.shows:
             said = self._asking.begun_with(prompts, most=_FEW, stop=self._stop)
             return [p_said(each, YES, NO) for each in said]
-        found = self._asking.first(prompts, stop=self._stop)
-        return [p_label(each.candidates, self._asking.tokens, YES, NO) for each in found]
+        found = self._asking.shown(prompts, stop=self._stop)
+        tokens = self._asking.spelling.tokens
+        return [p_label(each.first, tokens, YES, NO) for each in found]
 
     def prefill(self, phase: Phase) -> None:
         """Has the prompts run."""
         if self.guides:
             with phase("prefill"):
-                self._ask_first()
+                self._know_first()
 
-    def _ask_first(self) -> None:
-        self._ask([(False, row) for row in range(len(self._conversations))])
+    def _know_first(self) -> None:
+        self._know([(self._real, row, ()) for row in range(len(self._said))])
 
     def keep(self, rows: Sequence[int]) -> None:
         """Goes on with these rows alone."""
@@ -131,39 +168,52 @@ class ServerRun:
 
     def contrast_with(self, kind: Counterfactual, *, noise_std: float, seed: int = 0) -> None:
         """Has the same prompts run with other pictures, at the size at which they are sent."""
-        self._noised = tuple(
-            shown_otherwise(each, kind, noise_std=noise_std, seed=seed)
-            for each in self._conversations
+        self._noised = _Branch(
+            tuple(
+                shown_otherwise(each, kind, noise_std=noise_std, seed=seed)
+                for each in self._real.conversations
+            )
         )
-        self._ask([(True, row) for row in self._live])
+        self._know([(self._noised, row, ()) for row in self._live])
 
     # Tokens ----------------------------------------------------------------------------------
 
+    def reveal(self, tokens: Sequence[Sequence[int]]) -> None:
+        """Has the server tell the log-probabilities of tokens that it does not show by itself."""
+        if self._capabilities.dialect.names_tokens and any(tokens):
+            self._know_next()
+            self._know_wanted(tokens)
+
     def logits(self) -> tuple[Logits, Logits | None]:
         """Returns next-token log-probabilities, real and noised: (rows, tokens seen so far)."""
-        asked = [(False, row) for row in self._live]
-        if self._noised is not None:
-            asked += [(True, row) for row in self._live]
-        self._ask([each for each in asked if self._finished[each[1]] is None])
-        width = len(self._asking.tokens)
-        rows = np.stack([self._row(each, width) for each in asked])
-        count = len(self._live)
-        return rows[:count], rows[count:] if self._noised is not None else None
+        self._know_next()
+        width = len(self._asking.spelling.tokens)
+        real = [self._known(self._real, row) for row in self._live]
+        rows = np.stack([each.row(width) for each in real])
+        if self._noised is None:
+            return rows, None
+        # Where nothing is known of the noised branch, it says what the real one says.
+        other = [self._noised.known[row].get(self._said[row]) for row in self._live]
+        beside = zip(real, other, strict=True)
+        return rows, np.stack([(b or a).row(width, real=a) for a, b in beside])
 
-    def _row(self, at: tuple[bool, int], width: int) -> Logits:
-        noised, row = at
-        beside = self._known[False, row].candidates if noised else None
-        return self._known[at].candidates.row(width, beside=beside)
+    def _know_next(self) -> None:
+        branches = [self._real] if self._noised is None else [self._real, self._noised]
+        self._know([(each, row, self._said[row]) for each in branches for row in self._going])
+
+    @property
+    def _going(self) -> list[int]:
+        return [row for row in self._live if self._finished[row] is None]
 
     def ahead(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> Logits:
         """Returns next-token log-probabilities of the real branch, had rows gone on with tokens."""
-        prompts = [
-            self._prompt(False, self._live[row], more)
+        paths = [
+            (self._live[row], (*self._said[self._live[row]], *more))
             for row, more in zip(rows, tokens, strict=True)
         ]
-        found = self._asking.first(prompts, wanted=self._wanted, stop=self._stop)
-        width = len(self._asking.tokens)
-        return np.stack([each.candidates.row(width) for each in found])
+        self._know([(self._real, row, path) for row, path in paths])
+        width = len(self._asking.spelling.tokens)
+        return np.stack([self._real.known[row][path].row(width) for row, path in paths])
 
     def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
         """Makes ready to decode."""
@@ -208,20 +258,20 @@ class ServerRun:
         for row, token in zip(self._live, tokens, strict=True):
             if self._finished[row] is not None:
                 continue
-            self._said[row].append(token)
             self._finished[row] = self._reason(row, token)
             if self._finished[row] is None:  # of a row that is done, what came last still stands
-                self._known.pop((False, row), None)
-                self._known.pop((True, row), None)
+                self._said[row] += (token,)
         return [self._finished[row] for row in self._live]
 
     def _reason(self, row: int, token: int) -> FinishReason | None:
-        if self._asking.tokens.is_control(token):
+        said = (*self._said[row], token)
+        if self._asking.spelling.tokens.is_control(token):
             return "stop"
-        said = self._asking.tokens.text(self._said[row]).decode(errors="replace")
-        if any(each in said for each in self._settings.stop):
-            return "stop"
-        return "length" if len(self._said[row]) >= self._most else None
+        if self._settings.stop:
+            text = self._asking.spelling.text(said)
+            if any(each in text for each in self._settings.stop):
+                return "stop"
+        return "length" if len(said) >= self._most else None
 
     @property
     def _most(self) -> int:
@@ -234,7 +284,7 @@ class ServerRun:
 
     def rest(self) -> Iterator[tuple[list[int], list[FinishReason | None]]]:
         """Has the server answer on by itself, one stream a row, until every row has finished."""
-        streams = {row: self._streamed(row) for row in self._live if self._finished[row] is None}
+        streams = {row: self._streamed(row) for row in self._going}
         try:
             while streams:
                 tokens = [0] * len(self._live)
@@ -243,8 +293,8 @@ class ServerRun:
                         continue
                     token, reason = next(streams[row])
                     tokens[place] = token
-                    self._said[row].append(token)
                     self._finished[row] = reason or self._reason(row, token)
+                    self._said[row] += (token,)
                     if self._finished[row] is not None:
                         streams.pop(row).close()
                 yield tokens, [self._finished[row] for row in self._live]
@@ -252,36 +302,83 @@ class ServerRun:
             for each in streams.values():
                 each.close()
 
-    def _streamed(self, row: int) -> Any:
-        settings = self._settings
-        left = self._most - len(self._said[row])
+    def _streamed(self, row: int) -> Generator[tuple[int, FinishReason | None], None, None]:
+        settings, said = self._settings, self._said[row]
+        start = self._start(said)
         asked: dict[str, Any] = {
-            "max_tokens": left,
+            "max_tokens": self._most - len(start),
             "temperature": settings.temperature or 0,
-            "logprobs": True,
-            "top_logprobs": 0,
         }
         named = {"top_p": settings.top_p, "top_k": settings.top_k, "seed": settings.seed}
         asked |= {name: value for name, value in named.items() if value is not None}
         if settings.stop:
             asked["stop"] = list(settings.stop)
-        events = self._asking.stream(self._prompt(False, row, ()), {**asked, **settings.extra})
-        return streamed_tokens(events, self._asking.tokens, self._asking.dialect)
+        prompt = self._prompt(self._real, row, start)
+        events = self._asking.stream(prompt, {**asked, **settings.extra})
+        with closing(streamed_tokens(events, self._asking.spelling)) as stream:
+            for token in said[len(start) :]:
+                again, _ = next(stream)
+                if again != token:
+                    raise ServerError("the server cannot go on in the middle of a character")
+            yield from stream
 
     # Asking ----------------------------------------------------------------------------------
 
-    def _ask(self, asked: Sequence[tuple[bool, int]]) -> None:
-        missing = [each for each in asked if each not in self._known]
+    def _known(self, branch: _Branch, row: int) -> Candidates:
+        return branch.known[row][self._said[row]]
+
+    def _know(self, asked: Sequence[tuple[_Branch, int, tuple[int, ...]]]) -> None:
+        """Has the server show what is not known yet, all in parallel."""
+        missing = [each for each in asked if each[2] not in each[0].known[each[1]]]
         if not missing:
             return
         if self._stop is not None and self._stop():
             raise Interrupted
-        prompts = [self._prompt(noised, row, ()) for noised, row in missing]
-        found = self._asking.first(prompts, wanted=self._wanted, stop=self._stop)
-        self._known.update(zip(missing, found, strict=True))
+        starts = [self._start(path) for _, _, path in missing]
+        inside = max(len(path) - len(at) for (_, _, path), at in zip(missing, starts, strict=True))
+        prompts = [
+            self._prompt(branch, row, at)
+            for (branch, row, _), at in zip(missing, starts, strict=True)
+        ]
+        stretch = 1 if self._settings.temperature else _STRETCH
+        found = self._asking.shown(prompts, most=inside + stretch, stop=self._stop)
+        for (branch, row, path), at, shown in zip(missing, starts, found, strict=True):
+            self._check(branch, row, at, shown.input_tokens)
+            for token, candidates in shown.steps:
+                branch.known[row].setdefault(at, candidates)
+                at = (*at, token)
+            if branch is self._real and path not in branch.known[row]:
+                raise ServerError("the server cannot go on in the middle of a character")
 
-    def _prompt(self, noised: bool, row: int, more: Sequence[int]) -> Prompt:
-        shown = self._noised if noised else self._conversations
-        assert shown is not None
-        said = self._asking.tokens.text([*self._said[row], *more])
-        return Prompt(shown[row], said.decode(errors="replace"))
+    def _check(self, branch: _Branch, row: int, begun: tuple[int, ...], count: int) -> None:
+        """Keeps a prompt's length; raises where a beginning of the answer does not lengthen it."""
+        if branch is not self._real or not count:
+            return
+        if not begun:
+            self._counts[row] = count
+        elif self._counts[row] and count <= self._counts[row]:
+            raise ServerError("the server leaves out what the answer begins with")
+
+    def _know_wanted(self, wanted: Sequence[Sequence[int]]) -> None:
+        """Has the server tell the log-probabilities of certain tokens that it did not show."""
+        asked = []
+        for row, numbers in zip(self._live, wanted, strict=True):
+            known, said = self._known(self._real, row).log_p, self._said[row]
+            lacking = [each for each in numbers if each not in known]
+            lacking = [e for e in lacking if self._asking.spelling.tokens.server_ids([e])]
+            if lacking and self._finished[row] is None and self._start(said) == said:
+                asked.append((row, lacking))
+        prompts = [(self._prompt(self._real, row, self._said[row]), each) for row, each in asked]
+        found = self._asking.log_p(prompts, stop=self._stop) if prompts else []
+        for (row, _), more in zip(asked, found, strict=True):
+            known = self._real.known[row]
+            known[self._said[row]] = known[self._said[row]].beside(more)
+
+    def _start(self, path: tuple[int, ...]) -> tuple[int, ...]:
+        """Returns the longest beginning of an answer that ends in no incomplete character."""
+        while path and is_incomplete(self._asking.spelling.text(path)):
+            path = path[:-1]
+        return path
+
+    def _prompt(self, branch: _Branch, row: int, begun: tuple[int, ...]) -> Prompt:
+        return Prompt(branch.conversations[row], self._asking.spelling.text(begun))

@@ -7,11 +7,14 @@ steers goes by numbers and bytes, so that this is vocabulary enough. It only gro
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import overload
 
 FILLERS = 1024
 """Numbers without a token, at the beginning: they hold the probability of all that is not seen."""
+
+INCOMPLETE = "\ufffd"
+"""What a server writes for bytes that are no whole character."""
 
 
 class SeenTokens(Sequence[bytes | None]):
@@ -21,7 +24,8 @@ class SeenTokens(Sequence[bytes | None]):
         self._spelled: list[bytes | None] = [None] * FILLERS
         self._written: list[bytes] = [b""] * FILLERS
         self._ids: list[int | None] = [None] * FILLERS
-        self._known: dict[tuple[bytes, int | None], int] = {}
+        self._known: dict[bytes | int, int] = {}
+        self._fragments: frozenset[int] = frozenset()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -35,21 +39,32 @@ class SeenTokens(Sequence[bytes | None]):
         return self._spelled[at]
 
     def number(self, written: bytes, *, server_id: int | None = None, control: bool = False) -> int:
-        """Returns the number of a token.
+        """Returns the number of a token, which is given one where it is new.
 
         Args:
             written: What it is written as.
-            server_id: The server's own number of it, where that is known.
+            server_id: The server's own number of it, where that is known: then it is that by which
+                it is told from others, and not what it is written as.
             control: Whether it is no text.
         """
-        key = written, server_id
+        key: bytes | int = written if server_id is None else server_id
         with self._lock:
             if key not in self._known:
-                self._known[key] = len(self._spelled)
                 self._written.append(written)
                 self._ids.append(server_id)
+                if not control and not _is_whole(written):
+                    self._fragments |= {len(self._spelled)}
                 self._spelled.append(None if control else written)
+                self._known[key] = len(self._spelled) - 1
             return self._known[key]
+
+    def of(self, server_id: int) -> int:
+        """Returns the number of a token that has been seen, by the server's own number of it."""
+        return self._known[server_id]
+
+    def unseen(self, server_ids: Iterable[int]) -> list[int]:
+        """Returns those of the server's own numbers that have not been seen, each once."""
+        return [each for each in dict.fromkeys(server_ids) if each not in self._known]
 
     def is_control(self, number: int) -> bool:
         """Whether a token ends an answer or is otherwise no text."""
@@ -60,20 +75,20 @@ class SeenTokens(Sequence[bytes | None]):
         table: Sequence[bytes | None] = self._written if control else self._spelled
         return b"".join(table[each] or b"" for each in numbers)
 
-    def server_id(self, number: int) -> int | None:
-        """Returns the server's own number of a token."""
-        return self._ids[number]
+    def server_ids(self, numbers: Sequence[int]) -> list[int] | None:
+        """Returns the server's own numbers of tokens; None if it has not told one of them."""
+        found = [self._ids[each] for each in numbers]
+        told = [each for each in found if each is not None]
+        return told if len(told) == len(found) else None
 
+    @property
     def fragments(self) -> frozenset[int]:
-        """Returns the tokens that are no characters by themselves."""
-        return frozenset(
-            at for at, each in enumerate(self._spelled) if each is not None and not _whole(each)
-        )
+        """The tokens that are no characters by themselves."""
+        return self._fragments
 
 
-def _whole(spelled: bytes) -> bool:
+def _is_whole(spelled: bytes) -> bool:
     try:
-        spelled.decode()
+        return INCOMPLETE not in spelled.decode()
     except UnicodeDecodeError:
         return False
-    return True

@@ -6,16 +6,15 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from guardrail.backends.backend import FinishReason
-from guardrail.backends.server.candidates import token_of
-from guardrail.backends.server.dialect import Dialect
-from guardrail.backends.server.seen_tokens import SeenTokens
+from guardrail.backends.server.candidates import Named, named
+from guardrail.backends.server.spelling import Spelling
 from guardrail.errors import ServerError
 
 _REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length", "eos": "stop"}
 
 
 def streamed_tokens(
-    events: Iterator[Any], tokens: SeenTokens, dialect: Dialect
+    events: Iterator[Any], spelling: Spelling
 ) -> Generator[tuple[int, FinishReason | None], None, None]:
     """Yields tokens, the last one with why the answer ended.
 
@@ -30,7 +29,7 @@ def streamed_tokens(
             choice = _choice(event)
             if choice is None:
                 continue
-            for number in _numbers(choice, tokens, dialect):
+            for number in _numbers(choice, spelling):
                 if held is not None:
                     yield held, None
                 held = number
@@ -38,7 +37,7 @@ def streamed_tokens(
             if reason is not None:
                 if reason not in _REASONS:
                     raise ServerError(f"the server ends the answer with {reason!r}")
-                end = tokens.number(b"", control=True)
+                end = spelling.tokens.number(b"", control=True)
                 yield end if held is None else held, _REASONS[reason]
                 return
     finally:
@@ -61,16 +60,23 @@ def _choice(event: Any) -> Mapping[str, Any] | None:
     return found
 
 
-def _numbers(choice: Mapping[str, Any], tokens: SeenTokens, dialect: Dialect) -> list[int]:
-    delta = choice.get("delta")
-    text = delta.get("content") if isinstance(delta, Mapping) else None
+def _numbers(choice: Mapping[str, Any], spelling: Spelling) -> list[int]:
+    found = spelling.numbers(_named(choice))
+    return [each for each in found if not spelling.tokens.is_control(each)]
+
+
+def _named(choice: Mapping[str, Any]) -> list[Named]:
+    ids = choice.get("token_ids")
+    if isinstance(ids, list) and ids and all(type(each) is int and each >= 0 for each in ids):
+        return [Named(None, each) for each in ids]
     told = choice.get("logprobs")
     content = told.get("content") if isinstance(told, Mapping) else None
     if isinstance(content, list) and content:
-        found = [token_of(each, tokens, dialect) for each in content if isinstance(each, Mapping)]
-        return [each for each in found if not tokens.is_control(each)]
+        return [named(each) for each in content if isinstance(each, Mapping)]
+    delta = choice.get("delta")
+    text = delta.get("content") if isinstance(delta, Mapping) else None
     if not text:
         return []
     if not isinstance(text, str):
         raise ServerError("the server streams text that is none")
-    return [tokens.number(text.encode("utf-8", "surrogatepass"))]
+    return [Named(text.encode("utf-8", "surrogatepass"), None)]

@@ -159,6 +159,14 @@ class TransformersRun:
 
     # Tokens ----------------------------------------------------------------------------------
 
+    @property
+    def coverage(self) -> Sequence[float | None]:
+        """None: every candidate is at hand."""
+        return [None] * len(self._live)
+
+    def reveal(self, tokens: Sequence[Sequence[int]]) -> None:
+        """Does nothing: every candidate is at hand."""
+
     def logits(self) -> tuple[Tensor, Tensor | None]:
         """Returns next-token logits, real and noised, each (rows, vocabulary) float32."""
         rows = len(self._live)

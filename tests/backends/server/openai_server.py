@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import httpx
@@ -29,11 +31,16 @@ class OpenAIServer(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answers a request."""
-        if request.method == "GET" and request.url.path.endswith("/models"):
+        path = request.url.path
+        if request.method == "GET" and path.endswith("/models"):
             return httpx.Response(200, json={"data": [{"id": "embedded", "owned_by": "vllm"}]})
         body = json.loads(request.read() or b"{}")
+        if path == "/tokenize":
+            return httpx.Response(200, json={"tokens": self.backend.tokens(body["prompt"])})
+        if path == "/detokenize":
+            return httpx.Response(200, json={"prompt": self.backend.spell(body["tokens"])})
         self.requests.append(body)
-        if request.url.path.endswith("/chat/completions"):
+        if path.endswith("/chat/completions"):
             return self._chat(body)
         return httpx.Response(404, json={"error": {"message": "there is no such path"}})
 
@@ -42,63 +49,69 @@ class OpenAIServer(httpx.BaseTransport):
         begun = ""
         if body.get("continue_final_message"):
             begun = turns.pop().text
-        conversation = Conversation(tuple(turns))
         tokens = self.backend.tokens(begun) if begun else []
-        most = body["max_tokens"] + len(tokens)
-        settings = GenerationSettings(max_new_tokens=most, temperature=0)
-        run = self.backend.start([conversation], settings)
+        settings = GenerationSettings(max_new_tokens=body["max_tokens"] + len(tokens))
+        run = self.backend.start([Conversation(tuple(turns))], replace(settings, temperature=0))
         run.prefill(lambda _: nullcontext())
+        steps = self._steps(run, tokens, body)
         count = run.input_tokens[0] + len(tokens)
         if body.get("stream"):
-            events = [*self._events(run, tokens, body["max_tokens"]), "[DONE]"]
+            events = [*map(self._event, steps), "[DONE]"]
             lines = "".join(
                 f"data: {each if isinstance(each, str) else json.dumps(each)}\n\n"
                 for each in events
             )
             return httpx.Response(200, text=lines, headers={"content-type": "text/event-stream"})
-        logits = run.ahead([0], [tokens])[0] if tokens else run.logits()[0][0]
-        log_p = log_softmax(logits)
-        best = log_p.topk(body["top_logprobs"])
-        top = [self._entry(int(at), float(p)) for p, at in zip(*best, strict=True)]
-        named = [self._entry(at, float(log_p[at])) for at in body.get("logprob_token_ids", ())]
-        content = [{**top[0], "top_logprobs": top, "logprob_token_ids": named}]
+        said = [*steps]
+        text = self.backend.decode([each["id"] for each in said])
         choice = {
             "index": 0,
-            "message": {"role": "assistant", "content": top[0]["token"]},
-            "logprobs": {"content": content},
-            "finish_reason": "length",
+            "message": {"role": "assistant", "content": text},
+            "logprobs": {"content": said} if body.get("logprobs") else None,
+            "finish_reason": said[-1]["done"],
         }
-        usage = {"prompt_tokens": count, "completion_tokens": 1, "total_tokens": count + 1}
+        usage = {"prompt_tokens": count, "completion_tokens": len(said)}
         return httpx.Response(200, json={"choices": [choice], "usage": usage})
 
-    def _events(self, run: Any, tokens: Sequence[int], most: int) -> Iterator[Any]:
+    def _steps(
+        self, run: Any, tokens: Sequence[int], body: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        """Yields what is told of each new token."""
         run.begin([None], seed=0)
         for token in tokens:
             run.take([token])
             run.advance(noised=False)
-        for made in range(most):
-            [token] = run.choose(run.logits()[0])
+        named = partial(self._named, ids=bool(body.get("return_tokens_as_token_ids")))
+        for made in range(body["max_tokens"]):
+            logits = run.logits()[0]
+            log_p = log_softmax(logits[0])
+            [token] = run.choose(logits)
             [reason] = run.take([token])
-            text = self.backend.decode([token])
-            done = reason if reason == "stop" else ("length" if made + 1 == most else None)
+            best = log_p.topk(body.get("top_logprobs") or 1).indices.tolist()
+            shown = body.get("logprob_token_ids", best)  # in their place, as vLLM does
+            done = reason if reason == "stop" else None
+            done = done or ("length" if made + 1 == body["max_tokens"] else None)
             yield {
-                "choices": [
-                    {
-                        "delta": {"content": text},
-                        "logprobs": {"content": [self._entry(token, 0.0)]},
-                        "finish_reason": done,
-                    }
-                ]
+                **named(token),
+                "top_logprobs": [{**named(at), "logprob": float(log_p[at])} for at in shown],
+                "id": token,
+                "done": done,
             }
             if done:
                 return
             run.advance(noised=False)
 
-    def _entry(self, token: int, log_p: float) -> dict[str, Any]:
+    def _event(self, step: Mapping[str, Any]) -> dict[str, Any]:
+        delta = {"content": self.backend.decode([step["id"]])}
+        choice = {"delta": delta, "finish_reason": step["done"], "token_ids": [step["id"]]}
+        return {"choices": [choice]}
+
+    def _named(self, token: int, *, ids: bool) -> dict[str, Any]:
+        if ids:
+            return {"token": f"token_id:{token}"}
         spelled = self.backend.vocabulary()[token]
         written = spelled if spelled is not None else self.backend.spell([token]).encode()
-        text = written.decode(errors="replace")
-        return {"token": text, "bytes": list(written), "logprob": log_p}
+        return {"token": written.decode(errors="replace"), "bytes": list(written)}
 
 
 def _turn(message: Mapping[str, Any]) -> Turn:

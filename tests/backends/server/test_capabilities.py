@@ -34,6 +34,8 @@ class Lacking(httpx.BaseTransport):
                 return httpx.Response(404)
             names = [{"id": f"m{at}", "owned_by": self.owner} for at in range(self.models)]
             return httpx.Response(200, json={"data": names})
+        if not request.url.path.endswith("/chat/completions"):
+            return server().handle_request(request)
         body = json.loads(request.read())
         if self.lacks == "log-probabilities" and body.get("logprobs") and not body.get("stream"):
             return httpx.Response(400, json={"error": {"message": "logprobs are not supported"}})
@@ -42,9 +44,8 @@ class Lacking(httpx.BaseTransport):
     def _answer(self, body: dict[str, Any]) -> httpx.Response:
         if self.lacks == "continuation":
             body.pop("continue_final_message", None)
-        asked = {"top_logprobs": 1, **body}
         answer = server().handle_request(
-            httpx.Request("POST", "http://m/v1/chat/completions", json=asked)
+            httpx.Request("POST", "http://m/v1/chat/completions", json=body)
         )
         if body.get("stream"):
             return answer

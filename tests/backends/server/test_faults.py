@@ -20,13 +20,15 @@ Change = Callable[[dict[str, Any], httpx.Response], httpx.Response]
 
 
 class Faulty(httpx.BaseTransport):
-    """A server that answers as `change` says, from its third request on: it is found out first."""
+    """A server that answers as `change` says, once it has been found out what it can do."""
 
-    def __init__(self, change: Change, *, good: int = 4) -> None:
+    def __init__(self, change: Change, *, good: int = 3) -> None:
         self.change, self.good, self.asked = change, good, 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         answer = server().handle_request(request)
+        if not request.url.path.endswith("/chat/completions"):
+            return answer
         self.asked += 1
         if self.asked <= self.good:
             return answer
