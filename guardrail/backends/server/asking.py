@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from guardrail.backends.backend import Stop
-from guardrail.backends.server.candidates import Candidates, Named, Told, told_of
+from guardrail.backends.server.candidates import Candidates, Named, Told, told_of, whole
 from guardrail.backends.server.client import ServerClient
 from guardrail.backends.server.dialect import Dialect
+from guardrail.backends.server.forms import told_only
 from guardrail.backends.server.messages import messages_of
 from guardrail.backends.server.spelling import Spelling
 from guardrail.errors import ServerError
@@ -128,9 +129,11 @@ class Asking:
 
         Args:
             prompt: What is asked.
-            settings: By the names of the chat API.
+            settings: By the names of the chat API; what is demanded of the answer's form, too.
         """
-        body = {**self._asked(prompt), **settings, **self.dialect.telling_ids}
+        counted = {"stream_options": {"include_usage": True}}
+        said = {**counted, **self.dialect.sampling, **settings, **self.dialect.telling_ids}
+        body = {**self._asked(prompt), **said}
         return self.client.stream(CHAT, body)
 
     def numbers(self, named: Sequence[Named]) -> list[int]:
@@ -139,7 +142,8 @@ class Asking:
 
     def _asked(self, prompt: Prompt) -> dict[str, Any]:
         messages = messages_of(prompt.conversation, prompt.begun)
-        return {"model": self.model, "messages": messages, **self._continuing(prompt)}
+        told = told_only(prompt.conversation)
+        return {"model": self.model, "messages": messages, **told, **self._continuing(prompt)}
 
     def _greedy(self, prompt: Prompt, most: int) -> dict[str, Any]:
         return {**self._asked(prompt), "max_tokens": most, "temperature": 0}
@@ -157,7 +161,7 @@ class Asking:
         return dict(self.dialect.continuing)
 
     def _read(self, answer: Any) -> Shown:
-        told = told_of(answer)
+        told = whole(told_of(answer))
         self.numbers([named for each in told for named in each.named])
         steps = [(self.numbers([each.taken])[0], self._candidates(each)) for each in told]
         usage = answer.get("usage") if isinstance(answer, dict) else None

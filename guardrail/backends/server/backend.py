@@ -11,10 +11,10 @@ from guardrail.backends.server.asking import Asking, Prompt
 from guardrail.backends.server.capabilities import Capabilities, discover
 from guardrail.backends.server.client import ServerClient
 from guardrail.backends.server.dialect import Dialect
+from guardrail.backends.server.forms import CALLS, demanded, needs_server
 from guardrail.backends.server.labels import p_label
 from guardrail.backends.server.run import NO, YES, ServerRun
 from guardrail.backends.server.streaming import streamed_tokens
-from guardrail.errors import ModelError
 from guardrail.request.call_format import CallFormat
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
@@ -88,8 +88,10 @@ class ServerBackend:
         return settings
 
     def groups(self, conversations: Sequence[Conversation]) -> list[list[int]]:
-        """Returns all together: the server batches by itself."""
-        return [list(range(len(conversations)))] if conversations else []
+        """Returns those together that are steered alike: the server batches by itself."""
+        held = [needs_server(each) for each in conversations]
+        groups = [[at for at, each in enumerate(held) if each is kind] for kind in (False, True)]
+        return [each for each in groups if each]
 
     def vocabulary(self) -> Sequence[bytes | None]:
         """Returns what has been seen of it; it grows."""
@@ -116,14 +118,12 @@ class ServerBackend:
         return {}
 
     def call_format(self) -> CallFormat:
-        """Raises a `ModelError`: tool calls come from the server as such, and are not read yet."""
-        raise ModelError("tools are not taken over a server")
+        """Returns how calls that came from the server stand in an answer's text."""
+        return CALLS
 
     def constraint(self, conversation: Conversation) -> Constraint | None:
-        """Returns None, or raises a `ModelError` where the answer's form is demanded."""
-        if conversation.form.constrains:
-            raise ModelError("a form of the answer cannot be demanded over a server")
-        return None
+        """Returns what the server is asked to hold the answer to, or None where it is free."""
+        return demanded(conversation) if conversation.form.constrains else None
 
     def p_yes(self, conversations: Sequence[Conversation]) -> list[float]:
         """Returns P(yes) of each conversation's answer, of yes and no."""

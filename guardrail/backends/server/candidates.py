@@ -117,6 +117,23 @@ def told_of(answer: Any) -> list[Told]:
     return [_told(each) for each in content]
 
 
+def whole(told: Sequence[Told]) -> Sequence[Told]:
+    """Returns what is told up to the first character that was put together of several tokens.
+
+    Of those, llama.cpp tells the last alone: by its number, and by the bytes of all.
+
+    Raises:
+        ServerError: The answer begins with one.
+    """
+    for at, each in enumerate(told):
+        same = [other for other, _ in each.ranked if other.server_id == each.taken.server_id]
+        if each.taken.server_id is not None and same and same[0].spelled != each.taken.spelled:
+            if at == 0:
+                raise ServerError("the server does not tell the tokens within a character")
+            return told[:at]
+    return told
+
+
 def _told(entry: Any) -> Told:
     if not isinstance(entry, Mapping):
         raise ServerError("the server gives log-probabilities in a form that is not known")
@@ -124,7 +141,7 @@ def _told(entry: Any) -> Told:
         [_weighed(each) for each in _listed(entry.get(name))]
         for name in ("top_logprobs", "logprob_token_ids")
     )
-    distinct = {each: p for each, p in (*asked, *ranked)}
+    distinct = dict((*asked, *ranked))
     if not distinct:
         raise ServerError("the server gives no log-probabilities of the next token")
     if math.fsum(map(math.exp, distinct.values())) > 1 + _SLACK:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -29,7 +30,10 @@ LONGEST_WAIT_S = 8.0
 AT_ONCE = 64
 """Requests of one backend that are under way together."""
 
-_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_BUSY = frozenset({408, 425, 429, 502, 503, 504})
+_CLOSED = {"connection": "close"}
+"""Of a stream: llama.cpp closes its connection without saying so."""
+
 _LONGEST_LINE = 4 * 2**20
 """Bytes of one event of a stream: more is no answer."""
 
@@ -63,6 +67,7 @@ class ServerClient:
         )
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="guardrail-server")
         self._sleep = sleep
+        self._close = weakref.finalize(self, _closed, self._threads, self._http)
 
     def ask(self, path: str, body: Mapping[str, Any], *, stop: Stop | None = None) -> Any:
         """Returns the JSON that the server answers with.
@@ -114,7 +119,7 @@ class ServerClient:
         ended = False
         try:
             with self._http.stream(
-                "POST", self._url(path), json={**body, "stream": True}
+                "POST", self._url(path), json={**body, "stream": True}, headers=_CLOSED
             ) as answer:
                 if answer.status_code != httpx.codes.OK:
                     answer.read()
@@ -143,14 +148,18 @@ class ServerClient:
             return None
 
     def close(self) -> None:
-        """Closes every connection."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._http.close()
+        """Closes every connection; so does the end of its last use."""
+        self._close()
 
     def _url(self, path: str) -> str:
         if path.startswith("/"):  # beside the API, as `/tokenize`
             return self.base_url.removesuffix("/v1") + path
         return f"{self.base_url}/{path}"
+
+
+def _closed(threads: ThreadPoolExecutor, http: httpx.Client) -> None:
+    threads.shutdown(wait=False, cancel_futures=True)
+    http.close()
 
 
 def _json_of(answer: httpx.Response) -> Any:

@@ -24,6 +24,8 @@ class Dialect:
             where the server cannot go on with one.
         telling_ids: What a request says for tokens to be told by the server's own numbers.
         names_tokens: Whether it shows the log-probabilities of tokens that are asked for by number.
+        sampling: What a request says for the server to add nothing of its own to how tokens are
+            drawn.
         tokens_path: Where it tells what tokens a text has; empty where it does not.
         text_path: Where it tells what text tokens have; empty where it does not.
         owner: What it says of its models, that they are `owned_by`; empty where that tells nothing.
@@ -37,6 +39,7 @@ class Dialect:
     continuing: Mapping[str, Any] | None = None
     telling_ids: Mapping[str, Any] = field(default_factory=dict)
     names_tokens: bool = False
+    sampling: Mapping[str, Any] = field(default_factory=dict)
     tokens_path: str = ""
     text_path: str = ""
     owner: str = ""
@@ -62,7 +65,16 @@ VLLM = Dialect(
     source="run",
 )
 SGLANG = Dialect("sglang", continuing={"continue_final_message": True}, owner="sglang")
-LLAMA_CPP = Dialect("llama.cpp", most_logprobs=100, continuing={}, owner="llamacpp")
+LLAMA_CPP = Dialect(
+    "llama.cpp",
+    most_logprobs=100,
+    continuing=CONTINUED,
+    sampling={"top_k": 0, "top_p": 1.0, "min_p": 0.0},
+    tokens_path="/tokenize",
+    text_path="/detokenize",
+    owner="llamacpp",
+    source="run",
+)
 OLLAMA = Dialect("ollama", continuing={}, sign="/api/version")
 DIALECTS = (VLLM, SGLANG, LLAMA_CPP, OLLAMA)
 """Those that are known here, as they are looked for."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,11 @@ from guardrail.backends.arrays import softmax
 from guardrail.backends.backend import Constraint, FinishReason, Interrupted, Phase, Reading, Stop
 from guardrail.backends.photographs import shown_otherwise
 from guardrail.backends.server.asking import Asking, Prompt
-from guardrail.backends.server.candidates import Candidates
 from guardrail.backends.server.capabilities import Capabilities
+from guardrail.backends.server.forms import demanded, needs_server
 from guardrail.backends.server.labels import p_label, p_said
 from guardrail.backends.server.seen_tokens import FILLERS
-from guardrail.backends.server.spelling import is_incomplete
+from guardrail.backends.server.shown_answers import Branch, Said, ShownAnswers
 from guardrail.backends.server.streaming import streamed_tokens
 from guardrail.errors import ServerError
 from guardrail.policy.terms import Counterfactual
@@ -40,24 +40,14 @@ _OUT_OF_REACH = -1e9
 _FEW = 4
 """Tokens in which yes or no is said."""
 
+_HELD = (
+    "the server holds the answer to its tools or its form: nothing is steered, and what is to be "
+    "refused is refused in the policy's words"
+)
+_FREE: Mapping[str, Any] = {"calls": "free", "tool": None, "schema": None}
+
 _STRETCH = 6
 """Tokens of a greedy answer that are asked for at once: the guided steps, and one more."""
-
-
-@dataclass
-class _Branch:
-    """Requests with their pictures as they are, or otherwise, and what has been shown of them.
-
-    Attributes:
-        conversations: The requests.
-        known: Of each row, the candidates after tokens of its answer.
-    """
-
-    conversations: Sequence[Conversation]
-    known: list[dict[tuple[int, ...], Candidates]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.known = [{} for _ in self.conversations]
 
 
 class ServerRun:
@@ -82,31 +72,33 @@ class ServerRun:
     ) -> None:
         self._capabilities = capabilities
         self._asking, self._settings, self._stop = asking, settings, stop
-        self._real, self._noised = _Branch(tuple(conversations)), None
+        self._shown = ShownAnswers(asking, 1 if settings.temperature else _STRETCH, stop)
+        self._real = Branch(tuple(conversations), strict=True)
+        self._noised: Branch | None = None
+        self._held = any(map(needs_server, conversations))
+        self._demanded: dict[int, Constraint | None] = {}
         self._live = list(range(len(conversations)))
-        self._said: list[tuple[int, ...]] = [() for _ in conversations]
+        self._said: list[Said] = [() for _ in conversations]
         self._finished: list[FinishReason | None] = [None] * len(conversations)
-        self._counts = [0] * len(conversations)
         self._draws: list[random.Random] = []
-
-    _noised: _Branch | None
 
     @property
     def input_tokens(self) -> Sequence[int]:
         """Prompt tokens of each request, as the server counts them."""
-        if self.guides:
+        if self._capabilities.guides:
             self._know_first()
-        return self._counts
+        return self._real.input_tokens
 
     @property
     def degraded(self) -> Sequence[str]:
         """What the server cannot do, and what that means."""
-        return self._capabilities.degraded
+        held = (_HELD,) if self._held and self._capabilities.guides else ()
+        return (*self._capabilities.degraded, *held)
 
     @property
     def guides(self) -> bool:
         """Whether single steps can be guided."""
-        return self._capabilities.guides
+        return self._capabilities.guides and not self._held
 
     @property
     def shows_pictures(self) -> bool:
@@ -116,15 +108,9 @@ class ServerRun:
     @property
     def coverage(self) -> Sequence[float | None]:
         """Of each row, the probability of all that the server shows of its next token."""
-        found = [self._shown(self._real, row) for row in self._live]
-        if self._noised is not None:
-            beside = [self._shown(self._noised, row) for row in self._live]
-            found = [min(each) for each in zip(found, beside, strict=True)]
-        return found
-
-    def _shown(self, branch: _Branch, row: int) -> float:
-        candidates = branch.known[row].get(self._said[row])
-        return 0.0 if candidates is None else candidates.shown
+        branches = [self._real] if self._noised is None else [self._real, self._noised]
+        found = [[each.get(row, self._said[row]) for each in branches] for row in self._live]
+        return [min(0.0 if each is None else each.shown for each in row) for row in found]
 
     # Before the first token ------------------------------------------------------------------
 
@@ -155,12 +141,12 @@ class ServerRun:
 
     def prefill(self, phase: Phase) -> None:
         """Has the prompts run."""
-        if self.guides:
+        if self._capabilities.guides:
             with phase("prefill"):
                 self._know_first()
 
     def _know_first(self) -> None:
-        self._know([(self._real, row, ()) for row in range(len(self._said))])
+        self._shown.know([(self._real, row, ()) for row in range(len(self._said))])
 
     def keep(self, rows: Sequence[int]) -> None:
         """Goes on with these rows alone."""
@@ -168,13 +154,12 @@ class ServerRun:
 
     def contrast_with(self, kind: Counterfactual, *, noise_std: float, seed: int = 0) -> None:
         """Has the same prompts run with other pictures, at the size at which they are sent."""
-        self._noised = _Branch(
-            tuple(
-                shown_otherwise(each, kind, noise_std=noise_std, seed=seed)
-                for each in self._real.conversations
-            )
+        noised = tuple(
+            shown_otherwise(each, kind, noise_std=noise_std, seed=seed)
+            for each in self._real.conversations
         )
-        self._know([(self._noised, row, ()) for row in self._live])
+        self._noised = Branch(noised, strict=False)
+        self._shown.know([(self._noised, row, ()) for row in self._live])
 
     # Tokens ----------------------------------------------------------------------------------
 
@@ -182,24 +167,26 @@ class ServerRun:
         """Has the server tell the log-probabilities of tokens that it does not show by itself."""
         if self._capabilities.dialect.names_tokens and any(tokens):
             self._know_next()
-            self._know_wanted(tokens)
+            said = [(row, self._said[row]) for row in self._live]
+            asked = [(*each, wanted) for each, wanted in zip(said, tokens, strict=True)]
+            self._shown.reveal(self._real, [e for e in asked if self._finished[e[0]] is None])
 
     def logits(self) -> tuple[Logits, Logits | None]:
         """Returns next-token log-probabilities, real and noised: (rows, tokens seen so far)."""
         self._know_next()
         width = len(self._asking.spelling.tokens)
-        real = [self._known(self._real, row) for row in self._live]
+        real = [self._real.candidates(row, self._said[row]) for row in self._live]
         rows = np.stack([each.row(width) for each in real])
         if self._noised is None:
             return rows, None
         # Where nothing is known of the noised branch, it says what the real one says.
-        other = [self._noised.known[row].get(self._said[row]) for row in self._live]
+        other = [self._noised.get(row, self._said[row]) for row in self._live]
         beside = zip(real, other, strict=True)
         return rows, np.stack([(b or a).row(width, real=a) for a, b in beside])
 
     def _know_next(self) -> None:
         branches = [self._real] if self._noised is None else [self._real, self._noised]
-        self._know([(each, row, self._said[row]) for each in branches for row in self._going])
+        self._shown.know([(each, row, self._said[row]) for each in branches for row in self._going])
 
     @property
     def _going(self) -> list[int]:
@@ -211,14 +198,13 @@ class ServerRun:
             (self._live[row], (*self._said[self._live[row]], *more))
             for row, more in zip(rows, tokens, strict=True)
         ]
-        self._know([(self._real, row, path) for row, path in paths])
+        self._shown.know([(self._real, *each) for each in paths])
         width = len(self._asking.spelling.tokens)
-        return np.stack([self._real.known[row][path].row(width) for row, path in paths])
+        return np.stack([self._real.candidates(*each).row(width) for each in paths])
 
     def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
         """Makes ready to decode."""
-        if any(each is not None for each in constraints):
-            raise ServerError("a form of the answer cannot be held to over a server")
+        self._demanded = dict(zip(self._live, constraints, strict=True))
         made = random.SystemRandom() if seed is None else None
         self._draws = [made or random.Random(seed) for _ in self._live]
 
@@ -304,7 +290,7 @@ class ServerRun:
 
     def _streamed(self, row: int) -> Generator[tuple[int, FinishReason | None], None, None]:
         settings, said = self._settings, self._said[row]
-        start = self._start(said)
+        start = self._shown.start(said)
         asked: dict[str, Any] = {
             "max_tokens": self._most - len(start),
             "temperature": settings.temperature or 0,
@@ -313,7 +299,11 @@ class ServerRun:
         asked |= {name: value for name, value in named.items() if value is not None}
         if settings.stop:
             asked["stop"] = list(settings.stop)
-        prompt = self._prompt(self._real, row, start)
+        conversation = self._real.conversations[row]
+        if conversation.tools and self._demanded.get(row) is None:  # it is free to call them
+            asked |= demanded(replace(conversation, form=replace(conversation.form, **_FREE)))
+        asked |= self._demanded.get(row) or {}
+        prompt = self._shown.prompt(self._real, row, start)
         events = self._asking.stream(prompt, {**asked, **settings.extra})
         with closing(streamed_tokens(events, self._asking.spelling)) as stream:
             for token in said[len(start) :]:
@@ -321,64 +311,3 @@ class ServerRun:
                 if again != token:
                     raise ServerError("the server cannot go on in the middle of a character")
             yield from stream
-
-    # Asking ----------------------------------------------------------------------------------
-
-    def _known(self, branch: _Branch, row: int) -> Candidates:
-        return branch.known[row][self._said[row]]
-
-    def _know(self, asked: Sequence[tuple[_Branch, int, tuple[int, ...]]]) -> None:
-        """Has the server show what is not known yet, all in parallel."""
-        missing = [each for each in asked if each[2] not in each[0].known[each[1]]]
-        if not missing:
-            return
-        if self._stop is not None and self._stop():
-            raise Interrupted
-        starts = [self._start(path) for _, _, path in missing]
-        inside = max(len(path) - len(at) for (_, _, path), at in zip(missing, starts, strict=True))
-        prompts = [
-            self._prompt(branch, row, at)
-            for (branch, row, _), at in zip(missing, starts, strict=True)
-        ]
-        stretch = 1 if self._settings.temperature else _STRETCH
-        found = self._asking.shown(prompts, most=inside + stretch, stop=self._stop)
-        for (branch, row, path), at, shown in zip(missing, starts, found, strict=True):
-            self._check(branch, row, at, shown.input_tokens)
-            for token, candidates in shown.steps:
-                branch.known[row].setdefault(at, candidates)
-                at = (*at, token)
-            if branch is self._real and path not in branch.known[row]:
-                raise ServerError("the server cannot go on in the middle of a character")
-
-    def _check(self, branch: _Branch, row: int, begun: tuple[int, ...], count: int) -> None:
-        """Keeps a prompt's length; raises where a beginning of the answer does not lengthen it."""
-        if branch is not self._real or not count:
-            return
-        if not begun:
-            self._counts[row] = count
-        elif self._counts[row] and count <= self._counts[row]:
-            raise ServerError("the server leaves out what the answer begins with")
-
-    def _know_wanted(self, wanted: Sequence[Sequence[int]]) -> None:
-        """Has the server tell the log-probabilities of certain tokens that it did not show."""
-        asked = []
-        for row, numbers in zip(self._live, wanted, strict=True):
-            known, said = self._known(self._real, row).log_p, self._said[row]
-            lacking = [each for each in numbers if each not in known]
-            lacking = [e for e in lacking if self._asking.spelling.tokens.server_ids([e])]
-            if lacking and self._finished[row] is None and self._start(said) == said:
-                asked.append((row, lacking))
-        prompts = [(self._prompt(self._real, row, self._said[row]), each) for row, each in asked]
-        found = self._asking.log_p(prompts, stop=self._stop) if prompts else []
-        for (row, _), more in zip(asked, found, strict=True):
-            known = self._real.known[row]
-            known[self._said[row]] = known[self._said[row]].beside(more)
-
-    def _start(self, path: tuple[int, ...]) -> tuple[int, ...]:
-        """Returns the longest beginning of an answer that ends in no incomplete character."""
-        while path and is_incomplete(self._asking.spelling.text(path)):
-            path = path[:-1]
-        return path
-
-    def _prompt(self, branch: _Branch, row: int, begun: tuple[int, ...]) -> Prompt:
-        return Prompt(branch.conversations[row], self._asking.spelling.text(begun))

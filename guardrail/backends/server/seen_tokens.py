@@ -13,6 +13,9 @@ from typing import overload
 FILLERS = 1024
 """Numbers without a token, at the beginning: they hold the probability of all that is not seen."""
 
+_KEPT = 65_536
+"""Texts that come once and are known at a time, far more than answers under way."""
+
 INCOMPLETE = "\ufffd"
 """What a server writes for bytes that are no whole character."""
 
@@ -26,6 +29,8 @@ class SeenTokens(Sequence[bytes | None]):
         self._ids: list[int | None] = [None] * FILLERS
         self._known: dict[bytes | int, int] = {}
         self._fragments: frozenset[int] = frozenset()
+        self._once: dict[int, bytes] = {}
+        self._last = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -58,6 +63,13 @@ class SeenTokens(Sequence[bytes | None]):
                 self._known[key] = len(self._spelled) - 1
             return self._known[key]
 
+    def once(self, written: bytes) -> int:
+        """Returns a number for a text that will hardly come again: it is forgotten by and by."""
+        with self._lock:
+            self._last = self._last - 1 if self._last > -_KEPT else -1
+            self._once[self._last] = written
+            return self._last
+
     def of(self, server_id: int) -> int:
         """Returns the number of a token that has been seen, by the server's own number of it."""
         return self._known[server_id]
@@ -68,16 +80,18 @@ class SeenTokens(Sequence[bytes | None]):
 
     def is_control(self, number: int) -> bool:
         """Whether a token ends an answer or is otherwise no text."""
-        return self._spelled[number] is None
+        return number >= 0 and self._spelled[number] is None
 
     def text(self, numbers: Sequence[int], *, control: bool = False) -> bytes:
         """Returns what tokens spell, or all that they are written as."""
         table: Sequence[bytes | None] = self._written if control else self._spelled
-        return b"".join(table[each] or b"" for each in numbers)
+        return b"".join(
+            (table[each] or b"") if each >= 0 else self._once.get(each, b"") for each in numbers
+        )
 
     def server_ids(self, numbers: Sequence[int]) -> list[int] | None:
         """Returns the server's own numbers of tokens; None if it has not told one of them."""
-        found = [self._ids[each] for each in numbers]
+        found = [self._ids[each] if each >= 0 else None for each in numbers]
         told = [each for each in found if each is not None]
         return told if len(told) == len(found) else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from guardrail.backends.server.candidates import Named
@@ -68,9 +69,17 @@ class Spelling:
             shown = [each for each in numbers if not tokens.is_control(each)]
             ids = tokens.server_ids(shown)
             if ids is not None:
-                return self._text_of(ids).removeprefix(" ") if ids else ""
-        found = tokens.text(numbers).decode(errors="replace")
-        return found.removeprefix(" ") if self.asks else found
+                return self._text_of(ids).removeprefix(self._before) if ids else ""
+        return tokens.text(numbers).decode(errors="replace").removeprefix(self._before)
+
+    @cached_property
+    def _before(self) -> str:
+        """What the tokenizer puts before a text: a space, or nothing."""
+        if not self.asks:
+            return ""
+        [first, *_] = self._ids_of("Yes")
+        [spelled] = self._spelled([first], *self._between)
+        return " " if spelled.startswith(" ") else ""
 
     def _number(self, named: Named) -> int:
         if named.spelled is None:
@@ -85,7 +94,7 @@ class Spelling:
             return
         if not self.asks:
             raise ServerError("the server tells tokens by number, and not what they spell")
-        between = self._between()
+        between = self._between
         for start in range(0, len(unseen), _AT_ONCE):
             part = unseen[start : start + _AT_ONCE]
             for server_id, spelled in zip(part, self._spelled(part, *between), strict=True):
@@ -104,6 +113,7 @@ class Spelling:
         for each in server_ids:  # one of them holds the sign itself
             yield self._text_of([between, each]).lstrip().removeprefix(sign)
 
+    @cached_property
     def _between(self) -> tuple[int, str]:
         for sign in _BETWEEN:
             token = self._ids_of(f"x{sign}")[-1]
@@ -112,7 +122,7 @@ class Spelling:
         raise ServerError("the server does not say what its tokens spell")
 
     def _ids_of(self, text: str) -> list[int]:
-        asked = {"prompt": text, "content": text, "add_special_tokens": False}
+        asked = {"prompt": text, "content": text, "add_special_tokens": False, "add_special": False}
         found = self._ask(self.dialect.tokens_path, asked).get("tokens")
         if not isinstance(found, list) or not found or not all(map(_is_number, found)):
             raise ServerError("the server gives no tokens of a text")

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 from guardrail.backends.backend import FinishReason
 from guardrail.backends.server.candidates import Named, named
+from guardrail.backends.server.forms import CallPieces
 from guardrail.backends.server.spelling import Spelling
 from guardrail.errors import ServerError
 
-_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length", "eos": "stop"}
+_REASONS: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "eos": "stop",
+    "tool_calls": "stop",
+}
+
+
+_LONG = 32
+"""Bytes of a piece of text that is more than a token, and will hardly come again."""
 
 
 def streamed_tokens(
@@ -18,33 +29,52 @@ def streamed_tokens(
 ) -> Generator[tuple[int, FinishReason | None], None, None]:
     """Yields tokens, the last one with why the answer ended.
 
-    Where the server does not say what its tokens are, a piece of text counts as one.
+    Where the server does not say what its tokens are, a piece of text counts as one. Tool calls
+    come at the end, as text, with as many empty tokens as the server says that there were more.
 
     Raises:
         ServerError: An event is none of the chat API, or the stream ends without saying why.
     """
     held: int | None = None
-    try:
+    reason: FinishReason | None = None
+    calls, given, counted = CallPieces(), 0, 0
+    with closing(events):  # type: ignore[type-var]  # a generator
         for event in events:
+            counted = max(counted, _counted(event))
             choice = _choice(event)
             if choice is None:
                 continue
+            calls.take(choice.get("delta") or {})
             for number in _numbers(choice, spelling):
                 if held is not None:
                     yield held, None
-                held = number
-            reason = choice.get("finish_reason")
-            if reason is not None:
-                if reason not in _REASONS:
-                    raise ServerError(f"the server ends the answer with {reason!r}")
-                end = spelling.tokens.number(b"", control=True)
-                yield end if held is None else held, _REASONS[reason]
-                return
-    finally:
-        close = getattr(events, "close", None)
-        if close is not None:
-            close()
-    raise ServerError("the server's stream ends without saying why")
+                held, given = number, given + 1
+            reason = _reason(choice) or reason
+    if reason is None:
+        raise ServerError("the server's stream ends without saying why")
+    last = [held] if held is not None else []
+    if text := calls.text():
+        last.append(spelling.tokens.once(text.encode("utf-8", "surrogatepass")))
+        last += [spelling.tokens.once(b"")] * max(0, counted - given - 1)
+    last = last or [spelling.tokens.number(b"", control=True)]
+    for number in last[:-1]:
+        yield number, None
+    yield last[-1], reason
+
+
+def _counted(event: Any) -> int:
+    usage = event.get("usage") if isinstance(event, Mapping) else None
+    count = usage.get("completion_tokens") if isinstance(usage, Mapping) else None
+    return count if isinstance(count, int) else 0
+
+
+def _reason(choice: Mapping[str, Any]) -> FinishReason | None:
+    reason = choice.get("finish_reason")
+    if reason is None:
+        return None
+    if reason not in _REASONS:
+        raise ServerError(f"the server ends the answer with {reason!r}")
+    return _REASONS[reason]
 
 
 def _choice(event: Any) -> Mapping[str, Any] | None:
@@ -61,7 +91,10 @@ def _choice(event: Any) -> Mapping[str, Any] | None:
 
 
 def _numbers(choice: Mapping[str, Any], spelling: Spelling) -> list[int]:
-    found = spelling.numbers(_named(choice))
+    named = _named(choice)
+    if len(named) == 1 and named[0].server_id is None and len(named[0].spelled or b"") > _LONG:
+        return [spelling.tokens.once(named[0].spelled or b"")]
+    found = spelling.numbers(named)
     return [each for each in found if not spelling.tokens.is_control(each)]
 
 
