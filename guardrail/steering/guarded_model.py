@@ -96,6 +96,7 @@ class GuardedModel(Guard):
         api_key: str | None = None,
         policy: str | Path | Policy | PolicySource = "baseline",
         judge: Judge | None = None,
+        timeout_s: float = 120.0,
     ) -> Self:
         """Guards a model behind an OpenAI-compatible server; torch and transformers stay unloaded.
 
@@ -105,6 +106,7 @@ class GuardedModel(Guard):
             api_key: The server's.
             policy: As for the class.
             judge: As for the class.
+            timeout_s: Seconds between two pieces of an answer after which there is none.
 
         Raises:
             ServerError: The server cannot be reached, or has no such model.
@@ -112,7 +114,7 @@ class GuardedModel(Guard):
         from guardrail.backends.server import ServerBackend, ServerClient
 
         source = policy_source(policy)
-        backend = ServerBackend(ServerClient(base_url, api_key=api_key), model)
+        backend = ServerBackend(ServerClient(base_url, api_key=api_key, timeout_s=timeout_s), model)
         return cls(backend=backend, policy=source, judge=judge, name=backend.capabilities.model)
 
     @classmethod

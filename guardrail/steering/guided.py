@@ -19,7 +19,7 @@ from guardrail.steering.opening import Opening, forced, likeliest
 from guardrail.steering.plan import CandidateTrace, Guidance, RowPlan, Step, StepTrace
 from guardrail.steering.published_code import has_begun
 from guardrail.steering.refusal_mass import RefusalMass
-from guardrail.steering.refusals import RefusalIndex, TokenIds
+from guardrail.steering.refusals import Beginnings, RefusalIndex, TokenIds
 
 
 def decode(
@@ -154,8 +154,8 @@ class _GuidedSteps:
     def take(self, step: int) -> tuple[list[int], list[StepTrace | None]]:
         """Returns each row's next token, and what steering did to it."""
         run, plans = self.run, self._plans(step)
-        touched = zip(plans, self._refusal_ids(), strict=True)
-        run.reveal([ids.tolist() if plan.delta > 0 else () for plan, ids in touched])
+        touched = zip(plans, self._beginnings(), strict=True)
+        run.reveal([e.steerable.tolist() if plan.delta > 0 else () for plan, e in touched])
         real, noised = run.logits()
         coverage = run.coverage
         real = run.within(real)
@@ -165,7 +165,9 @@ class _GuidedSteps:
             noised,
             plans=plans,
             guidance=self.guidance,
-            refusal_ids=self._refusal_ids(),  # once more: a vocabulary that is being seen has grown
+            refusal_ids=[  # once more: a vocabulary that is being seen has grown
+                each.within(real.shape[-1]).steerable for each in self._beginnings()
+            ],
             loose_ids=self.loose_ids,
         )
         steered = run.within(self._begun(steered, step))
@@ -194,9 +196,8 @@ class _GuidedSteps:
             )
         return taken, traces
 
-    def _refusal_ids(self) -> list[TokenIds]:
-        spelled = map(self.index.spell, self._said)
-        return [self.index.beginnings(each).steerable for each in spelled]
+    def _beginnings(self) -> list[Beginnings]:
+        return [self.index.beginnings(self.index.spell(row)) for row in self._said]
 
     def _plans(self, step: int) -> list[RowPlan]:
         """Returns what this step does to each row: nothing where its steering has ended."""

@@ -115,7 +115,7 @@ class RefusalMass:
         self._known[row] = known.after.get(token) if known is not None else None
 
     def _node(self, text: bytes, probabilities: Array) -> _Node:
-        beginnings = self._index.beginnings(text)
+        beginnings = self._index.beginnings(text).within(probabilities.shape[-1])
         still = beginnings.open
         whole = float(probabilities[beginnings.whole].sum()) if len(beginnings.whole) else 0.0
         p = probabilities[still].tolist() if len(still) else []

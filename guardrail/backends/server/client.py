@@ -20,15 +20,18 @@ from guardrail.errors import ServerError
 
 CONNECT_S = 5.0
 READ_S = 120.0
-"""Seconds between two pieces of an answer."""
+"""Seconds between two pieces of an answer, where nobody sets them."""
 
 TRIES = 4
 """How often a request that changes nothing is made before the server is said to be down."""
 
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 8.0
-AT_ONCE = 64
+AT_ONCE = 128
 """Requests of one backend that are under way together."""
+
+_SLOW_TRIES = 2
+"""Of them, those that may take too long."""
 
 _BUSY = frozenset({408, 425, 429, 502, 503, 504})
 _CLOSED = {"connection": "close"}
@@ -44,6 +47,7 @@ class ServerClient:
     Args:
         base_url: Up to and with `/v1`.
         api_key: Sent as a bearer token; None sends none.
+        timeout_s: Seconds between two pieces of an answer after which there is none.
         transport: Instead of the network, for tests.
         sleep: Waits between tries.
     """
@@ -53,6 +57,7 @@ class ServerClient:
         base_url: str,
         *,
         api_key: str | None = None,
+        timeout_s: float = READ_S,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -60,7 +65,7 @@ class ServerClient:
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._http = httpx.Client(
             headers=headers,
-            timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
+            timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_S), pool=None),
             limits=httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE),
             transport=transport,
             trust_env=False,
@@ -79,14 +84,15 @@ class ServerClient:
             ServerError: There is no usable answer, within the tries there are.
             Interrupted: It was stopped between tries.
         """
-        wait = FIRST_WAIT_S
+        wait, slow = FIRST_WAIT_S, 0
         for last in (False,) * (TRIES - 1) + (True,):
             if stop is not None and stop():
                 raise Interrupted
             try:
                 answer = self._http.post(self._url(path), json=body)
             except httpx.HTTPError as error:
-                if last:
+                slow += isinstance(error, httpx.TimeoutException)
+                if last or slow == _SLOW_TRIES:
                     raise ServerError(_broken(self.base_url, error)) from error
             else:
                 if answer.status_code not in _BUSY or last:

@@ -13,7 +13,10 @@ import httpx
 
 from guardrail.backends.arrays import log_softmax
 from guardrail.backends.transformers.backend import TransformersBackend
+from guardrail.request.answer_form import AnswerForm
+from guardrail.request.call_reader import CallReader
 from guardrail.request.conversation import Conversation, Picture, Turn
+from guardrail.request.delta import ToolCall
 from guardrail.request.pictures import load_picture
 from guardrail.request.settings import GenerationSettings
 
@@ -51,12 +54,15 @@ class OpenAIServer(httpx.BaseTransport):
             begun = turns.pop().text
         tokens = self.backend.tokens(begun) if begun else []
         settings = GenerationSettings(max_new_tokens=body["max_tokens"] + len(tokens))
-        run = self.backend.start([Conversation(tuple(turns))], replace(settings, temperature=0))
+        asked = Conversation(tuple(turns), tuple(body.get("tools", ())), _form(body))
+        run = self.backend.start([asked], replace(settings, temperature=0))
         run.prefill(lambda _: nullcontext())
-        steps = self._steps(run, tokens, body)
+        steps = self._steps(run, tokens, body, self.backend.constraint(asked))
         count = run.input_tokens[0] + len(tokens)
         if body.get("stream"):
-            events = [*map(self._event, steps), "[DONE]"]
+            called = asked.tools and body["tool_choice"] != "none"
+            told = self._called(asked, [*steps]) if called else map(self._event, steps)
+            events = [*told, "[DONE]"]
             lines = "".join(
                 f"data: {each if isinstance(each, str) else json.dumps(each)}\n\n"
                 for each in events
@@ -74,16 +80,16 @@ class OpenAIServer(httpx.BaseTransport):
         return httpx.Response(200, json={"choices": [choice], "usage": usage})
 
     def _steps(
-        self, run: Any, tokens: Sequence[int], body: Mapping[str, Any]
+        self, run: Any, tokens: Sequence[int], body: Mapping[str, Any], constraint: Any
     ) -> Iterator[dict[str, Any]]:
         """Yields what is told of each new token."""
-        run.begin([None], seed=0)
+        run.begin([constraint], seed=0)
         for token in tokens:
             run.take([token])
             run.advance(noised=False)
         named = partial(self._named, ids=bool(body.get("return_tokens_as_token_ids")))
         for made in range(body["max_tokens"]):
-            logits = run.logits()[0]
+            logits = run.within(run.logits()[0])
             log_p = log_softmax(logits[0])
             [token] = run.choose(logits)
             [reason] = run.take([token])
@@ -106,6 +112,30 @@ class OpenAIServer(httpx.BaseTransport):
         choice = {"delta": delta, "finish_reason": step["done"], "token_ids": [step["id"]]}
         return {"choices": [choice]}
 
+    def _called(self, asked: Conversation, steps: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
+        """Yields an answer's events with its calls taken out of the text, in pieces."""
+        names = [each["function"]["name"] for each in asked.tools]
+        reader = CallReader(self.backend.call_format(), names)
+        format_ = self.backend.control_tokens(self.backend.call_format().written)
+        text = self.backend.decode([e["id"] for e in steps], keep=frozenset(format_.values()))
+        calls = 0
+        for delta in [*reader.push(text), *reader.finish()]:
+            if isinstance(delta.call, ToolCall):
+                arguments = json.dumps(delta.call.arguments)
+                for function in (
+                    {"name": delta.call.name, "arguments": ""},
+                    {"arguments": arguments[:5]},
+                    {"arguments": arguments[5:]},
+                ):
+                    piece = {"index": calls, "function": function}
+                    yield {"choices": [{"delta": {"tool_calls": [piece]}}]}
+                calls += 1
+            elif delta.text:
+                yield {"choices": [{"delta": {"content": delta.text}}]}
+        done = "tool_calls" if calls else steps[-1]["done"]
+        yield {"choices": [{"delta": {}, "finish_reason": done}]}
+        yield {"choices": [], "usage": {"completion_tokens": len(steps)}}
+
     def _named(self, token: int, *, ids: bool) -> dict[str, Any]:
         if ids:
             return {"token": f"token_id:{token}"}
@@ -114,10 +144,26 @@ class OpenAIServer(httpx.BaseTransport):
         return {"token": written.decode(errors="replace"), "bytes": list(written)}
 
 
+def _form(body: Mapping[str, Any]) -> AnswerForm:
+    choice, parallel = body.get("tool_choice"), body.get("parallel_tool_calls")
+    form = AnswerForm(parallel=parallel)
+    if choice == "required":
+        form = AnswerForm("forced", parallel=parallel)
+    elif isinstance(choice, dict):
+        form = AnswerForm("forced", choice["function"]["name"], parallel)
+    if "response_format" in body:
+        form = replace(form, schema=body["response_format"]["json_schema"]["schema"])
+    return form
+
+
 def _turn(message: Mapping[str, Any]) -> Turn:
     content = message["content"]
+    calls = tuple(
+        {"name": each["function"]["name"], "arguments": json.loads(each["function"]["arguments"])}
+        for each in message.get("tool_calls", ())
+    )
     if isinstance(content, str):
-        return Turn(message["role"], (content,))
+        return Turn(message["role"], (content,) if content else (), calls)
     parts: list[str | Picture] = [
         part["text"] if part["type"] == "text" else load_picture(part["image_url"]["url"])
         for part in content
