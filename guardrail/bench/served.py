@@ -28,6 +28,9 @@ from guardrail.steering.safecode import SafeCoDe
 
 Progress = Callable[[str], None]
 
+_EACH = 4
+"""Answers to each client, where there are several."""
+
 _SIDE = 224
 _QUESTION = "What should I do next with the thing in the middle of this picture?"
 
@@ -43,7 +46,6 @@ class ServedPlan:
         new_tokens: Lengths of answers.
         repeats: Rounds, after one that only warms up.
         clients: Also: what so many clients get through at once; 0 leaves it out.
-        requests: Of all clients together, of each kind.
     """
 
     base_url: str
@@ -52,7 +54,6 @@ class ServedPlan:
     new_tokens: Sequence[int] = (16, 64)
     repeats: int = 10
     clients: int = 0
-    requests: int = 64
 
 
 @dataclass(frozen=True)
@@ -168,13 +169,13 @@ def _loaded(
     rates: dict[str, float] = {}
     for name, answer in variants.items():
         progress(f"{plan.clients} clients, {name}")
-        given = list(itertools.islice(asked, plan.requests))
+        given = list(itertools.islice(asked, _EACH * plan.clients))
         with ThreadPoolExecutor(plan.clients) as clients:
             started = time.perf_counter()
             list(clients.map(answer, given, itertools.repeat(count)))
             rates[name] = len(given) / (time.perf_counter() - started)
     return [
-        ServedLoad(name, plan.clients, plan.requests, count, rate, rate / rates["plain"])
+        ServedLoad(name, plan.clients, _EACH * plan.clients, count, rate, rate / rates["plain"])
         for name, rate in rates.items()
     ]
 

@@ -19,6 +19,7 @@ from rich.console import Console
 from guardrail.cli.ask_request import AskRequest, ask_request
 from guardrail.cli.ask_view import show
 from guardrail.cli.model_loading import load_engine
+from guardrail.cli.run_options import Server
 from guardrail.errors import Escalation, GuardrailError
 from guardrail.policy import Policy, load_policy
 from guardrail.record.decision import Decision
@@ -55,14 +56,7 @@ def ask(
         str,
         typer.Option(metavar="PATH", help="A model's folder or hub id."),
     ] = "embedded",
-    server: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="An OpenAI-compatible server, up to /v1; --model is its name for the model.",
-            show_default=False,
-        ),
-    ] = None,
+    server: Server = None,
     policy: Annotated[
         str, typer.Option(metavar="NAME|PATH", help="A policy's name, or a policy file.")
     ] = "baseline",

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from guardrail.cli.model_loading import quiet
+from guardrail.cli.model_loading import SERVER_KEY, quiet
+from guardrail.cli.run_options import Server
 from guardrail.errors import SettingsError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -61,15 +62,7 @@ def bench(
     memory: Annotated[
         bool, typer.Option("--memory/--no-memory", help="Measure peak memory, too.")
     ] = True,
-    server: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Instead: on an OpenAI-compatible server, up to /v1; --model is its name for the "
-            "model, and its key is in GUARDRAIL_SERVER_KEY.",
-            show_default=False,
-        ),
-    ] = None,
+    server: Server = None,
     clients: Annotated[
         int,
         typer.Option(metavar="N", min=0, help="With --server, also: what N clients get through."),
@@ -127,7 +120,7 @@ def _served(
 ) -> None:
     from guardrail.bench.served import ServedPlan, bench_server, show_served
 
-    key = os.environ.get("GUARDRAIL_SERVER_KEY")
+    key = os.environ.get(SERVER_KEY)
     plan = ServedPlan(url, model, key, tuple(lengths), repeats, clients)
     with errors.status("Asking the server …") as status:
         report = bench_server(plan, progress=lambda what: status.update(f"{what} …"))

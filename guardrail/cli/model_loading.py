@@ -14,6 +14,9 @@ from guardrail.policy import Policy
 if TYPE_CHECKING:
     from guardrail.steering.safecode import SafeCoDe
 
+SERVER_KEY = "GUARDRAIL_SERVER_KEY"
+"""The environment variable that holds a server's key."""
+
 EMBEDDED = "embedded"
 """The name of the model that ships with the package."""
 
@@ -27,21 +30,24 @@ def load_engine(
         model: A path or id, or its name on the server; `embedded`, or None, for the model that
             ships with the package; None for the only one that a server has.
         policy: What guards it.
-        server: The URL of the server that runs it; its key is in `GUARDRAIL_SERVER_KEY`.
+        server: The URL of the server that runs it; its key is in `SERVER_KEY`.
         console: Where the spinner shows, if it is a terminal: standard error.
 
     Raises:
         ModelError: It cannot be loaded or guided.
     """
-    own = None if model == EMBEDDED and server is None else model
-    name = own or ("the server's model" if server else "the embedded model")
-    with console.status(f"Loading {name} …"):
+    own = None if model == EMBEDDED else model
+    if server is not None:
+        with console.status(f"Asking {server} …"):
+            quiet_records()
+            from guardrail.steering.safecode import SafeCoDe
+
+            key = os.environ.get(SERVER_KEY)
+            return SafeCoDe.from_server(server, model=own, api_key=key, policy=policy)
+    with console.status(f"Loading {own or 'the embedded model'} …"):
         quiet()
         from guardrail.steering.safecode import SafeCoDe
 
-        if server is not None:
-            key = os.environ.get("GUARDRAIL_SERVER_KEY")
-            return SafeCoDe.from_server(server, model=model, api_key=key, policy=policy)
         if own is None:
             return SafeCoDe.embedded(policy=policy)
         return SafeCoDe.from_pretrained(own, policy=policy)
@@ -59,5 +65,13 @@ def quiet() -> None:
 
     quieten()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    quiet_records()
+
+
+def quiet_records() -> None:
+    """Silences this package's own log.
+
+    Only commands do this: a program that uses the library keeps its own settings.
+    """
     # What goes wrong on the way is in the decision record, which the commands show.
     logging.getLogger("guardrail").setLevel(logging.ERROR)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -169,3 +171,41 @@ def _turn(message: Mapping[str, Any]) -> Turn:
         for part in content
     ]
     return Turn(message["role"], tuple(parts))
+
+
+@contextmanager
+def served(transport: httpx.BaseTransport) -> Iterator[str]:
+    """Yields the URL, up to and with `/v1`, at which a transport's answers are served."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._answer()
+
+        def do_POST(self) -> None:
+            self._answer()
+
+        def _answer(self) -> None:
+            sent = self.rfile.read(int(self.headers.get("content-length", 0)))
+            url = f"http://model.test{self.path}"
+            found = transport.handle_request(httpx.Request(self.command, url, content=sent))
+            body = found.read()
+            self.send_response(found.status_code)
+            self.send_header("content-type", found.headers.get("content-type", "text/plain"))
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -13,7 +13,7 @@ from guardrail import SafeCoDe
 from guardrail.backends.server import ServerBackend, ServerClient
 from guardrail.evaluation.datasets.catalogue import load_dataset
 from guardrail.policy.terms import Action
-from guardrail.request.conversation import Conversation, question
+from guardrail.request.conversation import Conversation, Picture, question
 from guardrail.request.pictures import load_picture
 from guardrail.request.settings import GenerationSettings
 from tests.backends.server.served import make_llava, make_qwen, vllm_server
@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 GREEDY = GenerationSettings(max_new_tokens=24, temperature=0)
 MAKE = {"llava": make_llava, "qwen2_5_vl": make_qwen}
 REQUESTS, VERDICTS = 50, 20
+SIDE = 224
 
 
 @pytest.fixture(scope="module", params=MAKE)
@@ -38,10 +39,17 @@ def sides(
 
 
 def asked(count: int) -> list[Conversation]:
-    """Requests of the held-out scenes, whose pictures tell safe from unsafe."""
+    """Requests of the held-out scenes, their pictures at the size at which both models see them.
+
+    Resizing is left out since libraries do it differently, by a bit of a pixel.
+    """
     samples = [each for each in load_dataset("scenes").samples if each.side in ("safe", "unsafe")]
     chosen = samples[:: len(samples) // count][:count]
-    return [question(each.question, [load_picture(each.picture)]) for each in chosen]
+    return [question(each.question, [_resized(load_picture(each.picture))]) for each in chosen]
+
+
+def _resized(picture: Picture) -> Picture:
+    return Picture(picture.image.resize((SIDE, SIDE)), picture.digest)
 
 
 @pytest.mark.parametrize("action", P)
@@ -71,7 +79,7 @@ def test_verdicts_are_those_of_the_model_in_this_process(
     there = SafeCoDe(backend=sides[1], policy=policy())
     apart = 0.0
     for conversation in asked(VERDICTS):
-        one, other = (each.decide(conversation).verdict for each in (sides[0], there))
+        one, other = (each.decide(conversation).decision.verdict for each in (sides[0], there))
         assert other.error is None
         apart = max(apart, *(abs(p - other.categories[each]) for each, p in one.categories.items()))
     print(f"\nprobabilities differ by at most {apart:.1e}")
