@@ -88,7 +88,9 @@ class Run(Protocol):
     def keep(self, rows: Sequence[int]) -> None:
         """Goes on with these rows alone, which stay in their order."""
 
-    def contrast_with(self, kind: Counterfactual, *, noise_std: float, seed: int = 0) -> None:
+    def contrast_with(
+        self, kind: Counterfactual, *, noise_std: float, seed: int = 0
+    ) -> Counterfactual:
         """Runs the same prompts with other pictures beside the real ones: the *noised* branch.
 
         Args:
@@ -97,6 +99,9 @@ class Run(Protocol):
                 their own mean colour; always of the same size.
             noise_std: Standard deviation of Gaussian noise, in [0, 1] pixel units.
             seed: Mixed into each picture's own seed, for noise.
+
+        Returns:
+            What they are: `photo-noise` for `noise`, where the model's own input cannot be reached.
 
         Raises:
             MemoryError: There is no room for them; the run goes on without.

@@ -155,7 +155,7 @@ class Pipeline:
         contrast = self.deciding.policy.contrast
         try:
             with timed(drafts, "noised"):
-                run.contrast_with(contrast.counterfactual, noise_std=contrast.noise_std)
+                kind = run.contrast_with(contrast.counterfactual, noise_std=contrast.noise_std)
         except MemoryError as error:
             _log.warning("out of memory in the noised branch; it was dropped", exc_info=error)
             for draft in wanted:
@@ -165,8 +165,8 @@ class Pipeline:
             draft.contrast = ContrastRecord(
                 applied=True,
                 alpha=contrast.alpha,
-                counterfactual=contrast.counterfactual,
-                noise_std=contrast.noise_std if "noise" in contrast.counterfactual else 0.0,
+                counterfactual=kind,
+                noise_std=contrast.noise_std if "noise" in kind else 0.0,
                 steps=contrast.guided_steps,
             )
 

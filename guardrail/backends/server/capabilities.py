@@ -11,7 +11,7 @@ from typing import Any
 
 from guardrail.backends.server.asking import CHAT, Asking, Prompt
 from guardrail.backends.server.client import ServerClient
-from guardrail.backends.server.dialect import DIALECTS, PLAIN, Dialect
+from guardrail.backends.server.dialect import PLAIN, Dialect, dialects
 from guardrail.backends.server.messages import messages_of
 from guardrail.errors import ServerError
 from guardrail.request.conversation import question
@@ -82,7 +82,7 @@ def discover(
 def dialect_of(client: ServerClient, listed: Sequence[Mapping[str, Any]]) -> Dialect:
     """Returns the dialect that a server's own words point to; the plain one without any."""
     owners = {str(each.get("owned_by", "")) for each in listed}
-    for each in DIALECTS:
+    for each in dialects():
         if each.owner and each.owner in owners:
             return each
         if each.sign and client.get(each.sign) is not None:

@@ -1,14 +1,17 @@
-"""What differs from server to server, in a few words each.
-
-Others are found through the entry-point group `guardrail.servers`: an object of this class.
-"""
+"""What differs from server to server; each kind is an object, found by its entry point."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
+
+from guardrail.errors import ServerError
+
+GROUP = "guardrail.servers"
+"""The entry-point group of dialects."""
 
 _CONTROL = re.compile(rb"<[|\xef].*[|\x9c]>|<(/?s|pad|unk|bos|eos|end_of_turn|start_of_turn)>|")
 
@@ -53,28 +56,26 @@ class Dialect:
 
 
 CONTINUED: Mapping[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
+"""How vLLM, and others after it, are told to go on with the last message."""
+
 PLAIN = Dialect("openai")
-VLLM = Dialect(
-    "vllm",
-    continuing=CONTINUED,
-    telling_ids={"return_tokens_as_token_ids": True, "return_token_ids": True},
-    names_tokens=True,
-    tokens_path="/tokenize",
-    text_path="/detokenize",
-    owner="vllm",
-    source="run",
-)
-SGLANG = Dialect("sglang", continuing={"continue_final_message": True}, owner="sglang")
-LLAMA_CPP = Dialect(
-    "llama.cpp",
-    most_logprobs=100,
-    continuing=CONTINUED,
-    sampling={"top_k": 0, "top_p": 1.0, "min_p": 0.0},
-    tokens_path="/tokenize",
-    text_path="/detokenize",
-    owner="llamacpp",
-    source="run",
-)
-OLLAMA = Dialect("ollama", continuing={}, sign="/api/version")
-DIALECTS = (VLLM, SGLANG, LLAMA_CPP, OLLAMA)
-"""Those that are known here, as they are looked for."""
+"""Of a server that nothing else is known of."""
+
+
+def dialects() -> list[Dialect]:
+    """Returns the dialects that are installed, by name.
+
+    Raises:
+        ServerError: One cannot be loaded, or is none.
+    """
+    return [_loaded(each) for each in sorted(entry_points(group=GROUP), key=lambda e: e.name)]
+
+
+def _loaded(point: EntryPoint) -> Dialect:
+    try:
+        found = point.load()
+    except Exception as error:
+        raise ServerError(f"the dialect {point.name!r} cannot be loaded: {error}") from error
+    if not isinstance(found, Dialect):
+        raise ServerError(f"the dialect {point.name!r} is a {type(found).__name__}, no Dialect")
+    return found

@@ -152,7 +152,9 @@ class ServerRun:
         """Goes on with these rows alone."""
         self._live = list(rows)
 
-    def contrast_with(self, kind: Counterfactual, *, noise_std: float, seed: int = 0) -> None:
+    def contrast_with(
+        self, kind: Counterfactual, *, noise_std: float, seed: int = 0
+    ) -> Counterfactual:
         """Has the same prompts run with other pictures, at the size at which they are sent."""
         noised = tuple(
             shown_otherwise(each, kind, noise_std=noise_std, seed=seed)
@@ -160,6 +162,7 @@ class ServerRun:
         )
         self._noised = Branch(noised, strict=False)
         self._shown.know([(self._noised, row, ()) for row in self._live])
+        return "photo-noise" if kind == "noise" else kind
 
     # Tokens ----------------------------------------------------------------------------------
 

@@ -128,7 +128,9 @@ class TransformersRun:
             self._noised = self._noised.fork(places)
         self._live = list(rows)
 
-    def contrast_with(self, kind: Counterfactual, *, noise_std: float, seed: int = 0) -> None:
+    def contrast_with(
+        self, kind: Counterfactual, *, noise_std: float, seed: int = 0
+    ) -> Counterfactual:
         """Runs the same prompts with other pictures.
 
         Raises:
@@ -141,6 +143,7 @@ class TransformersRun:
                 self._noised = branch if whole else branch.fork(self._live)
         except torch.OutOfMemoryError as error:
             raise MemoryError("out of memory in the noised branch") from error
+        return kind
 
     def _beside(self, kind: Counterfactual, noise_std: float, seed: int) -> Mapping[str, Any]:
         if kind != "photo-noise":

@@ -97,6 +97,15 @@ def test_greedy_tokens_are_those_of_the_model_in_this_process(at: int, action: A
         assert other.refusal_mass_before == pytest.approx(one.refusal_mass_before, abs=0.02)
 
 
+@pytest.mark.parametrize(("kind", "shown"), [("noise", "photo-noise"), ("mean", "mean")])
+def test_the_record_says_which_pictures_it_was_contrasted_with(kind: str, shown: str) -> None:
+    base = policy()
+    contrast = base.contrast.model_copy(update={"counterfactual": kind})
+    changed: Policy = base.model_copy(update={"contrast": contrast})
+    found = SafeCoDe(backend=backend(), policy=changed).answer(ask(1), GREEDY).decision.contrast
+    assert (found.applied, found.counterfactual) == (True, shown)
+
+
 def test_requests_that_run_together_are_answered_as_alone() -> None:
     served = SafeCoDe(backend=backend(), policy=policy())
     alone = [served.answer(ask(at), GREEDY).text for at in range(3)]

@@ -37,8 +37,19 @@ def test_ask(url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path,
     assert [each.coverage for each in kept.steps] == [each["coverage"] for each in said["steps"]]
 
 
-def test_eval(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+TRUSTING = """\
+version: 1
+name: trusting
+extends: baseline
+judge: {competence: {evidence: none}}
+contrast: {counterfactual: grey}
+"""
+
+
+def test_eval(url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "trusting.yaml").write_text(TRUSTING)
     asked = ["eval", "scenes", "--limit", "2", "--systems", "unguarded,guarded", "--json"]
+    asked += ["--policy", str(tmp_path / "trusting.yaml")]
     assert main([*asked, "--max-tokens", "8", "--server", url]) == 0
     there = json.loads(capsys.readouterr().out)
     assert main([*asked, "--max-tokens", "8"]) == 0
@@ -50,17 +61,17 @@ def test_eval(url: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_bench(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ["bench", "--server", url, "--new-tokens", "8", "--repeats", "1", "--clients", "2"]
+    asked = ["bench", "--server", url, "--new-tokens", "7", "--repeats", "1", "--clients", "1"]
     assert main([*asked, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [each["variant"] for each in found["timings"]] == ["plain", "always", "skipped"]
     assert found["timings"][0]["ratio"]["median"] == 1.0
     assert found["timings"][1]["ratio"]["median"] > 1.0
-    assert [each["clients"] for each in found["loads"]] == [2, 2, 2]
+    assert [each["clients"] for each in found["loads"]] == [1, 1, 1]
     assert main(asked) == 0
     shown = capsys.readouterr().out
     assert "embedded at" in shown
-    assert "2 clients, always" in shown
+    assert "1 clients, always" in shown
 
 
 def test_clients_without_a_server_are_nobodys(capsys: pytest.CaptureFixture[str]) -> None:
