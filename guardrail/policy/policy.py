@@ -63,7 +63,7 @@ class Policy(PolicyContent):
 
     @property
     def earns(self) -> bool:
-        """Whether a local judge has to earn that the model leaves its caution where it is *safe*."""
+        """Whether a local judge has to earn that *safe* suppresses refusals."""
         modulation = self.modulation
         idle = modulation.form == "off" or modulation.suppress == 0
         idle = idle and self.contrast.is_off  # which pushes away from refusal, too
