@@ -140,6 +140,9 @@ class Run(Protocol):
             MemoryError: There is no room for it; the run goes on without.
         """
 
+    def knows(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[bool]:
+        """Whether `ahead` of the same costs so little that a record is worth it."""
+
     def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
         """Makes ready to decode.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
 from guardrail.policy import Policy, load_policy
+from guardrail.record.decision import Decision
 from guardrail.request.conversation import Picture
 
 
@@ -21,6 +22,21 @@ class Policies:
 
     always: Policy
     skipped: Policy
+
+    def settled(self, decided: Decision) -> Policies:
+        """Returns these, made to skip contrast even if the model is about to refuse.
+
+        `at-stake` runs contrast where refusals hold mass at the first step, whatever the verdict.
+        A model that does so is measured with contrast switched off for `skipped`.
+
+        Args:
+            decided: A decision under `skipped`.
+        """
+        if not decided.contrast.applied:
+            return self
+        contrast = {**self.skipped.contrast.model_dump(), "when": "never"}
+        never: Policy = self.skipped.model_copy(update={"contrast": contrast})
+        return replace(self, skipped=never)
 
 
 def pinned(phrases: tuple[str, ...] | None = None) -> Policies:

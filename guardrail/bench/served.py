@@ -23,7 +23,7 @@ from guardrail.bench.spread import Spread
 from guardrail.errors import GuardrailError
 from guardrail.request.conversation import Conversation, question
 from guardrail.request.delta import Delta
-from guardrail.request.settings import GenerationSettings
+from guardrail.request.settings import ONE_TOKEN, GenerationSettings
 from guardrail.steering.safecode import SafeCoDe
 
 Progress = Callable[[str], None]
@@ -31,7 +31,7 @@ Progress = Callable[[str], None]
 _EACH = 4
 """Answers to each client, where there are several."""
 
-_SIDE = 224
+_SIDE = 448
 _QUESTION = "What should I do next with the thing in the middle of this picture?"
 
 
@@ -113,6 +113,8 @@ def bench_server(plan: ServedPlan, *, progress: Progress) -> ServedReport:
     engine = SafeCoDe(backend=backend)
     asked = (question(_QUESTION, [sample_picture(_SIDE, at)]) for at in itertools.count())
     policies = pinned()
+    first = engine.answer(next(asked), ONE_TOKEN, policy=policies.skipped)
+    policies = policies.settled(first.decision)
     variants: dict[str, _Answer] = {
         "plain": partial(_answered, engine, mode="off"),
         "always": partial(_answered, engine, policy=policies.always),
@@ -182,8 +184,7 @@ def _loaded(
 
 def _exactly(new_tokens: int) -> GenerationSettings:
     """Greedy, and exactly so many tokens, where the server lets that be asked for."""
-    extra = {"ignore_eos": True, "min_tokens": new_tokens}
-    return GenerationSettings(max_new_tokens=new_tokens, temperature=0, extra=extra)
+    return GenerationSettings(max_new_tokens=new_tokens, temperature=0, extra={"ignore_eos": True})
 
 
 def _answered(engine: SafeCoDe, about: Conversation, new_tokens: int, **how: Any) -> _Answered:

@@ -12,7 +12,6 @@ from guardrail.backends.transformers.shape_vocabulary import QUESTION
 from guardrail.backends.transformers.shapes import SHAPES, RandomBackend, build_shape
 from guardrail.bench.pinned import Policies, pinned, sample_picture
 from guardrail.errors import SettingsError
-from guardrail.policy import Policy
 from guardrail.request.conversation import Conversation, question
 from guardrail.request.settings import ONE_TOKEN
 from guardrail.steering.safecode import SafeCoDe
@@ -62,18 +61,10 @@ class Subject:
         return question(text, shown)
 
     def settled(self, conversation: Conversation) -> Subject:
-        """Returns this subject, made to skip contrast even if the model is about to refuse.
-
-        `at-stake` runs contrast where refusals hold mass at the first step, whatever the verdict.
-        A model that does so here is measured with contrast switched off for `skipped`.
-        """
+        """Returns this subject, its policies settled by what it decides on a request."""
         policy = self.policies.skipped
-        decision = self.engine.answer(conversation, ONE_TOKEN, policy=policy).decision
-        if not decision.contrast.applied:
-            return self
-        contrast = {**policy.contrast.model_dump(), "when": "never"}
-        never: Policy = policy.model_copy(update={"contrast": contrast})
-        return replace(self, policies=replace(self.policies, skipped=never))
+        found = self.engine.answer(conversation, ONE_TOKEN, policy=policy)
+        return replace(self, policies=self.policies.settled(found.decision))
 
     def count_tokens(self, conversation: Conversation) -> int:
         """Returns the tokens of a prompt, pictures included."""

@@ -149,7 +149,7 @@ class _GuidedSteps:
         self._said = [[] for _ in self.plans]
         self._openings = [() for _ in self.plans]
         self.ended = [False] * len(self.plans)
-        self._mass = RefusalMass(self.run, self.index, len(self.plans))
+        self._mass = RefusalMass(self.run, self.index, len(self.plans), frugal=True)
 
     def take(self, step: int) -> tuple[list[int], list[StepTrace | None]]:
         """Returns each row's next token, and what steering did to it."""

@@ -70,20 +70,25 @@ class Asking:
         return cls(client, model, dialect, Spelling(client, model, dialect))
 
     def shown(
-        self, prompts: Sequence[Prompt], *, most: int = 1, stop: Stop | None = None
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        most: Sequence[int] | None = None,
+        stop: Stop | None = None,
     ) -> list[Shown]:
         """Returns what the server shows of prompts' answers, asked together.
 
         Args:
             prompts: Any.
-            most: Tokens of each greedy answer.
+            most: Tokens of each greedy answer; one without it.
             stop: Asked between tries.
 
         Raises:
             ServerError: There is no usable answer to one of them.
             Interrupted: It was stopped.
         """
-        asked = [(CHAT, self._showing(each, most)) for each in prompts]
+        lengths = most or [1] * len(prompts)
+        asked = [(CHAT, self._showing(*each)) for each in zip(prompts, lengths, strict=True)]
         return [self._read(each) for each in self.client.ask_all(asked, stop=stop)]
 
     def log_p(

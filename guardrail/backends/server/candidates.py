@@ -48,6 +48,11 @@ class Candidates:
         """The log-probability under which every token is that is not among them."""
         return sorted(self.log_p.values(), reverse=True)[self.ranked - 1]
 
+    @property
+    def likeliest(self) -> int:
+        """The likeliest token; of equals the first."""
+        return max(self.log_p, key=self.log_p.__getitem__)
+
     def beside(self, others: Candidates) -> Candidates:
         """Returns these and what else is known of the same distribution."""
         return Candidates({**others.log_p, **self.log_p}, self.ranked)

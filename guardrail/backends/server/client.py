@@ -146,12 +146,16 @@ class ServerClient:
             raise ServerError("the server's stream broke off before its end")
 
     def get(self, path: str) -> Any:
-        """Returns the JSON at a path; None where the server has none."""
+        """Returns the JSON at a path; None where the server has none.
+
+        Raises:
+            ServerError: It cannot be reached.
+        """
         try:
             answer = self._http.get(self._url(path))
-            return answer.json() if answer.status_code == httpx.codes.OK else None
-        except (httpx.HTTPError, ValueError):
-            return None
+        except httpx.HTTPError as error:
+            raise ServerError(_broken(self.base_url, error)) from error
+        return _parsed_or_none(answer.text) if answer.status_code == httpx.codes.OK else None
 
     def close(self) -> None:
         """Closes every connection; so does the end of its last use."""

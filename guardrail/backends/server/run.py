@@ -132,12 +132,20 @@ class ServerRun:
         return Reading(rows, time.perf_counter() - started)
 
     def _read(self, prompts: Sequence[Prompt]) -> list[float]:
+        """Returns P(yes) of each; meanwhile the server goes on with the answers."""
         if not self._capabilities.shows:
             said = self._asking.begun_with(prompts, most=_FEW, stop=self._stop)
             return [p_said(each, YES, NO) for each in said]
-        found = self._asking.shown(prompts, stop=self._stop)
+        going = self._next_of_first() if self.guides else []
+        found = self._shown.know(going, beside=prompts)
         tokens = self._asking.spelling.tokens
-        return [p_label(each.first, tokens, YES, NO) for each in found]
+        return [p_label(each, tokens, YES, NO) for each in found]
+
+    def _next_of_first(self) -> list[tuple[Branch, int, Said]]:
+        """Returns what comes after the first token of each answer, if nothing steers it."""
+        firsts = [self._real.candidates(row, ()).likeliest for row in range(len(self._said))]
+        control = self._asking.spelling.tokens.is_control
+        return [(self._real, row, (e,)) for row, e in enumerate(firsts) if not control(e)]
 
     def prefill(self, phase: Phase) -> None:
         """Has the prompts run."""
@@ -146,7 +154,8 @@ class ServerRun:
                 self._know_first()
 
     def _know_first(self) -> None:
-        self._shown.know([(self._real, row, ()) for row in range(len(self._said))])
+        rows = range(len(self._said))
+        self._shown.know([(self._real, row, ()) for row in rows], stretch=1)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Goes on with these rows alone."""
@@ -201,9 +210,15 @@ class ServerRun:
             (self._live[row], (*self._said[self._live[row]], *more))
             for row, more in zip(rows, tokens, strict=True)
         ]
-        self._shown.know([(self._real, *each) for each in paths])
+        self._shown.know([(self._real, *each) for each in paths], stretch=1)
         width = len(self._asking.spelling.tokens)
         return np.stack([self._real.candidates(*each).row(width) for each in paths])
+
+    def knows(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[bool]:
+        """Whether the server has shown already what comes after these tokens."""
+        asked = [self._live[row] for row in rows]
+        paths = [(row, (*self._said[row], *more)) for row, more in zip(asked, tokens, strict=True)]
+        return [self._real.get(*each) is not None for each in paths]
 
     def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
         """Makes ready to decode."""
@@ -248,14 +263,14 @@ class ServerRun:
             if self._finished[row] is not None:
                 continue
             self._finished[row] = self._reason(row, token)
+            if self._asking.spelling.tokens.is_control(token):
+                self._finished[row] = "stop"
             if self._finished[row] is None:  # of a row that is done, what came last still stands
                 self._said[row] += (token,)
         return [self._finished[row] for row in self._live]
 
     def _reason(self, row: int, token: int) -> FinishReason | None:
         said = (*self._said[row], token)
-        if self._asking.spelling.tokens.is_control(token):
-            return "stop"
         if self._settings.stop:
             text = self._asking.spelling.text(said)
             if any(each in text for each in self._settings.stop):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from guardrail.backends.backend import Interrupted, Stop
-from guardrail.backends.server.asking import Asking, Prompt
+from guardrail.backends.server.asking import Asking, Prompt, Shown
 from guardrail.backends.server.candidates import Candidates
 from guardrail.backends.server.spelling import is_incomplete
 from guardrail.errors import ServerError
@@ -70,26 +70,51 @@ class ShownAnswers:
     stretch: int
     stop: Stop | None
 
-    def know(self, asked: Sequence[tuple[Branch, int, Said]]) -> None:
+    def know(
+        self,
+        asked: Sequence[tuple[Branch, int, Said]],
+        *,
+        stretch: int | None = None,
+        beside: Sequence[Prompt] = (),
+    ) -> list[Candidates]:
         """Has the server show what comes next in answers, where that is not known yet.
+
+        Args:
+            asked: Branches, rows, and the first tokens of their answers.
+            stretch: Instead of the usual one.
+            beside: Further prompts, of one token each, asked at the same time.
+
+        Returns:
+            The candidates of what was asked beside.
 
         Raises:
             ServerError: It gives no usable answer, or does not go on with an answer.
             Interrupted: It was stopped.
         """
         missing = [(b, row, said) for b, row, said in asked if b.get(row, said) is None]
-        if not missing:
-            return
+        if not missing and not beside:
+            return []
         if self.stop is not None and self.stop():
             raise Interrupted
         starts = [self.start(said) for _, _, said in missing]
-        inside = max(len(m[2]) - len(at) for m, at in zip(missing, starts, strict=True))
+        inside = [len(m[2]) - len(at) for m, at in zip(missing, starts, strict=True)]
         prompts = [
             self.prompt(branch, row, at)
             for (branch, row, _), at in zip(missing, starts, strict=True)
         ]
-        found = self.asking.shown(prompts, most=inside + self.stretch, stop=self.stop)
-        for (branch, row, said), at, shown in zip(missing, starts, found, strict=True):
+        most = max(inside, default=0) + (stretch or self.stretch)
+        each = [*([1] * len(beside)), *([most] * len(prompts))]
+        shown = self.asking.shown([*beside, *prompts], most=each, stop=self.stop)
+        self._keep(missing, starts, shown[len(beside) :])
+        return [found.first for found in shown[: len(beside)]]
+
+    def _keep(
+        self,
+        asked: Sequence[tuple[Branch, int, Said]],
+        starts: Sequence[Said],
+        found: Sequence[Shown],
+    ) -> None:
+        for (branch, row, said), at, shown in zip(asked, starts, found, strict=True):
             _count(branch, row, at, shown.input_tokens)
             for token, candidates in shown.steps:
                 branch.keep(row, at, candidates)
@@ -102,8 +127,9 @@ class ShownAnswers:
 
         Args:
             branch: Of which.
-            wanted: Rows, the first tokens of their answers, and the tokens after them. Those that
-                the server has no number of its own for are left out.
+            wanted: Rows, the first tokens of their answers, and the tokens after them. Where one of
+                these has been shown, none that has not is likelier, and nothing is asked; those
+                that the server has no number of its own for are left out.
 
         Raises:
             ServerError: There is no usable answer.
@@ -112,12 +138,10 @@ class ShownAnswers:
         asked = []
         for row, said, numbers in wanted:
             known = branch.candidates(row, said).log_p
-            lacking = [
-                each
-                for each in numbers
-                if each not in known and self.asking.spelling.tokens.server_ids([each])
-            ]
-            if lacking and self.start(said) == said:
+            if any(each in known for each in numbers) or self.start(said) != said:
+                continue
+            lacking = [e for e in numbers if self.asking.spelling.tokens.server_ids([e])]
+            if lacking:
                 asked.append((row, said, lacking))
         if not asked:
             return

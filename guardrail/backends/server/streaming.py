@@ -94,8 +94,7 @@ def _numbers(choice: Mapping[str, Any], spelling: Spelling) -> list[int]:
     named = _named(choice)
     if len(named) == 1 and named[0].server_id is None and len(named[0].spelled or b"") > _LONG:
         return [spelling.tokens.once(named[0].spelled or b"")]
-    found = spelling.numbers(named)
-    return [each for each in found if not spelling.tokens.is_control(each)]
+    return spelling.numbers(named)
 
 
 def _named(choice: Mapping[str, Any]) -> list[Named]:

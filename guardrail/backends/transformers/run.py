@@ -194,6 +194,10 @@ class TransformersRun:
             raise MemoryError("out of memory in looking ahead") from error
         return branch.logits
 
+    def knows(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[bool]:
+        """True: a few tokens ahead cost little."""
+        return [True] * len(rows)
+
     def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
         """Makes ready to decode; real and noised rows go on as one batch."""
         rows = len(self._live)

@@ -6,6 +6,7 @@ refusals refusals, and a vision tower of a kind that servers know, with random w
 
 from __future__ import annotations
 
+import copy
 import os
 import socket
 import subprocess
@@ -36,9 +37,18 @@ _START_S = 240
 _VISION = ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>", "<|video_pad|>")
 
 
-def make_llava(folder: Path) -> Path:
-    """Makes a LLaVA with a CLIP tower in `folder`."""
+def make_llava(folder: Path, *, wide: int = 0, side: int = 224) -> Path:
+    """Makes a LLaVA with a CLIP tower in `folder`.
+
+    Args:
+        folder: Where.
+        wide: Neurons that are added to each layer and do nothing but cost time, as those of a
+            larger model would: 16,000 of them make one of 70 M parameters.
+        side: Pixels of its pictures, of which 32 by 32 make a token.
+    """
     own, processor = load_embedded()
+    if wide:
+        own = _widened(own, wide)
     torch.manual_seed(0)
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(
@@ -46,12 +56,12 @@ def make_llava(folder: Path) -> Path:
             intermediate_size=128,
             num_hidden_layers=2,
             num_attention_heads=1,
-            image_size=224,
+            image_size=side,
             patch_size=32,
         ),
         text_config=own.config.text_config,
         image_token_index=own.config.image_token_index,
-        image_seq_length=49,
+        image_seq_length=(side // 32) ** 2,
         vision_feature_layer=-1,
         vision_feature_select_strategy="default",
         tie_word_embeddings=True,
@@ -62,10 +72,26 @@ def make_llava(folder: Path) -> Path:
     model.generation_config = own.generation_config
     model.save_pretrained(folder)
     processor.num_additional_image_tokens = 1
+    shape = {"height": side, "width": side}
+    processor.image_processor.size = processor.image_processor.crop_size = shape
     processor.vision_feature_select_strategy = "default"
     processor.save_pretrained(folder)
     _name_tower_as_before(folder / "model.safetensors")
     return folder
+
+
+def _widened(own: Any, more: int) -> Any:
+    """Returns the model with `more` neurons in each layer that add nothing to what it says."""
+    config = copy.deepcopy(own.config)
+    config.text_config.intermediate_size += more
+    wide = type(own)(config).eval()
+    found, given = wide.state_dict(), own.state_dict()
+    for name, weight in found.items():
+        weight.zero_()
+        weight[tuple(slice(0, each) for each in given[name].shape)] = given[name]
+    wide.load_state_dict(found)
+    wide.generation_config = own.generation_config
+    return wide
 
 
 def _name_tower_as_before(file: Path) -> None:
