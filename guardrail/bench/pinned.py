@@ -18,9 +18,11 @@ class Policies:
 
     Whatever the model says, P(harm) becomes 0.99 (`always`: refuse, contrast at every guided step)
     or 0.01 (`skipped`: comply, nothing at stake). The judge runs all the same: its price is paid.
+    Only `viewed`, which is `always` otherwise, has it look at parts of the request, too.
     """
 
     always: Policy
+    viewed: Policy
     skipped: Policy
 
     def settled(self, decided: Decision) -> Policies:
@@ -48,10 +50,11 @@ def pinned(phrases: tuple[str, ...] | None = None) -> Policies:
     base = load_policy("baseline")
     refusals = {"en": {"phrases": phrases}} if phrases else base.refusals
 
-    def policy(*, bias: float, when: str) -> Policy:
+    def policy(*, bias: float, when: str, views: str = "whole") -> Policy:
         judge = {
             **base.judge.model_dump(),
             "timeout_s": 600.0,
+            "views": views,
             "calibration": {"scale": 0.001, "bias": bias},
             # Another look costs what a view does: it is priced there, and not by chance here.
             "competence": {"evidence": "none"},
@@ -70,7 +73,9 @@ def pinned(phrases: tuple[str, ...] | None = None) -> Policies:
         return changed
 
     return Policies(
-        always=policy(bias=5.0, when="always"), skipped=policy(bias=-5.0, when="at-stake")
+        always=policy(bias=5.0, when="always"),
+        viewed=policy(bias=5.0, when="always", views="auto"),
+        skipped=policy(bias=-5.0, when="at-stake"),
     )
 
 

@@ -37,8 +37,9 @@ class OpenAIServer(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answers a request."""
         path = request.url.path
-        if request.method == "GET" and path.endswith("/models"):
-            return httpx.Response(200, json={"data": [{"id": "embedded", "owned_by": "vllm"}]})
+        if request.method == "GET":
+            models = {"data": [{"id": "embedded", "owned_by": "vllm"}]}
+            return httpx.Response(200 if path.endswith("/models") else 404, json=models)
         body = json.loads(request.read() or b"{}")
         if path == "/tokenize":
             return httpx.Response(200, json={"tokens": self.backend.tokens(body["prompt"])})

@@ -94,7 +94,7 @@ def test_greedy_tokens_are_those_of_the_model_in_this_process(at: int, action: A
     assert spelled[0] == spelled[1]
     assert there.decision.contrast.applied
     for one, other in zip(here.decision.steps, there.decision.steps, strict=True):
-        assert other.refusal_mass_before == pytest.approx(one.refusal_mass_before, abs=0.02)
+        assert one.refusal_mass_before - 0.02 <= other.refusal_mass_before <= 1
 
 
 @pytest.mark.parametrize(("kind", "shown"), [("noise", "photo-noise"), ("mean", "mean")])
