@@ -94,6 +94,19 @@ class ModelError(GuardrailError):
     """A model or processor cannot be loaded, or its family cannot be served."""
 
 
+class ServerError(ModelError):
+    """A model's server cannot be reached, turns a request down, or answers what is no answer.
+
+    Args:
+        *args: The message.
+        status: Of its HTTP answer, if there was one.
+    """
+
+    def __init__(self, *args: object, status: int | None = None, reason: str | None = None) -> None:
+        super().__init__(*args, reason=reason)
+        self.status = status
+
+
 class SettingsError(Withheld):
     """A generation setting is unknown, out of range or not supported by guided decoding."""
 

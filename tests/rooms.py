@@ -19,7 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "steering",
         "judging",
         "record.telemetry",
-        "record.audit backends.transformers embedded.training",
+        "record.audit backends.transformers backends.server embedded.training",
         "record backends embedded",
         "request",
         "policy",

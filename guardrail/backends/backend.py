@@ -68,6 +68,14 @@ class Run(Protocol):
         """Prompt tokens of each request, pictures included, padding not."""
 
     @property
+    def guides(self) -> bool:
+        """Whether single steps can be guided; where not, nothing but `read` and `rest` is asked."""
+
+    @property
+    def degraded(self) -> Sequence[str]:
+        """What the backend cannot do, and what that means, a sentence each, for the record."""
+
+    @property
     def shows_pictures(self) -> bool:
         """Whether its pictures can be noised."""
 
@@ -80,7 +88,9 @@ class Run(Protocol):
     def keep(self, rows: Sequence[int]) -> None:
         """Goes on with these rows alone, which stay in their order."""
 
-    def contrast_with(self, kind: Counterfactual, *, noise_std: float, seed: int = 0) -> None:
+    def contrast_with(
+        self, kind: Counterfactual, *, noise_std: float, seed: int = 0
+    ) -> Counterfactual:
         """Runs the same prompts with other pictures beside the real ones: the *noised* branch.
 
         Args:
@@ -90,8 +100,25 @@ class Run(Protocol):
             noise_std: Standard deviation of Gaussian noise, in [0, 1] pixel units.
             seed: Mixed into each picture's own seed, for noise.
 
+        Returns:
+            What they are: `photo-noise` for `noise`, where the model's own input cannot be reached.
+
         Raises:
             MemoryError: There is no room for them; the run goes on without.
+        """
+
+    @property
+    def coverage(self) -> Sequence[float | None]:
+        """Of each row, the probability of the candidates that are at hand; None where all are.
+
+        With a noised branch, the lesser of both. As of the latest `logits`.
+        """
+
+    def reveal(self, tokens: Sequence[Sequence[int]]) -> None:
+        """Has certain candidates be at hand at this step, if they can be had.
+
+        Args:
+            tokens: Of each row.
         """
 
     def logits(self) -> tuple[Array, Array | None]:
@@ -112,6 +139,9 @@ class Run(Protocol):
         Raises:
             MemoryError: There is no room for it; the run goes on without.
         """
+
+    def knows(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[bool]:
+        """Whether `ahead` of the same costs so little that a record is worth it."""
 
     def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
         """Makes ready to decode.

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from guardrail.backends.transformers.run import TransformersRun
 from guardrail.backends.transformers.shape_vocabulary import refusal_phrases
-from guardrail.bench.subject import Subject, pinned
+from guardrail.bench.pinned import pinned
+from guardrail.bench.spread import Spread
+from guardrail.bench.subject import Subject
 from guardrail.bench.variants import VARIANTS, Run, Variant, exactly
 from guardrail.errors import SettingsError
 from guardrail.request.conversation import Conversation
@@ -19,20 +21,6 @@ from guardrail.steering.plan import Guidance, RowPlan
 from guardrail.steering.refusal_mass import RefusalMass
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Spread:
-    """The median of some values, and their range."""
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        """Summarises at least one value."""
-        return cls(statistics.median(values), min(values), max(values))
 
 
 @dataclass(frozen=True)

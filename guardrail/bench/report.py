@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from guardrail.backends.transformers.device import versions
-from guardrail.bench.measure import PicturesCost, Spread, Timing, VocabularyCost
+from guardrail.bench.measure import PicturesCost, Timing, VocabularyCost
 from guardrail.bench.recording import RecordingCost
 
 BARS = {
@@ -127,16 +127,16 @@ def show(report: Report, console: Console) -> None:
     for timing in report.timings:
         bar, ratio = report.bar(timing), report.peak_ratio(timing.variant, timing.new_tokens)
         peak = report.peaks.get(timing.variant, {}).get(timing.new_tokens)
-        ratios = _ranged(timing.ratio)
+        ratios = str(timing.ratio)
         if bar is not None:
             ratios = _coloured(ratios, timing.ratio.median <= bar)
         table.add_row(
             timing.variant,
             str(timing.new_tokens),
-            _ranged(timing.wall_s),
+            str(timing.wall_s),
             ratios,
             f"{bar:g}" if bar else "",
-            _ranged(timing.first_token_s),
+            str(timing.first_token_s),
             _peak_cell(peak, ratio, report.peak_bar(timing.variant)),
         )
     console.print(table)
@@ -167,8 +167,8 @@ def _show_pictures(report: Report, console: Console) -> None:
         table.add_row(
             str(cost.pictures),
             str(cost.prompt_tokens),
-            _ranged(cost.plain_s),
-            _ranged(cost.overhead_s),
+            str(cost.plain_s),
+            str(cost.overhead_s),
         )
     console.print(table)
     line = linearity(report.pictures)
@@ -190,7 +190,3 @@ def _peak_cell(peak: int | None, ratio: float | None, bar: float | None) -> str:
 
 def _coloured(text: str, good: bool) -> str:
     return f"[{'green' if good else 'red'}]{text}[/]"
-
-
-def _ranged(spread: Spread) -> str:
-    return f"{spread.median:.2f} ({spread.low:.2f}–{spread.high:.2f})"

@@ -6,30 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from guardrail.backends.transformers.backend import TransformersBackend
 from guardrail.backends.transformers.device import dtype_named
 from guardrail.backends.transformers.shape_vocabulary import QUESTION
 from guardrail.backends.transformers.shapes import SHAPES, RandomBackend, build_shape
+from guardrail.bench.pinned import Policies, pinned, sample_picture
 from guardrail.errors import SettingsError
-from guardrail.policy import Policy, load_policy
-from guardrail.request.conversation import Conversation, Picture, question
+from guardrail.request.conversation import Conversation, question
 from guardrail.request.settings import ONE_TOKEN
 from guardrail.steering.safecode import SafeCoDe
-
-
-@dataclass(frozen=True)
-class Policies:
-    """The baseline policy, with a judge calibrated so that its verdict is known beforehand.
-
-    Whatever the model says, P(harm) becomes 0.99 (`always`: refuse, contrast at every guided step)
-    or 0.01 (`skipped`: comply, nothing at stake). The judge runs all the same: its price is paid.
-    """
-
-    always: Policy
-    skipped: Policy
 
 
 @dataclass(frozen=True)
@@ -68,7 +53,7 @@ class Subject:
             pictures: How many, 1 or more.
             prompt_tokens: Of a prompt with one picture; every further one adds its own.
         """
-        shown = [_picture(self.picture_side, at) for at in range(pictures)]
+        shown = [sample_picture(self.picture_side, at) for at in range(pictures)]
         words = QUESTION.split()
         text = QUESTION
         while (missing := prompt_tokens - self.count_tokens(question(text, shown[:1]))) > 0:
@@ -76,18 +61,10 @@ class Subject:
         return question(text, shown)
 
     def settled(self, conversation: Conversation) -> Subject:
-        """Returns this subject, made to skip contrast even if the model is about to refuse.
-
-        `at-stake` runs contrast where refusals hold mass at the first step, whatever the verdict.
-        A model that does so here is measured with contrast switched off for `skipped`.
-        """
+        """Returns this subject, its policies settled by what it decides on a request."""
         policy = self.policies.skipped
-        decision = self.engine.answer(conversation, ONE_TOKEN, policy=policy).decision
-        if not decision.contrast.applied:
-            return self
-        contrast = {**policy.contrast.model_dump(), "when": "never"}
-        never: Policy = policy.model_copy(update={"contrast": contrast})
-        return replace(self, policies=replace(self.policies, skipped=never))
+        found = self.engine.answer(conversation, ONE_TOKEN, policy=policy)
+        return replace(self, policies=self.policies.settled(found.decision))
 
     def count_tokens(self, conversation: Conversation) -> int:
         """Returns the tokens of a prompt, pictures included."""
@@ -122,45 +99,3 @@ def loaded(path_or_id: str | Path, *, device: str = "cpu", dtype: str | None = N
     engine = SafeCoDe.from_pretrained(path_or_id, **arguments)
     engine.model.to(device)
     return Subject(engine, str(path_or_id), pinned(), 384, random=False)
-
-
-def pinned(phrases: tuple[str, ...] | None = None) -> Policies:
-    """Returns the two policies.
-
-    Args:
-        phrases: Refusal phrases instead of the baseline's.
-    """
-    base = load_policy("baseline")
-    refusals = {"en": {"phrases": phrases}} if phrases else base.refusals
-
-    def policy(*, bias: float, when: str) -> Policy:
-        judge = {
-            **base.judge.model_dump(),
-            "timeout_s": 600.0,
-            "calibration": {"scale": 0.001, "bias": bias},
-            # Another look costs what a view does: it is priced there, and not by chance here.
-            "competence": {"evidence": "none"},
-            "second_look": {"picture": "none"},
-        }
-        contrast = {**base.contrast.model_dump(), "when": when}
-        # An answer that is replaced ends early: its times would say nothing.
-        modulation = {**base.modulation.model_dump(), "ensure_refusal": False}
-        update = {
-            "judge": judge,
-            "contrast": contrast,
-            "modulation": modulation,
-            "refusals": refusals,
-        }
-        changed: Policy = base.model_copy(update=update)
-        return changed
-
-    return Policies(
-        always=policy(bias=5.0, when="always"), skipped=policy(bias=-5.0, when="at-stake")
-    )
-
-
-def _picture(side: int, seed: int) -> Picture:
-    rng = np.random.default_rng(seed)
-    pixels = rng.integers(0, 256, (side // 8, side // 8, 3), dtype=np.uint8)
-    image = Image.fromarray(pixels, "RGB").resize((side, side))
-    return Picture(image, f"bench-{side}-{seed}")

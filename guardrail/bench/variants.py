@@ -17,6 +17,10 @@ from guardrail.request.delta import Delta
 from guardrail.request.settings import GenerationSettings
 
 
+_ASIDE = "I am in a hurry."
+"""Said beside a question, so that this is judged without it, too."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One timed answer.
@@ -52,9 +56,10 @@ def always(subject: Subject, conversation: Conversation, new_tokens: int) -> Run
 def viewed(subject: Subject, conversation: Conversation, new_tokens: int) -> Run:
     """As `always`, and the judge looks at the request a second time, in a prompt of its own."""
     *before, last = conversation.turns
-    turned = replace(last, parts=tuple(reversed(last.parts)))  # text first: there is a view without
+    [picture, text] = last.parts
+    turned = replace(last, parts=(picture, f"{_ASIDE} {text}"))  # there is a view without it
     asked = replace(conversation, turns=(*before, turned))
-    return _guarded(subject, asked, new_tokens, subject.policies.always, contrast=True)
+    return _guarded(subject, asked, new_tokens, subject.policies.viewed, contrast=True)
 
 
 def skipped(subject: Subject, conversation: Conversation, new_tokens: int) -> Run:

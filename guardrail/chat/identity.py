@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.language_models import LangSmithParams, ModelProfile
-from pydantic import AliasChoices, ConfigDict, Field, InstanceOf, PrivateAttr, model_validator
+from pydantic import (
+    AliasChoices,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    PrivateAttr,
+    SecretStr,
+    model_validator,
+)
 from typing_extensions import Self
 
 from guardrail.chat.grouping import BatchingChatModel
@@ -28,7 +36,7 @@ EMBEDDED = "embedded"
 """The name of the model that ships with the package."""
 
 _SETTINGS = ("temperature", "max_tokens", "top_p", "top_k", "do_sample", "seed")
-_UNUSED = ("api_key", "max_retries")
+_UNUSED = ("max_retries",)
 _SECRET_NAMES = ("token", "key", "secret", "password")
 
 
@@ -43,6 +51,8 @@ class ConfiguredChatModel(BatchingChatModel):
     )
 
     model: Any = Field(None, repr=False)
+    base_url: str | None = None
+    api_key: SecretStr | None = Field(None, exclude=True, repr=False)
     processor: Any = Field(None, exclude=True, repr=False)
     policy: str | Path | Policy | None = Field(None, repr=False)
     judge: Any = Field(None, exclude=True, repr=False)
@@ -124,6 +134,8 @@ class ConfiguredChatModel(BatchingChatModel):
     def _build_engine(self, policy: str | Path | Policy) -> Any:
         from guardrail.steering.safecode import SafeCoDe
 
+        if self.base_url is not None:
+            return self._served(policy)
         if self.model is None or self.model == EMBEDDED:
             if self.processor is not None or self.load_kwargs:
                 raise ModelError("the embedded model takes no processor and no loading arguments")
@@ -137,6 +149,21 @@ class ConfiguredChatModel(BatchingChatModel):
         if self.processor is None:
             raise ModelError("a loaded model needs its processor: give processor=..., too")
         return SafeCoDe(model=self.model, processor=self.processor, policy=policy, judge=self.judge)
+
+    def _served(self, policy: str | Path | Policy) -> Any:
+        from guardrail.steering.safecode import SafeCoDe
+
+        if self.processor is not None or self.load_kwargs:
+            raise ModelError("a server's model takes no processor and no loading arguments")
+        if self.model is not None and not isinstance(self.model, str):
+            raise ModelError("a server knows its model by name: give model='...', a string")
+        assert self.base_url is not None
+        key = self.api_key.get_secret_value() if self.api_key is not None else None
+        engine = SafeCoDe.from_server(
+            self.base_url, model=self.model, api_key=key, policy=policy, judge=self.judge
+        )
+        self.model = engine.model_name
+        return engine
 
     # --- what LangChain asks about us -------------------------------------------------------
 

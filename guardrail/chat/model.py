@@ -46,6 +46,9 @@ class ChatSafeCoDe(CautiousRunnable, CachingChatModel, CountingChatModel, Sessio
 
     Attributes:
         model: A name or path, `"embedded"`, or a loaded model (then `processor` is needed too).
+        base_url: Of an OpenAI-compatible server, up to and with `/v1`: then the model is the one
+            that the server knows as `model`, or its only one.
+        api_key: The server's; means nothing without one.
         processor: The processor of a loaded model.
         policy: A policy's name, its path (read again when the file changes), or a `Policy`;
             `baseline` without one. A selection of policies chooses by the run's metadata
@@ -73,7 +76,7 @@ class ChatSafeCoDe(CautiousRunnable, CachingChatModel, CountingChatModel, Sessio
     Assignment and `model_copy(update=...)` count from the next request on; what the model was built
     of cannot be changed. Copies share the engine; one built by name can be pickled.
 
-    LangChain's `api_key` and `max_retries` are accepted, mean nothing here, and are not kept.
+    LangChain's `max_retries` is accepted, means nothing here, and is not kept.
     """
 
     def _request(

@@ -19,6 +19,7 @@ from rich.console import Console
 from guardrail.cli.ask_request import AskRequest, ask_request
 from guardrail.cli.ask_view import show
 from guardrail.cli.model_loading import load_engine
+from guardrail.cli.run_options import Server
 from guardrail.errors import Escalation, GuardrailError
 from guardrail.policy import Policy, load_policy
 from guardrail.record.decision import Decision
@@ -55,6 +56,7 @@ def ask(
         str,
         typer.Option(metavar="PATH", help="A model's folder or hub id."),
     ] = "embedded",
+    server: Server = None,
     policy: Annotated[
         str, typer.Option(metavar="NAME|PATH", help="A policy's name, or a policy file.")
     ] = "baseline",
@@ -119,7 +121,7 @@ def ask(
             temperature=temperature,
             seed=seed,
         )
-        engine = load_engine(request.model, request.policy, console=status)
+        engine = load_engine(request.model, request.policy, server=server, console=status)
     with status.status("Asking …"):
         answer, decision = _guarded(engine, request)
         wants_both = in_terminal if compare is None else compare

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from guardrail.cli.model_loading import quiet
+from guardrail.cli.model_loading import SERVER_KEY, quiet
+from guardrail.cli.run_options import Server
 from guardrail.errors import SettingsError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -60,6 +62,11 @@ def bench(
     memory: Annotated[
         bool, typer.Option("--memory/--no-memory", help="Measure peak memory, too.")
     ] = True,
+    server: Server = None,
+    clients: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="With --server, also: what N clients get through."),
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure what guarding costs: time, time to the first token, peak memory."""
@@ -67,6 +74,11 @@ def bench(
     lengths, counts = _numbers(new_tokens, "--new-tokens"), _numbers(pictures, "--pictures")
     if not lengths:
         raise SettingsError("--new-tokens is empty, expected numbers such as 16,64")
+    if server is not None:
+        _served(server, model, lengths, repeats, clients, as_json=as_json, errors=errors)
+        return
+    if clients:
+        raise SettingsError("--clients is given without --server, where they would ask")
     names = [name.strip() for name in variants.split(",") if name.strip()]
     with errors.status("Loading …") as status:
         quiet()
@@ -94,6 +106,28 @@ def bench(
     from guardrail.bench.report import show
 
     show(report, Console())
+
+
+def _served(
+    url: str,
+    model: str | None,
+    lengths: list[int],
+    repeats: int,
+    clients: int,
+    *,
+    as_json: bool,
+    errors: Console,
+) -> None:
+    from guardrail.bench.served import ServedPlan, bench_server, show_served
+
+    key = os.environ.get(SERVER_KEY)
+    plan = ServedPlan(url, model, key, tuple(lengths), repeats, clients)
+    with errors.status("Asking the server …") as status:
+        report = bench_server(plan, progress=lambda what: status.update(f"{what} …"))
+    if as_json:
+        print(json.dumps(report.as_json(), indent=2))
+    else:
+        show_served(report, Console())
 
 
 def _numbers(text: str, option: str) -> list[int]:

@@ -41,6 +41,7 @@ from guardrail.cli.run_options import (
     PolicyName,
     Resume,
     Seed,
+    Server,
     check_numbers,
     load_asked,
 )
@@ -84,6 +85,7 @@ def evaluate(
     ] = False,
     policy: PolicyName = "baseline",
     model: Model = "embedded",
+    server: Server = None,
     seed: Seed = 0,
     output: Output = None,
     resume: Resume = True,
@@ -115,9 +117,10 @@ def evaluate(
     compared = systems_for(systems.split(","), evaluated)
     asked = load_asked(dataset, data, language=language, limit=limit, seed=seed)
     grading = Grading(graders, labels=labels, to_label=to_label)
+    named = f"{model} at {server}" if server else model
     header = run_of(
         asked,
-        model=model,
+        model=named,
         policies={each.name: each.identity for each in compared},
         batch=batch,
         max_tokens=max_tokens,
@@ -127,7 +130,7 @@ def evaluate(
     results = Results(header, path=output, resume=resume)
 
     status = Console(stderr=True)
-    engine = load_engine(model, evaluated, console=status)
+    engine = load_engine(model, evaluated, server=server, console=status)
     with progress_bars(status) as bar:
         tasks = {
             each.name: bar.add_task(each.name, total=requests_of(each, asked)) for each in compared
@@ -142,14 +145,15 @@ def evaluate(
             progress=lambda system, answered: bar.advance(tasks[system.name], answered),
         )
         phrases = evaluated.phrases
+        engines = {} if server else {model: engine}
         outcomes = grading.outcomes(
-            asked, compared, results, phrases=phrases, engines={model: engine}, bar=bar
+            asked, compared, results, phrases=phrases, engines=engines, bar=bar
         )
     figures = report(asked, compared, results, phrases=phrases, seed=seed, outcomes=outcomes)
     out = {
         "dataset": asked.name,
         "origin": asked.origin,
-        "model": model,
+        "model": named,
         "seed": seed,
         "limit": limit,
         "run": header,

@@ -14,22 +14,36 @@ from guardrail.policy import Policy
 if TYPE_CHECKING:
     from guardrail.steering.safecode import SafeCoDe
 
+SERVER_KEY = "GUARDRAIL_SERVER_KEY"
+"""The environment variable that holds a server's key."""
+
 EMBEDDED = "embedded"
 """The name of the model that ships with the package."""
 
 
-def load_engine(model: str | None, policy: Policy, *, console: Console) -> SafeCoDe:
+def load_engine(
+    model: str | None, policy: Policy, *, server: str | None = None, console: Console
+) -> SafeCoDe:
     """Returns the guarded model, with a spinner on `console` while it loads.
 
     Args:
-        model: A path or id; `embedded`, or None, for the model that ships with the package.
+        model: A path or id, or its name on the server; `embedded`, or None, for the model that
+            ships with the package; None for the only one that a server has.
         policy: What guards it.
+        server: The URL of the server that runs it; its key is in `SERVER_KEY`.
         console: Where the spinner shows, if it is a terminal: standard error.
 
     Raises:
         ModelError: It cannot be loaded or guided.
     """
     own = None if model == EMBEDDED else model
+    if server is not None:
+        with console.status(f"Asking {server} …"):
+            quiet_records()
+            from guardrail.steering.safecode import SafeCoDe
+
+            key = os.environ.get(SERVER_KEY)
+            return SafeCoDe.from_server(server, model=own, api_key=key, policy=policy)
     with console.status(f"Loading {own or 'the embedded model'} …"):
         quiet()
         from guardrail.steering.safecode import SafeCoDe
@@ -51,5 +65,13 @@ def quiet() -> None:
 
     quieten()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    quiet_records()
+
+
+def quiet_records() -> None:
+    """Silences this package's own log.
+
+    Only commands do this: a program that uses the library keeps its own settings.
+    """
     # What goes wrong on the way is in the decision record, which the commands show.
     logging.getLogger("guardrail").setLevel(logging.ERROR)

@@ -36,6 +36,15 @@ Limit = Annotated[
 ]
 PolicyName = Annotated[str, typer.Option(metavar="NAME|PATH", help="The policy.")]
 Model = Annotated[str, typer.Option(metavar="PATH", help="A model's folder or hub id.")]
+Server = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="An OpenAI-compatible server, up to /v1; --model is its name for the model, and its "
+        "key is in GUARDRAIL_SERVER_KEY.",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, typer.Option(metavar="N", help="Chooses parts, and resamples.")]
 Output = Annotated[
     Path | None,

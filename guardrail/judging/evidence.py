@@ -12,27 +12,27 @@ copy; here it is the judge's log-odds, and grey instead of noise, which leaves t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from guardrail.policy.calibration import calibrated
 from guardrail.policy.schema import Judge
 from guardrail.policy.verdict import NO_EVIDENCE, Verdict
-from guardrail.request.conversation import Conversation, Picture
+from guardrail.request.conversation import Conversation
+from guardrail.request.other_pictures import Change, greyed, with_other_pictures
 
 SURE = 0.08
 """Probabilities up to this are alike: how sure a judge is of *safe* says nothing of the picture."""
 
-_GREY = (127, 127, 127)
 _LARGEST = 50.0
 """Log-odds are held within this, so that differences of certainties are numbers."""
 
 
 def unseen(conversation: Conversation) -> Conversation | None:
     """Returns the request with grey pictures of the same sizes, or None if it has no picture."""
-    return _shown(conversation, lambda image: Image.new("RGB", image.size, _GREY), "grey")
+    return _shown(conversation, greyed, "grey")
 
 
 def mirrored(conversation: Conversation) -> Conversation | None:
@@ -147,21 +147,7 @@ def _probability(log_odds: float) -> float:
     return 1 / (1 + math.exp(-log_odds))
 
 
-def _shown(
-    conversation: Conversation, change: Callable[[Image.Image], Image.Image], name: str
-) -> Conversation | None:
+def _shown(conversation: Conversation, change: Change, name: str) -> Conversation | None:
     if not conversation.pictures:
         return None
-    turns = tuple(
-        replace(
-            turn,
-            parts=tuple(
-                part
-                if isinstance(part, str)
-                else Picture(change(part.image), f"{name} {part.digest}")
-                for part in turn.parts
-            ),
-        )
-        for turn in conversation.turns
-    )
-    return replace(conversation, turns=turns)
+    return with_other_pictures(conversation, change, named=name)

@@ -99,7 +99,9 @@ class StepRecord(_Record):
     steering of this step's token: what comes after it is as likely as without steering. What is
     left open, mostly below 0.02, counts as refusing. `divergence` is the Jensen-Shannon
     divergence (nats) of the real and the noised branch's next-token distributions; None without a
-    noised branch.
+    noised branch. `coverage` is the probability, in [0, 1], of the candidates that a server showed
+    of its model's next token, with a noised branch the lesser of both; None where the model's whole
+    distribution was at hand.
     """
 
     step: int
@@ -108,6 +110,7 @@ class StepRecord(_Record):
     refusal_mass_before: float
     refusal_mass_after: float
     divergence: float | None = None
+    coverage: float | None = None
     top: list[Candidate] = Field(default_factory=list)
 
 

@@ -14,7 +14,9 @@ from typing import Any
 from guardrail.errors import MessageError, ModelError
 from guardrail.request.conversation import Conversation, Turn
 
-_NAME = "probe_tool_zq"
+PROBE = "probe_tool_zq"
+"""The name in `CallFormat.head`."""
+
 _SAID = "~zq~"
 _ARGUMENTS = {"first_zq": "one zq", "second_zq": "two zq"}
 _COMPACT = (", ", ": ")
@@ -29,7 +31,7 @@ class CallFormat:
         before: What stands before the first call.
         between: What stands between two calls; None where an answer holds one call only.
         after: What stands after the last call.
-        head: A call up to its arguments, with a probe's name in it.
+        head: A call up to its arguments, with `PROBE` as its name.
         tail: A call after its arguments.
         keys: Names of a call's name and of its arguments, where both are in one JSON object; None
             where the name stands outside the arguments' JSON.
@@ -47,7 +49,7 @@ class CallFormat:
     def around_arguments(self, name: str) -> tuple[str, str]:
         """Returns what stands before and after the arguments of a call of tool `name`."""
         written = json.dumps(name, ensure_ascii=False)[1:-1] if self.keys else name
-        return self.head.replace(_NAME, written), self.tail
+        return self.head.replace(PROBE, written), self.tail
 
     @property
     def opening(self) -> str:
@@ -62,7 +64,7 @@ class CallFormat:
     @property
     def middle(self) -> str:
         """What stands between the name and the arguments, where the name is outside the JSON."""
-        return "" if self.keys else self.head.removeprefix(_NAME).strip()
+        return "" if self.keys else self.head.removeprefix(PROBE).strip()
 
     @property
     def written(self) -> str:
@@ -85,16 +87,16 @@ def derive_call_format(render: Callable[[Conversation], str]) -> CallFormat:
         plain, told = render(Conversation((asked,))), render(Conversation((asked,), (_tool(),)))
     except MessageError as error:
         raise ModelError(f"the model's chat template does not take tools: {error}") from error
-    if plain == told or _NAME not in told:
+    if plain == told or PROBE not in told:
         raise ModelError("the model's chat template does not take tools: it leaves them out")
     try:
         said = render(Conversation((asked, Turn("assistant", (_SAID,))), (_tool(),)))
-        one = render(_called(asked, _NAME))
+        one = render(_called(asked, PROBE))
     except MessageError as error:
         raise ModelError(f"the model's chat template does not take tool calls: {error}") from error
     start = _common(said, one)
     body = one[start:]
-    call = _find(body, _NAME, 0)
+    call = _find(body, PROBE, 0)
     if call is None:
         raise ModelError(
             "the model's chat template writes tool calls in a form that cannot be read here: "
@@ -130,7 +132,7 @@ class _Found:
 
 
 def _between(render: Callable[[Conversation], str], asked: Turn, start: int) -> str | None:
-    names = (f"{_NAME}_a", f"{_NAME}_b")
+    names = (f"{PROBE}_a", f"{PROBE}_b")
     try:
         body = render(_called(asked, *names))[start:]
     except MessageError:
@@ -199,7 +201,7 @@ def _tool() -> Mapping[str, Any]:
     return {
         "type": "function",
         "function": {
-            "name": _NAME,
+            "name": PROBE,
             "description": "Probes.",
             "parameters": {"type": "object", "properties": properties, "required": []},
         },

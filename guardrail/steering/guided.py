@@ -19,7 +19,7 @@ from guardrail.steering.opening import Opening, forced, likeliest
 from guardrail.steering.plan import CandidateTrace, Guidance, RowPlan, Step, StepTrace
 from guardrail.steering.published_code import has_begun
 from guardrail.steering.refusal_mass import RefusalMass
-from guardrail.steering.refusals import RefusalIndex, TokenIds
+from guardrail.steering.refusals import Beginnings, RefusalIndex, TokenIds
 
 
 def decode(
@@ -54,7 +54,8 @@ def decode(
     done: Sequence[FinishReason | None] = [None] * batch
     worth_it = any(plan.record or plan.contrast or plan.delta or plan.openings for plan in plans)
     longest = max((len(each) for plan in plans for each in plan.openings), default=0)
-    guided = max(guidance.steps, longest) if worth_it and index is not None else 0
+    worth_it = worth_it and index is not None and run.guides
+    guided = max(guidance.steps, longest) if worth_it else 0
     if guided and index is not None:
         steps = _GuidedSteps(run, plans, guidance, index, loose_ids, shadow)
         for step in range(guided):
@@ -148,21 +149,25 @@ class _GuidedSteps:
         self._said = [[] for _ in self.plans]
         self._openings = [() for _ in self.plans]
         self.ended = [False] * len(self.plans)
-        self._mass = RefusalMass(self.run, self.index, len(self.plans))
+        self._mass = RefusalMass(self.run, self.index, len(self.plans), frugal=True)
 
     def take(self, step: int) -> tuple[list[int], list[StepTrace | None]]:
         """Returns each row's next token, and what steering did to it."""
-        run = self.run
+        run, plans = self.run, self._plans(step)
+        touched = zip(plans, self._beginnings(), strict=True)
+        run.reveal([e.steerable.tolist() if plan.delta > 0 else () for plan, e in touched])
         real, noised = run.logits()
+        coverage = run.coverage
         real = run.within(real)
         noised = run.within(noised) if noised is not None else None
-        beginnings = [self.index.beginnings(self.index.spell(row)) for row in self._said]
         steered = steer(
             real,
             noised,
-            plans=self._plans(step),
+            plans=plans,
             guidance=self.guidance,
-            refusal_ids=[each.steerable for each in beginnings],
+            refusal_ids=[  # once more: a vocabulary that is being seen has grown
+                each.within(real.shape[-1]).steerable for each in self._beginnings()
+            ],
             loose_ids=self.loose_ids,
         )
         steered = run.within(self._begun(steered, step))
@@ -187,8 +192,12 @@ class _GuidedSteps:
                 after[place],
                 apart[row] if apart is not None and self.plans[row].contrast else None,
                 tops[row],
+                coverage[row],
             )
         return taken, traces
+
+    def _beginnings(self) -> list[Beginnings]:
+        return [self.index.beginnings(self.index.spell(row)) for row in self._said]
 
     def _plans(self, step: int) -> list[RowPlan]:
         """Returns what this step does to each row: nothing where its steering has ended."""

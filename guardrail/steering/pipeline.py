@@ -112,6 +112,8 @@ class Pipeline:
         run = self.backend.start([draft.conversation for draft in drafts], settings, stop=stop)
         for draft, count in zip(drafts, run.input_tokens, strict=True):
             draft.input_tokens = count
+            for line in run.degraded:
+                draft.note_error(line)
         stake = Stake(run, partial(self.refusal_index, self.deciding.policy.phrases))
         if self.deciding.mode != "off":
             every = range(len(drafts))
@@ -153,7 +155,7 @@ class Pipeline:
         contrast = self.deciding.policy.contrast
         try:
             with timed(drafts, "noised"):
-                run.contrast_with(contrast.counterfactual, noise_std=contrast.noise_std)
+                kind = run.contrast_with(contrast.counterfactual, noise_std=contrast.noise_std)
         except MemoryError as error:
             _log.warning("out of memory in the noised branch; it was dropped", exc_info=error)
             for draft in wanted:
@@ -163,8 +165,8 @@ class Pipeline:
             draft.contrast = ContrastRecord(
                 applied=True,
                 alpha=contrast.alpha,
-                counterfactual=contrast.counterfactual,
-                noise_std=contrast.noise_std if "noise" in contrast.counterfactual else 0.0,
+                counterfactual=kind,
+                noise_std=contrast.noise_std if "noise" in kind else 0.0,
                 steps=contrast.guided_steps,
             )
 
@@ -175,6 +177,8 @@ class Pipeline:
             return "the mode is off"
         if not draft.conversation.pictures:
             return "there is no picture"
+        if not run.guides:
+            return "the model's steps cannot be guided"
         if not run.shows_pictures:
             return "this family's pictures cannot be noised"
         if contrast.is_off:

@@ -112,7 +112,7 @@ class CandidateTrace:
 
 @dataclass(frozen=True)
 class StepTrace:
-    """What one guided step did to one row; masses and divergence as in the decision record."""
+    """What one guided step did to one row; its numbers are those of the decision record."""
 
     step: int
     guarded_id: int
@@ -121,6 +121,7 @@ class StepTrace:
     mass_after: float
     divergence: float | None
     top: tuple[CandidateTrace, ...]
+    coverage: float | None
 
 
 @dataclass(frozen=True)

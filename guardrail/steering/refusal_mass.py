@@ -71,10 +71,12 @@ class RefusalMass:
         run: Where they are decoded.
         index: What refusals are made of.
         rows: How many answers there are.
+        frugal: Whether it goes only where looking ahead costs little, as a record does; what is not
+            looked up counts as refusing.
     """
 
-    def __init__(self, run: Run, index: RefusalIndex, rows: int) -> None:
-        self._run, self._index = run, index
+    def __init__(self, run: Run, index: RefusalIndex, rows: int, *, frugal: bool = False) -> None:
+        self._run, self._index, self._frugal = run, index, frugal
         self._known: list[_Node | None] = [None] * rows
 
     def of(
@@ -115,7 +117,7 @@ class RefusalMass:
         self._known[row] = known.after.get(token) if known is not None else None
 
     def _node(self, text: bytes, probabilities: Array) -> _Node:
-        beginnings = self._index.beginnings(text)
+        beginnings = self._index.beginnings(text).within(probabilities.shape[-1])
         still = beginnings.open
         whole = float(probabilities[beginnings.whole].sum()) if len(beginnings.whole) else 0.0
         p = probabilities[still].tolist() if len(still) else []
@@ -145,7 +147,7 @@ class RefusalMass:
 
     def _look_up(self, said: Sequence[Sequence[int]], leads: list[_Lead]) -> None:
         for _ in range(_FURTHEST):
-            chosen = _worth_it(leads)
+            chosen = self._affordable(_worth_it(leads))
             if not chosen:
                 return
             kept = [each for each in leads if each not in chosen]
@@ -164,6 +166,12 @@ class RefusalMass:
                         for token, p in node.open.items()
                     ]
             leads = kept
+
+    def _affordable(self, leads: list[_Lead]) -> list[_Lead]:
+        if not self._frugal or not leads:
+            return leads
+        known = self._run.knows([each.row for each in leads], [each.tokens for each in leads])
+        return [each for each, free in zip(leads, known, strict=True) if free]
 
 
 def _together(leads: Sequence[_Lead]) -> Iterator[list[_Lead]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -47,6 +47,15 @@ class Beginnings:
     def __bool__(self) -> bool:
         return len(self.all) > 0
 
+    def within(self, size: int) -> Beginnings:
+        """Returns those among the first `size` tokens: a vocabulary that is being seen may have
+        grown since the logits that they are looked up in.
+        """
+        if not self or self.all[-1] < size:
+            return self
+        kept = (each[each < size] for each in (self.all, self.steerable, self.whole))
+        return Beginnings(*kept)
+
 
 class RefusalIndex:
     """Refusal phrases compiled for one vocabulary.
@@ -62,15 +71,19 @@ class RefusalIndex:
 
     def __init__(self, phrases: Iterable[str], vocabulary: Sequence[bytes | None]) -> None:
         self._phrases = sorted({variant for phrase in phrases for variant in _variants(phrase)})
-        spelled = [(text, index) for index, text in enumerate(vocabulary) if text]
-        self._inner = _Vocabulary(spelled)
-        # At the start of an answer, a leading space belongs to the tokenizer, not to the text.
-        stripped = ((text.lstrip(), index) for text, index in spelled)
-        self._first = _Vocabulary([(text, index) for text, index in stripped if text])
         self._vocabulary = vocabulary
-        self._known: dict[bytes, Beginnings] = {}
         self._lock = threading.Lock()
+        self._compiled = _Compiled.of(vocabulary)
         self.beginnings(b"")
+
+    @property
+    def _current(self) -> _Compiled:
+        """What the vocabulary spells now: one that is only being seen grows."""
+        if len(self._vocabulary) > self._compiled.size:
+            with self._lock:
+                if len(self._vocabulary) > self._compiled.size:
+                    self._compiled = _Compiled.of(self._vocabulary)
+        return self._compiled
 
     def __len__(self) -> int:
         return len(self._phrases)
@@ -90,15 +103,15 @@ class RefusalIndex:
             text: The answer so far, as `spell` gives it. Once it holds a whole phrase, or can no
                 longer become one, the result is empty.
         """
-        known = self._known.get(text)
+        compiled = self._current
+        known = compiled.known.get(text)
         if known is None:
-            known = self._compile(text)
+            known = self._compile(text, compiled)
             if known or not text:  # texts that left every phrase are not worth remembering
-                with self._lock:
-                    self._known[text] = known
+                compiled.known[text] = known
         return known
 
-    @cached_property
+    @property
     def loose_tokens(self) -> TokenIds:
         """The tokens that are a word of any phrase, each on its own: a flat set of ids.
 
@@ -108,14 +121,18 @@ class RefusalIndex:
         are found. The released code takes every sub-token of phrases of its own, which are mostly
         other ones (`published_code.sub_tokens`).
         """
+        compiled = self._current
+        if compiled.loose is not None:
+            return compiled.loose
         words = {word for phrase in self._phrases for word in phrase.split(b" ") if word}
         ids: set[int] = set()
         for word in words:
-            ids.update(self._inner.exact(word), self._inner.exact(b" " + word))
-        return _sorted(ids)
+            ids.update(compiled.inner.exact(word), compiled.inner.exact(b" " + word))
+        compiled.loose = _sorted(ids)
+        return compiled.loose
 
-    def _compile(self, text: bytes) -> Beginnings:
-        tokens = self._inner if text else self._first
+    def _compile(self, text: bytes, compiled: _Compiled) -> Beginnings:
+        tokens = compiled.inner if text else compiled.first
         found: set[int] = set()
         steerable: set[int] = set()
         whole: set[int] = set()
@@ -179,6 +196,34 @@ class _Vocabulary:
         high = bisect_left(self._texts, text + b"\xff")
         end = len(text)
         return [index for spelled, index in self._sorted[low:high] if not spelled[end:].isalnum()]
+
+
+@dataclass
+class _Compiled:
+    """What a vocabulary of a certain size spells.
+
+    Attributes:
+        size: How many tokens it had.
+        inner: Its tokens.
+        first: As they begin an answer: there a leading space belongs to the tokenizer, not to the
+            text.
+        known: Look-ups, by the text before.
+        loose: `RefusalIndex.loose_tokens`, once they have been asked for.
+    """
+
+    size: int
+    inner: _Vocabulary
+    first: _Vocabulary
+    known: dict[bytes, Beginnings] = field(default_factory=dict)
+    loose: TokenIds | None = None
+
+    @classmethod
+    def of(cls, vocabulary: Sequence[bytes | None]) -> _Compiled:
+        size = len(vocabulary)
+        spelled = [(text, at) for at, text in enumerate(vocabulary[:size]) if text]
+        stripped = ((text.lstrip(), at) for text, at in spelled)
+        first = _Vocabulary([(text, at) for text, at in stripped if text])
+        return cls(size, _Vocabulary(spelled), first)
 
 
 def _variants(phrase: str) -> set[bytes]:

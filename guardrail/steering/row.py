@@ -127,6 +127,7 @@ def _step_record(trace: StepTrace, spell: Callable[[Sequence[int]], str]) -> Ste
         refusal_mass_before=trace.mass_before,
         refusal_mass_after=trace.mass_after,
         divergence=trace.divergence,
+        coverage=trace.coverage,
         top=[
             Candidate(
                 token=spell([each.token_id]),

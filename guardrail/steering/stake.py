@@ -31,6 +31,8 @@ class Stake:
             rows: Requests, numbered as they were given.
             live: Those that the run has kept, in order; `rows` are among them.
         """
+        if not self._run.guides:
+            return [True] * len(rows)  # nobody can tell
         asked = [row for row in rows if row not in self._mass]
         if asked:
             real, _ = self._run.logits()

@@ -7,10 +7,12 @@ import pytest
 from guardrail.backends.transformers.shape_vocabulary import make_tokenizer, refusal_phrases
 from guardrail.backends.transformers.shapes import SHAPES, build_shape
 from guardrail.bench import recording
-from guardrail.bench.measure import PicturesCost, Spread, Timing
+from guardrail.bench.measure import PicturesCost, Timing
 from guardrail.bench.memory import Task, peak_bytes
+from guardrail.bench.pinned import pinned
 from guardrail.bench.report import Report, linearity
-from guardrail.bench.subject import Subject, pinned, shaped
+from guardrail.bench.spread import Spread
+from guardrail.bench.subject import Subject, shaped
 from guardrail.bench.variants import VARIANTS
 from guardrail.cli import main
 from guardrail.errors import GuardrailError, SettingsError

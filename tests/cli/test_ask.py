@@ -68,7 +68,8 @@ def picture(tmp_path: Path) -> str:
 def engine(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     stand_in = StandIn(says)
 
-    def load(model: str | None, policy: Any, *, console: Any) -> StandIn:
+    def load(model: str | None, policy: Any, *, server: str | None, console: Any) -> StandIn:
+        assert server is None
         stand_in.policy = policy
         return stand_in
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from guardrail import Policy, SafeCoDe, load_policy
-from guardrail.backends.transformers.photo_noise import with_noised_photographs
+from guardrail.backends.photographs import shown_otherwise
 from guardrail.judging.judge import Judge
 from guardrail.record.answer import Answer
 from guardrail.request.settings import GenerationSettings
@@ -31,7 +31,7 @@ def forwards(tokens: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Real and noised logits after the prompt and each of `tokens`, by full forwards."""
     guarded = judged_engine(FAMILY, SAFE, PUBLISHED)
     encode = guarded.backend.encoder.encode
-    noised = with_noised_photographs(ask(FAMILY), noise_std=0.1)
+    noised = shown_otherwise(ask(FAMILY), "photo-noise", noise_std=0.1)
     said = torch.tensor(tokens, dtype=torch.long)
     real, beside = (
         full_logits(guarded.model, encode([each]), said) for each in (ask(FAMILY), noised)

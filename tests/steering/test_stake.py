@@ -16,6 +16,8 @@ INDEX = RefusalIndex(["Sorry", "I can't"], [word.encode() for word in WORDS])
 class Prefilled:
     """A run whose rows say "Sorry" with a probability of their own, else "Sure" or "I can't"."""
 
+    guides = True
+
     def __init__(self, *sorry: float, i: float = 0.0) -> None:
         self.p = [np.array([each, 1 - each - i, i, 1e-9, 1e-9]) for each in sorry]
         self.read, self.aheads = 0, list[int]()

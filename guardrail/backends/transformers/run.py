@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from guardrail.backends.backend import FinishReason, Interrupted, Phase, Reading, Stop
+from guardrail.backends.photographs import shown_otherwise
 from guardrail.backends.transformers.branch import Branch, Prepared, prepare
 from guardrail.backends.transformers.choosing import Chooser
 from guardrail.backends.transformers.context_limit import prompt_lengths
@@ -21,7 +22,6 @@ from guardrail.backends.transformers.counterfactual import counterfactual_inputs
 from guardrail.backends.transformers.grammar import Constraint, RowConstraints, floored
 from guardrail.backends.transformers.interruption import interruptible
 from guardrail.backends.transformers.noise import PICTURE_INPUTS
-from guardrail.backends.transformers.photo_noise import with_noised_photographs
 from guardrail.backends.transformers.prompt import to_device
 from guardrail.backends.transformers.reading import PromptReader
 from guardrail.policy.terms import Counterfactual
@@ -76,6 +76,16 @@ class TransformersRun:
         return prompt_lengths(self._inputs)
 
     @property
+    def guides(self) -> bool:
+        """True: its logits are at hand."""
+        return True
+
+    @property
+    def degraded(self) -> Sequence[str]:
+        """Nothing."""
+        return ()
+
+    @property
     def shows_pictures(self) -> bool:
         """Whether its pictures can be noised."""
         return any(name in self._inputs for name in PICTURE_INPUTS)
@@ -118,7 +128,9 @@ class TransformersRun:
             self._noised = self._noised.fork(places)
         self._live = list(rows)
 
-    def contrast_with(self, kind: Counterfactual, *, noise_std: float, seed: int = 0) -> None:
+    def contrast_with(
+        self, kind: Counterfactual, *, noise_std: float, seed: int = 0
+    ) -> Counterfactual:
         """Runs the same prompts with other pictures.
 
         Raises:
@@ -131,6 +143,7 @@ class TransformersRun:
                 self._noised = branch if whole else branch.fork(self._live)
         except torch.OutOfMemoryError as error:
             raise MemoryError("out of memory in the noised branch") from error
+        return kind
 
     def _beside(self, kind: Counterfactual, noise_std: float, seed: int) -> Mapping[str, Any]:
         if kind != "photo-noise":
@@ -142,12 +155,20 @@ class TransformersRun:
                 seed=seed,
             )
         noised = [
-            with_noised_photographs(each, noise_std=noise_std, seed=seed)
+            shown_otherwise(each, kind, noise_std=noise_std, seed=seed)
             for each in self._conversations
         ]
         return to_device(self._reader.encoder.encode(noised), self._model)
 
     # Tokens ----------------------------------------------------------------------------------
+
+    @property
+    def coverage(self) -> Sequence[float | None]:
+        """None: every candidate is at hand."""
+        return [None] * len(self._live)
+
+    def reveal(self, tokens: Sequence[Sequence[int]]) -> None:
+        """Does nothing: every candidate is at hand."""
 
     def logits(self) -> tuple[Tensor, Tensor | None]:
         """Returns next-token logits, real and noised, each (rows, vocabulary) float32."""
@@ -172,6 +193,10 @@ class TransformersRun:
         except torch.OutOfMemoryError as error:
             raise MemoryError("out of memory in looking ahead") from error
         return branch.logits
+
+    def knows(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[bool]:
+        """True: a few tokens ahead cost little."""
+        return [True] * len(rows)
 
     def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
         """Makes ready to decode; real and noised rows go on as one batch."""

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from guardrail.backends.transformers.photo_noise import noised_photograph, with_noised_photographs
+from guardrail.backends.photographs import noised_photograph, shown_otherwise
+from guardrail.policy.terms import Counterfactual
 from guardrail.request.conversation import Picture, question
 
 
@@ -47,14 +48,24 @@ def test_resizing_averages_it_away() -> None:
 
 def test_a_conversation_keeps_its_words_and_its_own_pictures() -> None:
     asked = question("What is it?", [Picture(grey(), "d")])
-    noised = with_noised_photographs(asked, noise_std=0.1)
+    noised = shown_otherwise(asked, "photo-noise", noise_std=0.1)
     assert [turn.text for turn in noised.turns] == ["What is it?"]
     assert noised.pictures[0].image.size == grey().size
     assert noised.pictures[0].digest != "d"
     assert asked.pictures[0].image.tobytes() == grey().tobytes()
 
 
+@pytest.mark.parametrize(("kind", "colour"), [("grey", (127, 127, 127)), ("mean", (100, 50, 25))])
+def test_other_kinds_are_of_one_colour(kind: Counterfactual, colour: tuple[int, int, int]) -> None:
+    image = Image.new("RGB", (4, 2), (200, 100, 50))
+    image.paste("black", (0, 0, 2, 2))
+    asked = question("What is it?", [Picture(image, "d")])
+    [shown] = shown_otherwise(asked, kind, noise_std=0.0).pictures
+    assert shown.image.size == image.size
+    assert shown.image.getcolors() == [(8, colour)]
+
+
 @pytest.mark.parametrize("std", [-0.1, 1.1])
 def test_a_deviation_out_of_range_is_refused(std: float) -> None:
     with pytest.raises(ValueError, match="noise_std is"):
-        with_noised_photographs(question("x"), noise_std=std)
+        shown_otherwise(question("x"), "noise", noise_std=std)

@@ -1,7 +1,7 @@
-"""Noise on the photograph itself, before a processor resizes it: only for comparison.
+"""Photographs made into others before any processor resizes them: with noise, grey, of one colour.
 
-A large photograph averages such noise away when it is resized, which is why the engine's own noise
-is added at the model's input (`noise`).
+A large photograph averages such noise away when it is resized, which is why a model in this process
+has its noise added at its own input. A model behind a server can be shown nothing else.
 
 Source: the code released with SafeCoDe (github.com/franciscoliu/SafeCoDe at 4d2ca1b): Gaussian
 noise on pixels in [0, 1], cut off at both ends, rounded to 8 bits. There its randomness is the
@@ -11,21 +11,24 @@ process's; here it is a function of the pixels, as everywhere in this package.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from PIL import Image
 
-from guardrail.request.conversation import Conversation, Part, Picture
+from guardrail.policy.terms import Counterfactual
+from guardrail.request.conversation import Conversation
+from guardrail.request.other_pictures import Change, greyed, with_other_pictures
 
 
-def with_noised_photographs(
-    conversation: Conversation, *, noise_std: float, seed: int = 0
+def shown_otherwise(
+    conversation: Conversation, kind: Counterfactual, *, noise_std: float, seed: int = 0
 ) -> Conversation:
-    """Returns a conversation whose pictures carry Gaussian noise; nothing is changed in place.
+    """Returns a conversation with counterfactual photographs; nothing is changed in place.
 
     Args:
         conversation: Any.
+        kind: Grey, of their own mean colour, or with noise on the photograph (both kinds of it).
         noise_std: Standard deviation in [0, 1] pixel units.
         seed: Mixed into every picture's own seed.
 
@@ -34,15 +37,9 @@ def with_noised_photographs(
     """
     if not 0 <= noise_std <= 1:
         raise ValueError(f"noise_std is {noise_std}, expected a number in [0, 1] pixel units")
-
-    def shown(part: Part) -> Part:
-        if isinstance(part, str):
-            return part
-        image = noised_photograph(part.image, noise_std=noise_std, seed=seed)
-        return Picture(image, f"noised {part.digest}")
-
-    turns = tuple(replace(t, parts=tuple(map(shown, t.parts))) for t in conversation.turns)
-    return replace(conversation, turns=turns)
+    noised: Change = partial(noised_photograph, noise_std=noise_std, seed=seed)
+    change: Change = {"grey": greyed, "mean": _of_mean_colour}.get(kind, noised)
+    return with_other_pictures(conversation, change, named=kind)
 
 
 def noised_photograph(image: Image.Image, *, noise_std: float, seed: int = 0) -> Image.Image:
@@ -59,3 +56,9 @@ def noised_photograph(image: Image.Image, *, noise_std: float, seed: int = 0) ->
     drawn = np.random.default_rng(int.from_bytes(digest, "big")).standard_normal(pixels.shape)
     noised = np.clip(pixels / 255 + noise_std * drawn, 0, 1)
     return Image.fromarray((noised * 255).round().astype(np.uint8))
+
+
+def _of_mean_colour(image: Image.Image) -> Image.Image:
+    pixels = np.asarray(image.convert("RGB"), np.float64)  # (height, width, 3)
+    red, green, blue = (int(each) for each in pixels.mean((0, 1)).round())
+    return Image.new("RGB", image.size, (red, green, blue))

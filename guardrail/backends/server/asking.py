@@ -1,0 +1,192 @@
+"""Puts prompts to a server, and reads its next-token candidates: one place for every request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from guardrail.backends.backend import Stop
+from guardrail.backends.server.candidates import Candidates, Named, Told, told_of, whole
+from guardrail.backends.server.client import ServerClient
+from guardrail.backends.server.dialect import Dialect
+from guardrail.backends.server.forms import told_only
+from guardrail.backends.server.messages import messages_of
+from guardrail.backends.server.spelling import Spelling
+from guardrail.errors import ServerError
+from guardrail.request.conversation import Conversation
+
+CHAT = "chat/completions"
+
+_MOST_NAMED = 128
+"""Tokens whose log-probabilities can be asked for in one request."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is put to the server: a conversation, and what its answer begins with."""
+
+    conversation: Conversation
+    begun: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a server shows of a prompt's greedy answer.
+
+    Attributes:
+        steps: Of each of its tokens: its number, and the candidates at its place.
+        input_tokens: Of the prompt, as the server counts them; 0 where it does not.
+    """
+
+    steps: Sequence[tuple[int, Candidates]]
+    input_tokens: int
+
+    @property
+    def first(self) -> Candidates:
+        """The candidates of the next token."""
+        return self.steps[0][1]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Asks one model of one server.
+
+    Attributes:
+        client: The server.
+        model: By which name it knows the model.
+        dialect: How it is asked.
+        spelling: What its tokens spell.
+    """
+
+    client: ServerClient
+    model: str
+    dialect: Dialect
+    spelling: Spelling
+
+    @classmethod
+    def of(cls, client: ServerClient, model: str, dialect: Dialect) -> Asking:
+        """Asks a server of which no token has been seen."""
+        return cls(client, model, dialect, Spelling(client, model, dialect))
+
+    def shown(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        most: Sequence[int] | None = None,
+        stop: Stop | None = None,
+    ) -> list[Shown]:
+        """Returns what the server shows of prompts' answers, asked together.
+
+        Args:
+            prompts: Any.
+            most: Tokens of each greedy answer; one without it.
+            stop: Asked between tries.
+
+        Raises:
+            ServerError: There is no usable answer to one of them.
+            Interrupted: It was stopped.
+        """
+        lengths = most or [1] * len(prompts)
+        asked = [(CHAT, self._showing(*each)) for each in zip(prompts, lengths, strict=True)]
+        return [self._read(each) for each in self.client.ask_all(asked, stop=stop)]
+
+    def log_p(
+        self, prompts: Sequence[tuple[Prompt, Sequence[int]]], *, stop: Stop | None = None
+    ) -> list[Candidates]:
+        """Returns the log-probabilities of certain next tokens, where they can be asked for.
+
+        Args:
+            prompts: Each with the numbers of the tokens; those that the server has no number of its
+                own for, or that are too many, are left out.
+            stop: Asked between tries.
+
+        Raises:
+            ServerError: There is no usable answer to one of them.
+            Interrupted: It was stopped.
+        """
+        asked = []
+        for prompt, numbers in prompts:
+            ids = [i for n in numbers for i in self.spelling.tokens.server_ids([n]) or ()]
+            named = {"logprob_token_ids": ids[:_MOST_NAMED], "top_logprobs": 1}
+            asked.append((CHAT, {**self._showing(prompt, 1), **named}))
+        return [self._read(each).first for each in self.client.ask_all(asked, stop=stop)]
+
+    def begun_with(
+        self, prompts: Sequence[Prompt], *, most: int, stop: Stop | None = None
+    ) -> list[str]:
+        """Returns how greedy answers begin, asked together; without any log-probability.
+
+        Args:
+            prompts: Any.
+            most: Tokens of each.
+            stop: Asked between tries.
+
+        Raises:
+            ServerError: There is no usable answer to one of them.
+            Interrupted: It was stopped.
+        """
+        asked = [(CHAT, self._greedy(each, most)) for each in prompts]
+        return [_text(each) for each in self.client.ask_all(asked, stop=stop)]
+
+    def stream(self, prompt: Prompt, settings: dict[str, Any]) -> Iterator[Any]:
+        """Yields the events of an answer.
+
+        Args:
+            prompt: What is asked.
+            settings: By the names of the chat API; what is demanded of the answer's form, too.
+        """
+        counted = {"stream_options": {"include_usage": True}}
+        said = {**counted, **self.dialect.sampling, **settings, **self.dialect.telling_ids}
+        body = {**self._asked(prompt), **said}
+        return self.client.stream(CHAT, body)
+
+    def numbers(self, named: Sequence[Named]) -> list[int]:
+        """Returns the numbers of tokens that the server has named."""
+        return self.spelling.numbers(named)
+
+    def _asked(self, prompt: Prompt) -> dict[str, Any]:
+        messages = messages_of(prompt.conversation, prompt.begun)
+        told = told_only(prompt.conversation)
+        return {"model": self.model, "messages": messages, **told, **self._continuing(prompt)}
+
+    def _greedy(self, prompt: Prompt, most: int) -> dict[str, Any]:
+        return {**self._asked(prompt), "max_tokens": most, "temperature": 0}
+
+    def _showing(self, prompt: Prompt, most: int) -> dict[str, Any]:
+        shown = {"logprobs": True, "top_logprobs": self.dialect.most_logprobs}
+        return {**self._greedy(prompt, most), **shown, **self.dialect.telling_ids}
+
+    def _continuing(self, prompt: Prompt) -> dict[str, Any]:
+        begun = prompt.begun or prompt.conversation.turns[-1].role == "assistant"
+        if not begun:
+            return {}
+        if self.dialect.continuing is None:
+            raise ServerError(f"a server of kind {self.dialect.name!r} cannot go on with an answer")
+        return dict(self.dialect.continuing)
+
+    def _read(self, answer: Any) -> Shown:
+        told = whole(told_of(answer))
+        self.numbers([named for each in told for named in each.named])
+        steps = [(self.numbers([each.taken])[0], self._candidates(each)) for each in told]
+        usage = answer.get("usage") if isinstance(answer, dict) else None
+        count = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+        return Shown(steps, count if isinstance(count, int) and count > 0 else 0)
+
+    def _candidates(self, told: Told) -> Candidates:
+        found: dict[int, float] = {}
+        for entries in (told.ranked, told.asked):
+            numbers = self.numbers([each for each, _ in entries])
+            for number, (_, log_p) in zip(numbers, entries, strict=True):
+                found.setdefault(number, log_p)
+        return Candidates(found, max(1, len({*self.numbers([e for e, _ in told.ranked])})))
+
+
+def _text(answer: Any) -> str:
+    try:
+        found = answer["choices"][0]["message"]["content"]
+    except (TypeError, LookupError):
+        found = None
+    if not isinstance(found, str):
+        raise ServerError("the server gives no answer")
+    return found

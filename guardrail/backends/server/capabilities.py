@@ -1,0 +1,147 @@
+"""Finds out, by asking, what a server can do; what it has not shown that it can, it cannot.
+
+A few requests of one token each, at the first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from guardrail.backends.server.asking import CHAT, Asking, Prompt
+from guardrail.backends.server.client import ServerClient
+from guardrail.backends.server.dialect import PLAIN, Dialect, dialects
+from guardrail.backends.server.messages import messages_of
+from guardrail.errors import ServerError
+from guardrail.request.conversation import question
+
+_FEWEST = 5
+"""Likeliest tokens under which guided steps would go by too little."""
+
+_MOST_ADDED = 2
+"""Tokens that a beginning of one word adds to a prompt; a turn that was closed adds more."""
+
+_ASKED = question("Say one word.")
+_BEGUN = "Yes"
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a server can do with one model.
+
+    Attributes:
+        model: By which name it knows the model.
+        dialect: How it is asked, without what it has not shown that it can.
+        shows: How many of the likeliest tokens it shows; 0 where it shows none.
+        degraded: What cannot be had, and what that means, a sentence each.
+    """
+
+    model: str
+    dialect: Dialect
+    shows: int
+    degraded: tuple[str, ...] = ()
+
+    @property
+    def guides(self) -> bool:
+        """Whether single steps can be guided."""
+        return self.shows > 0 and self.dialect.continuing is not None
+
+
+def discover(
+    client: ServerClient, *, model: str | None = None, dialect: Dialect | None = None
+) -> Capabilities:
+    """Returns what a server can do.
+
+    Args:
+        client: The server.
+        model: By which name it knows the model; its only one without it.
+        dialect: How it is asked; found out without it.
+
+    Raises:
+        ServerError: It cannot be reached, does not know the model, or has several.
+    """
+    listed = _models(client)
+    name = _model(listed, model)
+    spoken = dialect or dialect_of(client, listed)
+    shows, spoken = _shown(client, name, spoken)
+    degraded = []
+    if not shows:
+        degraded.append("the server shows no log-probabilities: verdicts are yes or no, unweighed")
+        spoken = replace(spoken, continuing=None, names_tokens=False)
+    elif not _continues(client, name, spoken):
+        spoken = replace(spoken, continuing=None)
+    if spoken.continuing is None:
+        degraded.append(
+            "the server cannot go on with an answer: nothing is steered, and what is to be refused "
+            "is refused in the policy's words"
+        )
+    return Capabilities(name, spoken, shows, tuple(degraded))
+
+
+def dialect_of(client: ServerClient, listed: Sequence[Mapping[str, Any]]) -> Dialect:
+    """Returns the dialect that a server's own words point to; the plain one without any."""
+    owners = {str(each.get("owned_by", "")) for each in listed}
+    for each in dialects():
+        if each.owner and each.owner in owners:
+            return each
+        if each.sign and client.get(each.sign) is not None:
+            return each
+    return PLAIN
+
+
+def _models(client: ServerClient) -> list[Mapping[str, Any]]:
+    answer = client.get("models")
+    found = answer.get("data") if isinstance(answer, Mapping) else None
+    return [each for each in found or () if isinstance(each, Mapping)]
+
+
+def _model(listed: Sequence[Mapping[str, Any]], model: str | None) -> str:
+    names = [str(each["id"]) for each in listed if "id" in each]
+    if model is not None:
+        if names and model not in names:
+            raise ServerError(f"the server has no model {model!r}: it has {', '.join(names)[:300]}")
+        return model
+    if len(names) != 1:
+        raise ServerError(
+            f"the server has {len(names)} models, expected one, or give its name as `model`"
+        )
+    return names[0]
+
+
+def _shown(client: ServerClient, model: str, dialect: Dialect) -> tuple[int, Dialect]:
+    """Returns how many of the likeliest tokens are shown, and the dialect that asks for so many."""
+    for asked in dict.fromkeys((dialect.most_logprobs, _FEWEST)):
+        fewer = replace(dialect, most_logprobs=asked)
+        try:
+            [found] = Asking.of(client, model, fewer).shown([Prompt(_ASKED)])
+        except ServerError as error:
+            if error.status is None or not 400 <= error.status < 500:
+                if error.status is None and "log-probabilities" in str(error):
+                    continue
+                raise
+            continue
+        if found.first.ranked >= min(asked, _FEWEST):
+            return found.first.ranked, fewer
+    _unweighed(client, model)
+    return 0, dialect
+
+
+def _unweighed(client: ServerClient, model: str) -> None:
+    """Raises unless the server answers at all."""
+    client.ask(CHAT, {"model": model, "messages": messages_of(_ASKED), "max_tokens": 1})
+
+
+def _continues(client: ServerClient, model: str, dialect: Dialect) -> bool:
+    """Whether a beginning is gone on with: it adds its own tokens to the prompt, and no more."""
+    if dialect.continuing is None:
+        return False
+    asking = Asking.of(client, model, dialect)
+    try:
+        plain, begun = asking.shown([Prompt(_ASKED), Prompt(_ASKED, _BEGUN)])
+    except ServerError as error:
+        if error.status is not None and 400 <= error.status < 500:
+            return False
+        raise
+    added = begun.input_tokens - plain.input_tokens
+    return plain.input_tokens > 0 and 0 < added <= _MOST_ADDED

@@ -1,0 +1,210 @@
+"""Speaks HTTP with one OpenAI-compatible server: JSON there and back, in bounded time.
+
+It knows paths, time-outs and what may be asked again. What is asked, and what the answers mean, is
+not known here.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+
+from guardrail.backends.backend import Interrupted, Stop
+from guardrail.errors import ServerError
+
+CONNECT_S = 5.0
+READ_S = 120.0
+"""Seconds between two pieces of an answer, where nobody sets them."""
+
+TRIES = 4
+"""How often a request that changes nothing is made before the server is said to be down."""
+
+FIRST_WAIT_S = 0.25
+LONGEST_WAIT_S = 8.0
+AT_ONCE = 128
+"""Requests of one backend that are under way together."""
+
+_SLOW_TRIES = 2
+"""Of them, those that may take too long."""
+
+_BUSY = frozenset({408, 425, 429, 502, 503, 504})
+_CLOSED = {"connection": "close"}
+"""Of a stream: llama.cpp closes its connection without saying so."""
+
+_LONGEST_LINE = 4 * 2**20
+"""Bytes of one event of a stream: more is no answer."""
+
+
+class ServerClient:
+    """Asks one server. Safe to use from several threads; connections are kept.
+
+    Args:
+        base_url: Up to and with `/v1`.
+        api_key: Sent as a bearer token; None sends none.
+        timeout_s: Seconds between two pieces of an answer after which there is none.
+        transport: Instead of the network, for tests.
+        sleep: Waits between tries.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = READ_S,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http = httpx.Client(
+            headers=headers,
+            timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_S), pool=None),
+            limits=httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE),
+            transport=transport,
+            trust_env=False,
+        )
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="guardrail-server")
+        self._sleep = sleep
+        self._close = weakref.finalize(self, _closed, self._threads, self._http)
+
+    def ask(self, path: str, body: Mapping[str, Any], *, stop: Stop | None = None) -> Any:
+        """Returns the JSON that the server answers with.
+
+        A request is made again where the connection broke or the server is busy: whatever is asked
+        here changes nothing on the server.
+
+        Raises:
+            ServerError: There is no usable answer, within the tries there are.
+            Interrupted: It was stopped between tries.
+        """
+        wait, slow = FIRST_WAIT_S, 0
+        for last in (False,) * (TRIES - 1) + (True,):
+            if stop is not None and stop():
+                raise Interrupted
+            try:
+                answer = self._http.post(self._url(path), json=body)
+            except httpx.HTTPError as error:
+                slow += isinstance(error, httpx.TimeoutException)
+                if last or slow == _SLOW_TRIES:
+                    raise ServerError(_broken(self.base_url, error)) from error
+            else:
+                if answer.status_code not in _BUSY or last:
+                    return _json_of(answer)
+                wait = max(wait, _retry_after(answer))
+            self._sleep(min(wait, LONGEST_WAIT_S))
+            wait *= 2
+        raise AssertionError("the last try returns or raises")
+
+    def ask_all(
+        self, asked: Sequence[tuple[str, Mapping[str, Any]]], *, stop: Stop | None = None
+    ) -> list[Any]:
+        """Returns the answers to several requests, made together.
+
+        Raises:
+            ServerError: One of them has none.
+            Interrupted: It was stopped.
+        """
+        if len(asked) == 1:
+            return [self.ask(*asked[0], stop=stop)]
+        waiting = [self._threads.submit(self.ask, *each, stop=stop) for each in asked]
+        return [each.result() for each in waiting]
+
+    def stream(self, path: str, body: Mapping[str, Any]) -> Iterator[Any]:
+        """Yields the JSON of each event of a stream; made once, since text is out after the first.
+
+        Raises:
+            ServerError: It does not begin, breaks off, or is no stream of events.
+        """
+        ended = False
+        try:
+            with self._http.stream(
+                "POST", self._url(path), json={**body, "stream": True}, headers=_CLOSED
+            ) as answer:
+                if answer.status_code != httpx.codes.OK:
+                    answer.read()
+                    _json_of(answer)
+                for line in answer.iter_lines():
+                    if len(line) > _LONGEST_LINE:
+                        raise ServerError("the server streams an event without end")
+                    if not line.startswith("data:"):
+                        continue
+                    data = line.removeprefix("data:").strip()
+                    if data == "[DONE]":
+                        ended = True
+                        break
+                    yield _parsed(data)
+        except httpx.HTTPError as error:
+            raise ServerError(_broken(self.base_url, error)) from error
+        if not ended:
+            raise ServerError("the server's stream broke off before its end")
+
+    def get(self, path: str) -> Any:
+        """Returns the JSON at a path; None where the server has none.
+
+        Raises:
+            ServerError: It cannot be reached.
+        """
+        try:
+            answer = self._http.get(self._url(path))
+        except httpx.HTTPError as error:
+            raise ServerError(_broken(self.base_url, error)) from error
+        return _parsed_or_none(answer.text) if answer.status_code == httpx.codes.OK else None
+
+    def close(self) -> None:
+        """Closes every connection; so does the end of its last use."""
+        self._close()
+
+    def _url(self, path: str) -> str:
+        if path.startswith("/"):  # beside the API, as `/tokenize`
+            return self.base_url.removesuffix("/v1") + path
+        return f"{self.base_url}/{path}"
+
+
+def _closed(threads: ThreadPoolExecutor, http: httpx.Client) -> None:
+    threads.shutdown(wait=False, cancel_futures=True)
+    http.close()
+
+
+def _json_of(answer: httpx.Response) -> Any:
+    if answer.status_code != httpx.codes.OK:
+        said = _parsed_or_none(answer.text)
+        found = said.get("error", said) if isinstance(said, dict) else {}
+        message = found.get("message", "") if isinstance(found, dict) else str(found)
+        raise ServerError(
+            f"the server answers {answer.status_code}: {str(message)[:300]!r}",
+            status=answer.status_code,
+        )
+    return _parsed(answer.text)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ServerError(f"the server answers {text[:60]!r}, expected JSON") from error
+
+
+def _parsed_or_none(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _broken(url: str, error: httpx.HTTPError) -> str:
+    kind = "takes too long" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
+    return f"the server at {url!r} {kind} ({type(error).__name__})"
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    try:
+        return float(answer.headers.get("retry-after", 0))
+    except ValueError:
+        return 0.0

@@ -1,0 +1,331 @@
+"""Requests that run together on a server: prompts, questions, tokens. See `guardrail.backends.Run`.
+
+Nothing is kept between requests but the text of each answer so far and what has been shown of its
+next tokens: the server's prefix cache pays for prompts and pictures once. Rows are asked in
+parallel, and a few tokens of a greedy answer at a time, so that steps that change nothing cost no
+request.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from guardrail.backends.arrays import softmax
+from guardrail.backends.backend import Constraint, FinishReason, Interrupted, Phase, Reading, Stop
+from guardrail.backends.photographs import shown_otherwise
+from guardrail.backends.server.asking import Asking, Prompt
+from guardrail.backends.server.capabilities import Capabilities
+from guardrail.backends.server.forms import demanded, needs_server
+from guardrail.backends.server.labels import p_label, p_said
+from guardrail.backends.server.seen_tokens import FILLERS
+from guardrail.backends.server.shown_answers import Branch, Said, ShownAnswers
+from guardrail.backends.server.streaming import streamed_tokens
+from guardrail.errors import ServerError
+from guardrail.policy.terms import Counterfactual
+from guardrail.request.conversation import Conversation
+from guardrail.request.settings import DEFAULT_MAX_NEW_TOKENS, GenerationSettings
+
+Logits = npt.NDArray[np.float32]
+
+YES, NO = ("Yes", "yes", "YES"), ("No", "no", "NO")
+_OUT_OF_REACH = -1e9
+_FEW = 4
+"""Tokens in which yes or no is said."""
+
+_HELD = (
+    "the server holds the answer to its tools or its form: nothing is steered, and what is to be "
+    "refused is refused in the policy's words"
+)
+_FREE: Mapping[str, Any] = {"calls": "free", "tool": None, "schema": None}
+
+_STRETCH = 6
+"""Tokens of a greedy answer that are asked for at once: the guided steps, and one more."""
+
+
+class ServerRun:
+    """See `guardrail.backends.Run`.
+
+    Args:
+        asking: The server.
+        conversations: The requests.
+        settings: The caller's.
+        capabilities: What the server can do.
+        stop: Asked between requests.
+    """
+
+    def __init__(
+        self,
+        asking: Asking,
+        conversations: Sequence[Conversation],
+        settings: GenerationSettings,
+        *,
+        capabilities: Capabilities,
+        stop: Stop | None,
+    ) -> None:
+        self._capabilities = capabilities
+        self._asking, self._settings, self._stop = asking, settings, stop
+        self._shown = ShownAnswers(asking, 1 if settings.temperature else _STRETCH, stop)
+        self._real = Branch(tuple(conversations), strict=True)
+        self._noised: Branch | None = None
+        self._held = any(map(needs_server, conversations))
+        self._demanded: dict[int, Constraint | None] = {}
+        self._live = list(range(len(conversations)))
+        self._said: list[Said] = [() for _ in conversations]
+        self._finished: list[FinishReason | None] = [None] * len(conversations)
+        self._draws: list[random.Random] = []
+
+    @property
+    def input_tokens(self) -> Sequence[int]:
+        """Prompt tokens of each request, as the server counts them."""
+        if self._capabilities.guides:
+            self._know_first()
+        return self._real.input_tokens
+
+    @property
+    def degraded(self) -> Sequence[str]:
+        """What the server cannot do, and what that means."""
+        held = (_HELD,) if self._held and self._capabilities.guides else ()
+        return (*self._capabilities.degraded, *held)
+
+    @property
+    def guides(self) -> bool:
+        """Whether single steps can be guided."""
+        return self._capabilities.guides and not self._held
+
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether its pictures can be shown otherwise."""
+        return any(each.pictures for each in self._real.conversations)
+
+    @property
+    def coverage(self) -> Sequence[float | None]:
+        """Of each row, the probability of all that the server shows of its next token."""
+        branches = [self._real] if self._noised is None else [self._real, self._noised]
+        found = [[each.get(row, self._said[row]) for each in branches] for row in self._live]
+        return [min(0.0 if each is None else each.shown for each in row) for row in found]
+
+    # Before the first token ------------------------------------------------------------------
+
+    def read(self, questions: Sequence[str], phase: Phase) -> Reading:
+        """Puts questions after each request, all in parallel."""
+        self.prefill(phase)
+        started = time.perf_counter()
+        asked = self._real.conversations
+        prompts = [Prompt(each.ask(text)) for each in asked for text in questions]
+        with phase("judge"):
+            try:
+                p = self._read(prompts)
+            except Interrupted:
+                raise
+            except Exception as error:
+                return Reading([error] * len(asked), 0.0)
+        each = len(questions)
+        rows = [p[at : at + each] for at in range(0, len(p), each)]
+        return Reading(rows, time.perf_counter() - started)
+
+    def _read(self, prompts: Sequence[Prompt]) -> list[float]:
+        """Returns P(yes) of each; meanwhile the server goes on with the answers."""
+        if not self._capabilities.shows:
+            said = self._asking.begun_with(prompts, most=_FEW, stop=self._stop)
+            return [p_said(each, YES, NO) for each in said]
+        going = self._next_of_first() if self.guides else []
+        found = self._shown.know(going, beside=prompts)
+        tokens = self._asking.spelling.tokens
+        return [p_label(each, tokens, YES, NO) for each in found]
+
+    def _next_of_first(self) -> list[tuple[Branch, int, Said]]:
+        """Returns what comes after the first token of each answer, if nothing steers it."""
+        firsts = [self._real.candidates(row, ()).likeliest for row in range(len(self._said))]
+        control = self._asking.spelling.tokens.is_control
+        return [(self._real, row, (e,)) for row, e in enumerate(firsts) if not control(e)]
+
+    def prefill(self, phase: Phase) -> None:
+        """Has the prompts run."""
+        if self._capabilities.guides:
+            with phase("prefill"):
+                self._know_first()
+
+    def _know_first(self) -> None:
+        rows = range(len(self._said))
+        self._shown.know([(self._real, row, ()) for row in rows], stretch=1)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Goes on with these rows alone."""
+        self._live = list(rows)
+
+    def contrast_with(
+        self, kind: Counterfactual, *, noise_std: float, seed: int = 0
+    ) -> Counterfactual:
+        """Has the same prompts run with other pictures, at the size at which they are sent."""
+        noised = tuple(
+            shown_otherwise(each, kind, noise_std=noise_std, seed=seed)
+            for each in self._real.conversations
+        )
+        self._noised = Branch(noised, strict=False)
+        self._shown.know([(self._noised, row, ()) for row in self._live])
+        return "photo-noise" if kind == "noise" else kind
+
+    # Tokens ----------------------------------------------------------------------------------
+
+    def reveal(self, tokens: Sequence[Sequence[int]]) -> None:
+        """Has the server tell the log-probabilities of tokens that it does not show by itself."""
+        if self._capabilities.dialect.names_tokens and any(tokens):
+            self._know_next()
+            said = [(row, self._said[row]) for row in self._live]
+            asked = [(*each, wanted) for each, wanted in zip(said, tokens, strict=True)]
+            self._shown.reveal(self._real, [e for e in asked if self._finished[e[0]] is None])
+
+    def logits(self) -> tuple[Logits, Logits | None]:
+        """Returns next-token log-probabilities, real and noised: (rows, tokens seen so far)."""
+        self._know_next()
+        width = len(self._asking.spelling.tokens)
+        real = [self._real.candidates(row, self._said[row]) for row in self._live]
+        rows = np.stack([each.row(width) for each in real])
+        if self._noised is None:
+            return rows, None
+        # Where nothing is known of the noised branch, it says what the real one says.
+        other = [self._noised.get(row, self._said[row]) for row in self._live]
+        beside = zip(real, other, strict=True)
+        return rows, np.stack([(b or a).row(width, real=a) for a, b in beside])
+
+    def _know_next(self) -> None:
+        branches = [self._real] if self._noised is None else [self._real, self._noised]
+        self._shown.know([(each, row, self._said[row]) for each in branches for row in self._going])
+
+    @property
+    def _going(self) -> list[int]:
+        return [row for row in self._live if self._finished[row] is None]
+
+    def ahead(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> Logits:
+        """Returns next-token log-probabilities of the real branch, had rows gone on with tokens."""
+        paths = [
+            (self._live[row], (*self._said[self._live[row]], *more))
+            for row, more in zip(rows, tokens, strict=True)
+        ]
+        self._shown.know([(self._real, *each) for each in paths], stretch=1)
+        width = len(self._asking.spelling.tokens)
+        return np.stack([self._real.candidates(*each).row(width) for each in paths])
+
+    def knows(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[bool]:
+        """Whether the server has shown already what comes after these tokens."""
+        asked = [self._live[row] for row in rows]
+        paths = [(row, (*self._said[row], *more)) for row, more in zip(asked, tokens, strict=True)]
+        return [self._real.get(*each) is not None for each in paths]
+
+    def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
+        """Makes ready to decode."""
+        self._demanded = dict(zip(self._live, constraints, strict=True))
+        made = random.SystemRandom() if seed is None else None
+        self._draws = [made or random.Random(seed) for _ in self._live]
+
+    def within(self, logits: Logits) -> Logits:
+        """Returns logits in which what is no token is out of reach."""
+        found = logits.copy()
+        found[:, :FILLERS] = _OUT_OF_REACH
+        return found
+
+    def choose(self, logits: Logits) -> list[int]:
+        """Returns each row's next token."""
+        rows = zip(self.within(logits), self._draws, strict=True)
+        return [self._chosen(row, draw) for row, draw in rows]
+
+    def peek(self, logits: Logits) -> list[int]:
+        """Returns what `choose` would."""
+        seeded = self._settings.seed is not None
+        states = [each.getstate() if seeded else None for each in self._draws]
+        tokens = self.choose(logits)
+        for draw, state in zip(self._draws, states, strict=True):
+            if state is not None:
+                draw.setstate(state)
+        return tokens
+
+    def _chosen(self, row: Logits, draw: random.Random) -> int:
+        settings = self._settings
+        if not settings.temperature:
+            return int(row.argmax())
+        order = np.argsort(-row, kind="stable")[: settings.top_k or len(row)]
+        p = softmax(row[order].astype(np.float64) / settings.temperature)
+        if settings.top_p is not None:
+            p = np.where(np.cumsum(p) - p < settings.top_p, p, 0.0)
+        return int(draw.choices(order.tolist(), weights=p.tolist())[0])
+
+    def take(self, tokens: Sequence[int]) -> list[FinishReason | None]:
+        """Makes these the rows' next tokens; returns why rows have finished."""
+        for row, token in zip(self._live, tokens, strict=True):
+            if self._finished[row] is not None:
+                continue
+            self._finished[row] = self._reason(row, token)
+            if self._asking.spelling.tokens.is_control(token):
+                self._finished[row] = "stop"
+            if self._finished[row] is None:  # of a row that is done, what came last still stands
+                self._said[row] += (token,)
+        return [self._finished[row] for row in self._live]
+
+    def _reason(self, row: int, token: int) -> FinishReason | None:
+        said = (*self._said[row], token)
+        if self._settings.stop:
+            text = self._asking.spelling.text(said)
+            if any(each in text for each in self._settings.stop):
+                return "stop"
+        return "length" if len(said) >= self._most else None
+
+    @property
+    def _most(self) -> int:
+        return self._settings.max_new_tokens or DEFAULT_MAX_NEW_TOKENS
+
+    def advance(self, *, noised: bool) -> None:
+        """Goes on from what was taken; what comes next is asked once it is wanted."""
+        if not noised:
+            self._noised = None
+
+    def rest(self) -> Iterator[tuple[list[int], list[FinishReason | None]]]:
+        """Has the server answer on by itself, one stream a row, until every row has finished."""
+        streams = {row: self._streamed(row) for row in self._going}
+        try:
+            while streams:
+                tokens = [0] * len(self._live)
+                for place, row in enumerate(self._live):
+                    if row not in streams:
+                        continue
+                    token, reason = next(streams[row])
+                    tokens[place] = token
+                    self._finished[row] = reason or self._reason(row, token)
+                    self._said[row] += (token,)
+                    if self._finished[row] is not None:
+                        streams.pop(row).close()
+                yield tokens, [self._finished[row] for row in self._live]
+        finally:
+            for each in streams.values():
+                each.close()
+
+    def _streamed(self, row: int) -> Generator[tuple[int, FinishReason | None], None, None]:
+        settings, said = self._settings, self._said[row]
+        start = self._shown.start(said)
+        asked: dict[str, Any] = {
+            "max_tokens": self._most - len(start),
+            "temperature": settings.temperature or 0,
+        }
+        named = {"top_p": settings.top_p, "top_k": settings.top_k, "seed": settings.seed}
+        asked |= {name: value for name, value in named.items() if value is not None}
+        if settings.stop:
+            asked["stop"] = list(settings.stop)
+        conversation = self._real.conversations[row]
+        if conversation.tools and self._demanded.get(row) is None:  # it is free to call them
+            asked |= demanded(replace(conversation, form=replace(conversation.form, **_FREE)))
+        asked |= self._demanded.get(row) or {}
+        prompt = self._shown.prompt(self._real, row, start)
+        events = self._asking.stream(prompt, {**asked, **settings.extra})
+        with closing(streamed_tokens(events, self._asking.spelling)) as stream:
+            for token in said[len(start) :]:
+                again, _ = next(stream)
+                if again != token:
+                    raise ServerError("the server cannot go on in the middle of a character")
+            yield from stream

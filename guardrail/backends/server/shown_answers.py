@@ -1,0 +1,169 @@
+"""What a server has shown of answers: asked once, and kept by the tokens before it.
+
+Rows and branches are asked in parallel, a few tokens of a greedy answer at a time, so that steps
+that change nothing cost no request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from guardrail.backends.backend import Interrupted, Stop
+from guardrail.backends.server.asking import Asking, Prompt, Shown
+from guardrail.backends.server.candidates import Candidates
+from guardrail.backends.server.spelling import is_incomplete
+from guardrail.errors import ServerError
+from guardrail.request.conversation import Conversation
+
+Said = tuple[int, ...]
+"""The first tokens of an answer."""
+
+
+@dataclass(eq=False)
+class Branch:
+    """Requests with their pictures as they are, or otherwise, and what has been shown of them.
+
+    Attributes:
+        conversations: The requests.
+        strict: Whether what the server cannot show is an error; else it is left out.
+        input_tokens: Of each request's prompt, as the server counts them; 0 where it does not.
+    """
+
+    conversations: Sequence[Conversation]
+    strict: bool
+    input_tokens: list[int] = field(init=False)
+    _known: list[dict[Said, Candidates]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.input_tokens = [0] * len(self.conversations)
+        self._known = [{} for _ in self.conversations]
+
+    def get(self, row: int, said: Said) -> Candidates | None:
+        """Returns the candidates after an answer's first tokens, if they have been shown."""
+        return self._known[row].get(said)
+
+    def candidates(self, row: int, said: Said) -> Candidates:
+        """Returns the candidates after an answer's first tokens, which have been shown."""
+        return self._known[row][said]
+
+    def keep(self, row: int, said: Said, candidates: Candidates) -> None:
+        """Keeps the candidates after an answer's first tokens; what is known already stands."""
+        self._known[row].setdefault(said, candidates)
+
+    def add(self, row: int, said: Said, candidates: Candidates) -> None:
+        """Adds to the candidates after an answer's first tokens."""
+        self._known[row][said] = self._known[row][said].beside(candidates)
+
+
+@dataclass(frozen=True)
+class ShownAnswers:
+    """Has a server show the next tokens of answers.
+
+    Attributes:
+        asking: The server.
+        stretch: Tokens of a greedy answer that are asked for at once.
+        stop: Asked between requests.
+    """
+
+    asking: Asking
+    stretch: int
+    stop: Stop | None
+
+    def know(
+        self,
+        asked: Sequence[tuple[Branch, int, Said]],
+        *,
+        stretch: int | None = None,
+        beside: Sequence[Prompt] = (),
+    ) -> list[Candidates]:
+        """Has the server show what comes next in answers, where that is not known yet.
+
+        Args:
+            asked: Branches, rows, and the first tokens of their answers.
+            stretch: Instead of the usual one.
+            beside: Further prompts, of one token each, asked at the same time.
+
+        Returns:
+            The candidates of what was asked beside.
+
+        Raises:
+            ServerError: It gives no usable answer, or does not go on with an answer.
+            Interrupted: It was stopped.
+        """
+        missing = [(b, row, said) for b, row, said in asked if b.get(row, said) is None]
+        if not missing and not beside:
+            return []
+        if self.stop is not None and self.stop():
+            raise Interrupted
+        starts = [self.start(said) for _, _, said in missing]
+        inside = [len(m[2]) - len(at) for m, at in zip(missing, starts, strict=True)]
+        prompts = [
+            self.prompt(branch, row, at)
+            for (branch, row, _), at in zip(missing, starts, strict=True)
+        ]
+        most = max(inside, default=0) + (stretch or self.stretch)
+        each = [*([1] * len(beside)), *([most] * len(prompts))]
+        shown = self.asking.shown([*beside, *prompts], most=each, stop=self.stop)
+        self._keep(missing, starts, shown[len(beside) :])
+        return [found.first for found in shown[: len(beside)]]
+
+    def _keep(
+        self,
+        asked: Sequence[tuple[Branch, int, Said]],
+        starts: Sequence[Said],
+        found: Sequence[Shown],
+    ) -> None:
+        for (branch, row, said), at, shown in zip(asked, starts, found, strict=True):
+            _count(branch, row, at, shown.input_tokens)
+            for token, candidates in shown.steps:
+                branch.keep(row, at, candidates)
+                at = (*at, token)
+            if branch.strict and branch.get(row, said) is None:
+                raise ServerError("the server cannot go on in the middle of a character")
+
+    def reveal(self, branch: Branch, wanted: Sequence[tuple[int, Said, Sequence[int]]]) -> None:
+        """Has the server tell the log-probabilities of tokens that it has not shown.
+
+        Args:
+            branch: Of which.
+            wanted: Rows, the first tokens of their answers, and the tokens after them. Where one of
+                these has been shown, none that has not is likelier, and nothing is asked; those
+                that the server has no number of its own for are left out.
+
+        Raises:
+            ServerError: There is no usable answer.
+            Interrupted: It was stopped.
+        """
+        asked = []
+        for row, said, numbers in wanted:
+            known = branch.candidates(row, said).log_p
+            if any(each in known for each in numbers) or self.start(said) != said:
+                continue
+            lacking = [e for e in numbers if self.asking.spelling.tokens.server_ids([e])]
+            if lacking:
+                asked.append((row, said, lacking))
+        if not asked:
+            return
+        prompts = [(self.prompt(branch, row, said), lacking) for row, said, lacking in asked]
+        found = self.asking.log_p(prompts, stop=self.stop)
+        for (row, said, _), more in zip(asked, found, strict=True):
+            branch.add(row, said, more)
+
+    def start(self, said: Said) -> Said:
+        """Returns the longest beginning of an answer that ends in no incomplete character."""
+        while said and is_incomplete(self.asking.spelling.text(said)):
+            said = said[:-1]
+        return said
+
+    def prompt(self, branch: Branch, row: int, said: Said) -> Prompt:
+        """Returns what is put to the server for it to go on with an answer."""
+        return Prompt(branch.conversations[row], self.asking.spelling.text(said))
+
+
+def _count(branch: Branch, row: int, begun: Said, count: int) -> None:
+    """Keeps a prompt's length; raises where a beginning of the answer does not lengthen it."""
+    if not begun:
+        branch.input_tokens[row] = branch.input_tokens[row] or count
+    elif count and branch.input_tokens[row] and count <= branch.input_tokens[row]:
+        raise ServerError("the server leaves out what the answer begins with")

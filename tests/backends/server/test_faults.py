@@ -1,0 +1,160 @@
+"""What a server does wrong: every request ends in an error or on record, and none unguarded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from guardrail import SafeCoDe
+from guardrail.backends.server import ServerBackend, ServerClient
+from guardrail.backends.server.client import TRIES
+from guardrail.errors import ServerError
+from guardrail.record.decision import Decision
+from tests.backends.server.test_backend import GREEDY, ask, policy, server
+
+Change = Callable[[dict[str, Any], httpx.Response], httpx.Response]
+
+
+class Faulty(httpx.BaseTransport):
+    """A server that answers as `change` says, once it has been found out what it can do."""
+
+    def __init__(self, change: Change, *, good: int = 3) -> None:
+        self.change, self.good, self.asked = change, good, 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = server().handle_request(request)
+        if not request.url.path.endswith("/chat/completions"):
+            return answer
+        self.asked += 1
+        if self.asked <= self.good:
+            return answer
+        body = json.loads(request.read() or b"{}")
+        return self.change(body, answer)
+
+
+class Noted:
+    """Keeps decisions."""
+
+    def __init__(self) -> None:
+        self.seen: list[Decision] = []
+
+    def begin(self, record: Any) -> None:
+        """Nothing."""
+
+    def __call__(self, decision: Decision) -> None:
+        self.seen.append(decision)
+
+
+def engine(transport: httpx.BaseTransport) -> SafeCoDe:
+    client = ServerClient("http://m.test/v1", transport=transport, sleep=lambda _: None)
+    return SafeCoDe(backend=ServerBackend(client), policy=policy())
+
+
+def with_log_p(value: Any) -> Change:
+    def change(body: dict[str, Any], answer: httpx.Response) -> httpx.Response:
+        if body.get("stream"):
+            return answer
+        said = answer.json()
+        said["choices"][0]["logprobs"]["content"][0]["top_logprobs"][0]["logprob"] = value
+        return httpx.Response(200, text=json.dumps(said))
+
+    return change
+
+
+def without_log_p(body: dict[str, Any], answer: httpx.Response) -> httpx.Response:
+    said = answer.json()
+    said["choices"][0]["logprobs"] = None
+    return httpx.Response(200, json=said)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_log_p(float("nan")),
+        with_log_p("much"),
+        with_log_p(3.0),
+        with_log_p(None),
+        without_log_p,
+        lambda body, answer: httpx.Response(200, text="<html>"),
+        lambda body, answer: httpx.Response(200, json=[]),
+        lambda body, answer: httpx.Response(200, json={"choices": []}),
+        lambda body, answer: httpx.Response(400, json={"error": {"message": "no"}}),
+        lambda body, answer: httpx.Response(503),
+    ],
+)
+def test_an_answer_that_is_none_is_one_clear_error(change: Change) -> None:
+    with pytest.raises(ServerError, match="the server"):
+        engine(Faulty(change)).answer(ask(1), GREEDY)
+
+
+def test_a_broken_connection_is_tried_again() -> None:
+    broken = 0
+
+    def change(body: dict[str, Any], answer: httpx.Response) -> httpx.Response:
+        nonlocal broken
+        if broken < TRIES - 1:
+            broken += 1
+            raise httpx.ReadError("reset")
+        return answer
+
+    found = engine(Faulty(change)).answer(ask(1), GREEDY)
+    assert found.decision.action == "comply"
+    assert broken == TRIES - 1
+
+
+def test_a_server_that_stays_down_is_one_clear_error() -> None:
+    def change(body: dict[str, Any], answer: httpx.Response) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    with pytest.raises(ServerError, match="cannot be reached"):
+        engine(Faulty(change)).answer(ask(1), GREEDY)
+
+
+def test_a_busy_server_is_waited_for_as_long_as_it_says() -> None:
+    waited: list[float] = []
+    left = 1
+
+    def change(body: dict[str, Any], answer: httpx.Response) -> httpx.Response:
+        nonlocal left
+        if left:
+            left -= 1
+            return httpx.Response(429, headers={"retry-after": "3"})
+        return answer
+
+    client = ServerClient("http://m.test/v1", transport=Faulty(change), sleep=waited.append)
+    SafeCoDe(backend=ServerBackend(client), policy=policy()).answer(ask(1), GREEDY)
+    assert waited == [3.0]
+
+
+def test_a_judge_that_cannot_be_read_is_unavailable_and_blocks() -> None:
+    def change(body: dict[str, Any], answer: httpx.Response) -> httpx.Response:
+        asked = json.dumps(body["messages"][-1])
+        return httpx.Response(400) if "Answer yes or no" in asked else answer
+
+    found = engine(Faulty(change)).answer(ask(1), GREEDY)
+    assert (found.decision.action, found.decision.verdict.label) == ("block", "unavailable")
+
+
+@pytest.mark.parametrize("lines", [2, 0])
+def test_a_stream_that_breaks_off_is_an_error_and_on_record(lines: int) -> None:
+    def change(body: dict[str, Any], answer: httpx.Response) -> httpx.Response:
+        if not body.get("stream"):
+            return answer
+        return httpx.Response(200, text="\n\n".join(answer.text.split("\n\n")[:lines]) + "\n\n")
+
+    with pytest.raises(ServerError, match="broke off"):
+        engine(Faulty(change)).answer(ask(1), GREEDY)
+
+
+def test_a_stream_that_reports_an_error_raises() -> None:
+    def change(body: dict[str, Any], answer: httpx.Response) -> httpx.Response:
+        if not body.get("stream"):
+            return answer
+        return httpx.Response(200, text='data: {"error": {"message": "dead"}}\n\n')
+
+    with pytest.raises(ServerError, match="in the middle"):
+        engine(Faulty(change)).answer(ask(1), GREEDY)
