@@ -16,7 +16,6 @@ from guardrail.request.conversation import Conversation
 from guardrail.request.delta import Delta
 from guardrail.request.settings import GenerationSettings
 
-
 _ASIDE = "I am in a hurry."
 """Said beside a question, so that this is judged without it, too."""
 
