@@ -65,7 +65,7 @@ class Run(Protocol):
 
     @property
     def input_tokens(self) -> Sequence[int]:
-        """Prompt tokens of each request, pictures included, padding not."""
+        """Prompt tokens of each request, pictures included, padding not; 0 while not known."""
 
     @property
     def guides(self) -> bool:
@@ -211,6 +211,13 @@ class Backend(Protocol):
 
     def groups(self, conversations: Sequence[Conversation]) -> list[list[int]]:
         """Returns which requests may run together, so that each is as it would be alone."""
+
+    def count(self, conversation: Conversation) -> int:
+        """Returns how many tokens a conversation's prompt has, pictures and tools included.
+
+        Raises:
+            GuardrailError: The model cannot be told what it holds.
+        """
 
     def vocabulary(self) -> Sequence[bytes | None]:
         """Returns the bytes that each token id spells, None for control tokens."""

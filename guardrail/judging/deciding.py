@@ -104,10 +104,10 @@ class Deciding:
             for draft in drafts:
                 self._rule(draft, failed)
             return
+        self.judge(drafts, run)
         if run is not None:
             for draft, count in zip(drafts, run.input_tokens, strict=True):
                 draft.input_tokens = count
-        self.judge(drafts, run)
 
     # Records -----------------------------------------------------------------------------------
 

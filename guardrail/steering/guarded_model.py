@@ -25,7 +25,6 @@ from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.call_format import CallFormat
 from guardrail.request.conversation import Conversation
 from guardrail.request.sessions import SessionStore
-from guardrail.request.settings import ONE_TOKEN
 from guardrail.steering.refusals import RefusalIndex
 
 
@@ -171,8 +170,7 @@ class GuardedModel(Guard):
         Raises:
             GuardrailError: The model cannot be told what it holds.
         """
-        [count] = self.backend.start([conversation], ONE_TOKEN).input_tokens
-        return count
+        return self.backend.count(conversation)
 
     def refusal_index(self, phrases: tuple[str, ...]) -> RefusalIndex:
         """Returns the phrases compiled for this vocabulary; compiled once, then remembered."""

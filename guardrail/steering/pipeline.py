@@ -110,14 +110,14 @@ class Pipeline:
         constraints = [self._constraint(draft) for draft in drafts]
         stop = cancel.is_set if cancel is not None else None
         run = self.backend.start([draft.conversation for draft in drafts], settings, stop=stop)
-        for draft, count in zip(drafts, run.input_tokens, strict=True):
-            draft.input_tokens = count
+        for draft in drafts:
             for line in run.degraded:
                 draft.note_error(line)
         stake = Stake(run, partial(self.refusal_index, self.deciding.policy.phrases))
         if self.deciding.mode != "off":
             every = range(len(drafts))
             self.deciding.judge(drafts, run, stop=stop, near=partial(stake.near, live=every))
+        _count(rows, run)
         if _cancelled(drafts, cancel):
             yield from _settled(rows)
             return
@@ -229,6 +229,7 @@ class Pipeline:
                 yield from self._emitted(rows, step)
                 if _cancelled(drafts, cancel) or all(row.closed for row in rows):
                     break
+        _count(rows, run)
         yield from _settled(rows)
 
     def _plan(self, draft: Draft) -> RowPlan:
@@ -285,6 +286,12 @@ class Pipeline:
         keep = frozenset(self.backend.control_tokens(written.written).values())
         text = TextStream(partial(decoded, keep=keep), settings.stop, fragments=fragments)
         return AnswerReader(draft, text, calls)
+
+
+def _count(rows: Sequence[Row], run: Run) -> None:
+    """Notes the prompts' tokens; where nothing was asked before the answer, they come with it."""
+    for row in rows:
+        row.draft.input_tokens = run.input_tokens[row.at]
 
 
 def _surely_safe(draft: Draft) -> bool:

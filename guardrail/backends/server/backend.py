@@ -93,6 +93,11 @@ class ServerBackend:
         groups = [[at for at, each in enumerate(held) if each is kind] for kind in (False, True)]
         return [each for each in groups if each]
 
+    def count(self, conversation: Conversation) -> int:
+        """Returns how many tokens a conversation's prompt has, as the server counts them."""
+        [found] = self._asking.shown([Prompt(conversation)])
+        return found.input_tokens
+
     def vocabulary(self) -> Sequence[bytes | None]:
         """Returns what has been seen of it; it grows."""
         return self._asking.spelling.tokens

@@ -84,9 +84,7 @@ class ServerRun:
 
     @property
     def input_tokens(self) -> Sequence[int]:
-        """Prompt tokens of each request, as the server counts them."""
-        if self._capabilities.guides:
-            self._know_first()
+        """Prompt tokens of each request, as the server counts them; 0 while it was not asked."""
         return self._real.input_tokens
 
     @property
@@ -116,7 +114,9 @@ class ServerRun:
 
     def read(self, questions: Sequence[str], phase: Phase) -> Reading:
         """Puts questions after each request, all in parallel."""
-        self.prefill(phase)
+        if self._capabilities.guides:
+            with phase("prefill"):
+                self._know_first()
         started = time.perf_counter()
         asked = self._real.conversations
         prompts = [Prompt(each.ask(text)) for each in asked for text in questions]
@@ -148,10 +148,7 @@ class ServerRun:
         return [(self._real, row, (e,)) for row, e in enumerate(firsts) if not control(e)]
 
     def prefill(self, phase: Phase) -> None:
-        """Has the prompts run."""
-        if self._capabilities.guides:
-            with phase("prefill"):
-                self._know_first()
+        """Does nothing: what is not asked before the answer itself need not run by itself."""
 
     def _know_first(self) -> None:
         rows = range(len(self._said))
@@ -323,7 +320,12 @@ class ServerRun:
         asked |= self._demanded.get(row) or {}
         prompt = self._shown.prompt(self._real, row, start)
         events = self._asking.stream(prompt, {**asked, **settings.extra})
-        with closing(streamed_tokens(events, self._asking.spelling)) as stream:
+
+        def counted(tokens: int) -> None:
+            if not start:
+                self._real.input_tokens[row] = self._real.input_tokens[row] or tokens
+
+        with closing(streamed_tokens(events, self._asking.spelling, counted)) as stream:
             for token in said[len(start) :]:
                 again, _ = next(stream)
                 if again != token:

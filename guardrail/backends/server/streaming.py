@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -25,22 +25,29 @@ _LONG = 32
 
 
 def streamed_tokens(
-    events: Iterator[Any], spelling: Spelling
+    events: Iterator[Any], spelling: Spelling, counted: Callable[[int], None] = lambda _: None
 ) -> Generator[tuple[int, FinishReason | None], None, None]:
     """Yields tokens, the last one with why the answer ended.
 
     Where the server does not say what its tokens are, a piece of text counts as one. Tool calls
     come at the end, as text, with as many empty tokens as the server says that there were more.
 
+    Args:
+        events: Of a stream.
+        spelling: What tokens spell.
+        counted: Told how many tokens the prompt has, before the last token, if the server says it.
+
     Raises:
         ServerError: An event is none of the chat API, or the stream ends without saying why.
     """
     held: int | None = None
     reason: FinishReason | None = None
-    calls, given, counted = CallPieces(), 0, 0
+    calls, given, made = CallPieces(), 0, 0
     with closing(events):  # type: ignore[type-var]  # a generator
         for event in events:
-            counted = max(counted, _counted(event))
+            made = max(made, _usage(event, "completion_tokens"))
+            if prompt := _usage(event, "prompt_tokens"):
+                counted(prompt)
             choice = _choice(event)
             if choice is None:
                 continue
@@ -55,17 +62,17 @@ def streamed_tokens(
     last = [held] if held is not None else []
     if text := calls.text():
         last.append(spelling.tokens.once(text.encode("utf-8", "surrogatepass")))
-        last += [spelling.tokens.once(b"")] * max(0, counted - given - 1)
+        last += [spelling.tokens.once(b"")] * max(0, made - given - 1)
     last = last or [spelling.tokens.number(b"", control=True)]
     for number in last[:-1]:
         yield number, None
     yield last[-1], reason
 
 
-def _counted(event: Any) -> int:
+def _usage(event: Any, name: str) -> int:
     usage = event.get("usage") if isinstance(event, Mapping) else None
-    count = usage.get("completion_tokens") if isinstance(usage, Mapping) else None
-    return count if isinstance(count, int) else 0
+    count = usage.get(name) if isinstance(usage, Mapping) else None
+    return count if isinstance(count, int) and count > 0 else 0
 
 
 def _reason(choice: Mapping[str, Any]) -> FinishReason | None:

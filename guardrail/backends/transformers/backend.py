@@ -35,7 +35,7 @@ from guardrail.errors import ModelError
 from guardrail.request.answer_grammar import answer_grammar
 from guardrail.request.call_format import CallFormat, derive_call_format
 from guardrail.request.conversation import Conversation
-from guardrail.request.settings import DEFAULT_MAX_NEW_TOKENS, GenerationSettings
+from guardrail.request.settings import DEFAULT_MAX_NEW_TOKENS, ONE_TOKEN, GenerationSettings
 
 MOST_BLANKS = 3
 """So many blank tokens may stand before the word that is asked for."""
@@ -198,6 +198,11 @@ class TransformersBackend:
         return arguments
 
     # The vocabulary ----------------------------------------------------------------------------
+
+    def count(self, conversation: Conversation) -> int:
+        """Returns how many tokens a conversation's prompt has."""
+        [count] = self.start([conversation], ONE_TOKEN).input_tokens
+        return count
 
     def vocabulary(self) -> list[bytes | None]:
         """Returns the bytes that each token id spells, None for control tokens."""

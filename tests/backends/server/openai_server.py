@@ -64,8 +64,10 @@ class OpenAIServer(httpx.BaseTransport):
         count = run.input_tokens[0] + len(tokens)
         if body.get("stream"):
             called = asked.tools and body["tool_choice"] != "none"
-            told = self._called(asked, [*steps]) if called else map(self._event, steps)
-            events = [*told, "[DONE]"]
+            said = [*steps]
+            told = self._called(asked, said) if called else map(self._event, said)
+            usage = {"prompt_tokens": count, "completion_tokens": len(said)}
+            events = [*told, {"choices": [], "usage": usage}, "[DONE]"]
             lines = "".join(
                 f"data: {each if isinstance(each, str) else json.dumps(each)}\n\n"
                 for each in events
@@ -137,7 +139,6 @@ class OpenAIServer(httpx.BaseTransport):
                 yield {"choices": [{"delta": {"content": delta.text}}]}
         done = "tool_calls" if calls else steps[-1]["done"]
         yield {"choices": [{"delta": {}, "finish_reason": done}]}
-        yield {"choices": [], "usage": {"completion_tokens": len(steps)}}
 
     def _named(self, token: int, *, ids: bool) -> dict[str, Any]:
         if ids:

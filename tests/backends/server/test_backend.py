@@ -131,6 +131,16 @@ def test_sampling_with_a_seed_gives_the_same_guided_tokens_twice() -> None:
 def test_prompt_tokens_are_counted_as_the_server_counts_them() -> None:
     served = SafeCoDe(backend=backend(), policy=policy())
     assert served.answer(ask(0), GREEDY).usage == local().answer(ask(0), GREEDY).usage
+    assert served.count_tokens(ask(0)) == local().count_tokens(ask(0))
+
+
+def test_unguarded_one_request_is_all_that_is_made() -> None:
+    served = SafeCoDe(backend=backend(), policy=policy())
+    before = len(server().requests)
+    found = served.answer(ask(0), GREEDY, mode="off")
+    assert len(server().requests) == before + 1
+    assert found.usage == local().answer(ask(0), GREEDY, mode="off").usage
+    assert found.text == local().answer(ask(0), GREEDY, mode="off").text
 
 
 def test_neither_torch_nor_transformers_is_loaded() -> None:
