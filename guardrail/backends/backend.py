@@ -219,8 +219,12 @@ class Backend(Protocol):
             GuardrailError: The model cannot be told what it holds.
         """
 
-    def vocabulary(self) -> Sequence[bytes | None]:
-        """Returns the bytes that each token id spells, None for control tokens."""
+    def vocabulary(self, texts: Sequence[str] = ()) -> Sequence[bytes | None]:
+        """Returns the bytes that each token id spells, None for control tokens.
+
+        Args:
+            texts: Whose tokens are to be in it, where it is only being seen, and grows.
+        """
 
     def fragments(self) -> frozenset[int]:
         """Returns the tokens that stand for single bytes, of which a run is decoded as a whole."""

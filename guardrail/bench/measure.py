@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 from guardrail.backends.transformers.run import TransformersRun
 from guardrail.backends.transformers.shape_vocabulary import refusal_phrases
 from guardrail.bench.pinned import pinned
+from guardrail.bench.rounds import Progress, interleaved
 from guardrail.bench.spread import Spread
 from guardrail.bench.subject import Subject
 from guardrail.bench.variants import VARIANTS, Run, Variant, exactly
@@ -19,8 +21,6 @@ from guardrail.request.conversation import Conversation
 from guardrail.steering.guided import steer
 from guardrail.steering.plan import Guidance, RowPlan
 from guardrail.steering.refusal_mass import RefusalMass
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -69,29 +69,20 @@ def time_variants(
         chosen[name] = VARIANTS[name]
     timings = []
     for count in new_tokens:
-        runs = _interleaved(subject, conversation, chosen, count, repeats, progress)
+        answers = _answers(chosen, subject, conversation, count)
+        runs = interleaved(answers, repeats=repeats, what=f"{count} tokens", progress=progress)
         base = [run.wall_s for run in runs["plain"]]
         timings += [_timing(name, count, made, base) for name, made in runs.items()]
     return timings
 
 
-def _interleaved(
-    subject: Subject,
-    conversation: Conversation,
-    variants: dict[str, Variant],
-    new_tokens: int,
-    repeats: int,
-    progress: Progress,
-) -> dict[str, list[Run]]:
-    runs: dict[str, list[Run]] = {name: [] for name in variants}
-    for turn in range(repeats + 1):
-        for name, variant in variants.items():
-            what = f"round {turn} of {repeats}" if turn else "warming up"
-            progress(f"{new_tokens} tokens, {name}: {what}")
-            run = variant(subject, conversation, new_tokens)
-            if turn:
-                runs[name].append(run)
-    return runs
+def _answers(
+    variants: Mapping[str, Variant], subject: Subject, conversation: Conversation, new_tokens: int
+) -> dict[str, Callable[[], Run]]:
+    return {
+        name: partial(variant, subject, conversation, new_tokens)
+        for name, variant in variants.items()
+    }
 
 
 def _timing(name: str, new_tokens: int, runs: Sequence[Run], base: Sequence[float]) -> Timing:
@@ -133,11 +124,9 @@ def time_pictures(
     chosen = {name: VARIANTS[name] for name in ("plain", "always")}
     for count in counts:
         conversation = subject.request(pictures=count, prompt_tokens=prompt_tokens)
-
-        def told(what: str, count: int = count) -> None:
-            progress(f"{count} pictures, {what}")
-
-        runs = _interleaved(subject, conversation, chosen, new_tokens, repeats, told)
+        answers = _answers(chosen, subject, conversation, new_tokens)
+        what = f"{count} pictures, {new_tokens} tokens"
+        runs = interleaved(answers, repeats=repeats, what=what, progress=progress)
         pairs = zip(runs["always"], runs["plain"], strict=True)
         costs.append(
             PicturesCost(

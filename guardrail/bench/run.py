@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from guardrail.backends.transformers import device
-from guardrail.bench.measure import Progress, time_pictures, time_variants, time_vocabulary
+from guardrail.bench.measure import time_pictures, time_variants, time_vocabulary
 from guardrail.bench.memory import Task, cuda_peak_bytes, peak_bytes
 from guardrail.bench.recording import time_recording
 from guardrail.bench.report import Report, machine
+from guardrail.bench.rounds import Progress
 from guardrail.bench.subject import Subject, loaded, shaped
 from guardrail.errors import SettingsError
 

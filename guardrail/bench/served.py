@@ -19,14 +19,13 @@ from rich.table import Table
 
 from guardrail.backends.server import ServerBackend, ServerClient
 from guardrail.bench.pinned import pinned, sample_picture
+from guardrail.bench.rounds import Progress, interleaved
 from guardrail.bench.spread import Spread
 from guardrail.errors import GuardrailError
 from guardrail.request.conversation import Conversation, question
 from guardrail.request.delta import Delta
 from guardrail.request.settings import ONE_TOKEN, GenerationSettings
 from guardrail.steering.safecode import SafeCoDe
-
-Progress = Callable[[str], None]
 
 _EACH = 4
 """Answers to each client, where there are several."""
@@ -142,14 +141,11 @@ def _timed(
     repeats: int,
     progress: Progress,
 ) -> Iterator[ServedTiming]:
-    runs: dict[str, list[_Answered]] = {name: [] for name in variants}
-    for turn in range(repeats + 1):
-        for name, answer in variants.items():
-            what = f"round {turn} of {repeats}" if turn else "warming up"
-            progress(f"{new_tokens} tokens, {name}: {what}")
-            run = answer(next(asked), new_tokens)
-            if turn:
-                runs[name].append(run)
+    answers = {
+        name: partial(_of_next, answer, asked, new_tokens) for name, answer in variants.items()
+    }
+    what = f"{new_tokens} tokens"
+    runs = interleaved(answers, repeats=repeats, what=what, progress=progress)
     for name, made in runs.items():
         rounds = zip(made, runs["plain"], strict=True)
         yield ServedTiming(
@@ -159,6 +155,10 @@ def _timed(
             Spread.of([each.first_token_s for each in made]),
             Spread.of([each.wall_s / plain.wall_s for each, plain in rounds]),
         )
+
+
+def _of_next(answer: _Answer, asked: Iterator[Conversation], new_tokens: int) -> _Answered:
+    return answer(next(asked), new_tokens)
 
 
 def _loaded(

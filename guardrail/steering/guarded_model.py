@@ -176,9 +176,8 @@ class GuardedModel(Guard):
         """Returns the phrases compiled for this vocabulary; compiled once, then remembered."""
         with self._lock:
             if phrases not in self._indexes:
-                for each in phrases:  # a vocabulary that is only being seen shows their tokens
-                    self.backend.tokens(each)
-                self._indexes[phrases] = RefusalIndex(phrases, self.backend.vocabulary())
+                spelled = self.backend.vocabulary(phrases)
+                self._indexes[phrases] = RefusalIndex(phrases, spelled)
             return self._indexes[phrases]
 
     def _own_runs(self) -> Own:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from guardrail.backends.backend import Stop
-from guardrail.backends.server.candidates import Candidates, Named, Told, told_of, whole
+from guardrail.backends.server.candidates import Candidates, Told, tokens_used, told_of, whole
 from guardrail.backends.server.client import ServerClient
 from guardrail.backends.server.dialect import Dialect
 from guardrail.backends.server.forms import told_only
@@ -97,8 +97,7 @@ class Asking:
         """Returns the log-probabilities of certain next tokens, where they can be asked for.
 
         Args:
-            prompts: Each with the numbers of the tokens; those that the server has no number of its
-                own for, or that are too many, are left out.
+            prompts: Each with the server's own numbers of the tokens; too many are left out.
             stop: Asked between tries.
 
         Raises:
@@ -106,9 +105,8 @@ class Asking:
             Interrupted: It was stopped.
         """
         asked = []
-        for prompt, numbers in prompts:
-            ids = [i for n in numbers for i in self.spelling.tokens.server_ids([n]) or ()]
-            named = {"logprob_token_ids": ids[:_MOST_NAMED], "top_logprobs": 1}
+        for prompt, ids in prompts:
+            named = {"logprob_token_ids": list(ids[:_MOST_NAMED]), "top_logprobs": 1}
             asked.append((CHAT, {**self._showing(prompt, 1), **named}))
         return [self._read(each).first for each in self.client.ask_all(asked, stop=stop)]
 
@@ -141,10 +139,6 @@ class Asking:
         body = {**self._asked(prompt), **said}
         return self.client.stream(CHAT, body)
 
-    def numbers(self, named: Sequence[Named]) -> list[int]:
-        """Returns the numbers of tokens that the server has named."""
-        return self.spelling.numbers(named)
-
     def _asked(self, prompt: Prompt) -> dict[str, Any]:
         messages = messages_of(prompt.conversation, prompt.begun)
         told = told_only(prompt.conversation)
@@ -167,19 +161,21 @@ class Asking:
 
     def _read(self, answer: Any) -> Shown:
         told = whole(told_of(answer))
-        self.numbers([named for each in told for named in each.named])
-        steps = [(self.numbers([each.taken])[0], self._candidates(each)) for each in told]
-        usage = answer.get("usage") if isinstance(answer, dict) else None
-        count = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-        return Shown(steps, count if isinstance(count, int) and count > 0 else 0)
+        named = [each for step in told for each in step.named]
+        numbers = iter(self.spelling.numbers(named))
+        steps = [(next(numbers), _candidates(each, numbers)) for each in told]
+        return Shown(steps, tokens_used(answer, "prompt_tokens"))
 
-    def _candidates(self, told: Told) -> Candidates:
-        found: dict[int, float] = {}
-        for entries in (told.ranked, told.asked):
-            numbers = self.numbers([each for each, _ in entries])
-            for number, (_, log_p) in zip(numbers, entries, strict=True):
-                found.setdefault(number, log_p)
-        return Candidates(found, max(1, len({*self.numbers([e for e, _ in told.ranked])})))
+
+def _candidates(told: Told, numbers: Iterator[int]) -> Candidates:
+    """Returns the candidates at a token's place; takes their numbers, in the order of `named`."""
+    found: dict[int, float] = {}
+    for _, log_p in told.ranked:
+        found.setdefault(next(numbers), log_p)
+    ranked = max(1, len(found))
+    for _, log_p in told.asked:
+        found.setdefault(next(numbers), log_p)
+    return Candidates(found, ranked)
 
 
 def _text(answer: Any) -> str:

@@ -52,8 +52,7 @@ class ServerBackend:
     def _discovered(self) -> tuple[Capabilities, Asking]:
         with self._lock:
             if self._found is None:
-                found = discover(self._client, model=self._named, dialect=self._dialect)
-                self._found = found, Asking.of(self._client, found.model, found.dialect)
+                self._found = discover(self._client, model=self._named, dialect=self._dialect)
             return self._found
 
     @property
@@ -98,8 +97,10 @@ class ServerBackend:
         [found] = self._asking.shown([Prompt(conversation)])
         return found.input_tokens
 
-    def vocabulary(self) -> Sequence[bytes | None]:
+    def vocabulary(self, texts: Sequence[str] = ()) -> Sequence[bytes | None]:
         """Returns what has been seen of it; it grows."""
+        for each in texts:
+            self.tokens(each)
         return self._asking.spelling.tokens
 
     def fragments(self) -> frozenset[int]:

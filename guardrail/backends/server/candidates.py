@@ -139,6 +139,18 @@ def whole(told: Sequence[Told]) -> Sequence[Told]:
     return told
 
 
+def tokens_used(answer: Any, name: str) -> int:
+    """Returns how many tokens an answer says that it used; 0 where it does not say it.
+
+    Args:
+        answer: An answer, or an event of a stream.
+        name: `prompt_tokens` or `completion_tokens`.
+    """
+    usage = answer.get("usage") if isinstance(answer, Mapping) else None
+    count = usage.get(name) if isinstance(usage, Mapping) else None
+    return count if isinstance(count, int) and count > 0 else 0
+
+
 def _told(entry: Any) -> Told:
     if not isinstance(entry, Mapping):
         raise ServerError("the server gives log-probabilities in a form that is not known")

@@ -50,8 +50,8 @@ class Capabilities:
 
 def discover(
     client: ServerClient, *, model: str | None = None, dialect: Dialect | None = None
-) -> Capabilities:
-    """Returns what a server can do.
+) -> tuple[Capabilities, Asking]:
+    """Returns what a server can do, and how it is asked, which has learnt its first tokens.
 
     Args:
         client: The server.
@@ -63,20 +63,22 @@ def discover(
     """
     listed = _models(client)
     name = _model(listed, model)
-    spoken = dialect or dialect_of(client, listed)
-    shows, spoken = _shown(client, name, spoken)
+    asking = Asking.of(client, name, dialect or dialect_of(client, listed))
+    shows, asking = _shown(asking)
+    spoken = asking.dialect
     degraded = []
     if not shows:
         degraded.append("the server shows no log-probabilities: verdicts are yes or no, unweighed")
         spoken = replace(spoken, continuing=None, names_tokens=False)
-    elif not _continues(client, name, spoken):
+    elif not _continues(asking):
         spoken = replace(spoken, continuing=None)
     if spoken.continuing is None:
         degraded.append(
             "the server cannot go on with an answer: nothing is steered, and what is to be refused "
             "is refused in the policy's words"
         )
-    return Capabilities(name, spoken, shows, tuple(degraded))
+    found = Capabilities(name, spoken, shows, tuple(degraded))
+    return found, replace(asking, dialect=spoken)
 
 
 def dialect_of(client: ServerClient, listed: Sequence[Mapping[str, Any]]) -> Dialect:
@@ -109,12 +111,12 @@ def _model(listed: Sequence[Mapping[str, Any]], model: str | None) -> str:
     return names[0]
 
 
-def _shown(client: ServerClient, model: str, dialect: Dialect) -> tuple[int, Dialect]:
-    """Returns how many of the likeliest tokens are shown, and the dialect that asks for so many."""
-    for asked in dict.fromkeys((dialect.most_logprobs, _FEWEST)):
-        fewer = replace(dialect, most_logprobs=asked)
+def _shown(asking: Asking) -> tuple[int, Asking]:
+    """Returns how many of the likeliest tokens are shown, and what asks for so many."""
+    for asked in dict.fromkeys((asking.dialect.most_logprobs, _FEWEST)):
+        fewer = replace(asking, dialect=replace(asking.dialect, most_logprobs=asked))
         try:
-            [found] = Asking.of(client, model, fewer).shown([Prompt(_ASKED)])
+            [found] = fewer.shown([Prompt(_ASKED)])
         except ServerError as error:
             if error.status is None or not 400 <= error.status < 500:
                 if error.status is None and "log-probabilities" in str(error):
@@ -123,20 +125,20 @@ def _shown(client: ServerClient, model: str, dialect: Dialect) -> tuple[int, Dia
             continue
         if found.first.ranked >= min(asked, _FEWEST):
             return found.first.ranked, fewer
-    _unweighed(client, model)
-    return 0, dialect
+    _unweighed(asking)
+    return 0, asking
 
 
-def _unweighed(client: ServerClient, model: str) -> None:
+def _unweighed(asking: Asking) -> None:
     """Raises unless the server answers at all."""
-    client.ask(CHAT, {"model": model, "messages": messages_of(_ASKED), "max_tokens": 1})
+    body = {"model": asking.model, "messages": messages_of(_ASKED), "max_tokens": 1}
+    asking.client.ask(CHAT, body)
 
 
-def _continues(client: ServerClient, model: str, dialect: Dialect) -> bool:
+def _continues(asking: Asking) -> bool:
     """Whether a beginning is gone on with: it adds its own tokens to the prompt, and no more."""
-    if dialect.continuing is None:
+    if asking.dialect.continuing is None:
         return False
-    asking = Asking.of(client, model, dialect)
     try:
         plain, begun = asking.shown([Prompt(_ASKED), Prompt(_ASKED, _BEGUN)])
     except ServerError as error:

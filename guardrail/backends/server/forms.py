@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from guardrail.errors import ServerError
+from guardrail.request.answer_form import AnswerForm
 from guardrail.request.call_format import PROBE, CallFormat
 from guardrail.request.conversation import Conversation
 
@@ -32,10 +33,27 @@ def needs_server(conversation: Conversation) -> bool:
 
 def demanded(conversation: Conversation) -> dict[str, Any]:
     """Returns what the chat API is asked for the answer to have its form."""
-    form = conversation.form
-    found: dict[str, Any] = {}
-    if conversation.tools:
-        found = {"tools": [dict(each) for each in conversation.tools], "tool_choice": "auto"}
+    return _demanded(conversation, conversation.form)
+
+
+def offered(conversation: Conversation) -> dict[str, Any]:
+    """Returns what the chat API is asked for the model to be free to call its tools."""
+    return _demanded(conversation, AnswerForm(parallel=conversation.form.parallel))
+
+
+def told_only(conversation: Conversation) -> dict[str, Any]:
+    """Returns what tells the model of its tools where it is to call none."""
+    return _told(conversation, "none")
+
+
+def _told(conversation: Conversation, choice: str) -> dict[str, Any]:
+    tools = [dict(each) for each in conversation.tools]
+    return {"tools": tools, "tool_choice": choice} if tools else {}
+
+
+def _demanded(conversation: Conversation, form: AnswerForm) -> dict[str, Any]:
+    found = _told(conversation, "auto")
+    if found:
         if form.calls == "forced":
             named = {"type": "function", "function": {"name": form.tool}}
             found["tool_choice"] = named if form.tool else "required"
@@ -45,12 +63,6 @@ def demanded(conversation: Conversation) -> dict[str, Any]:
         schema = {"name": "answer", "schema": dict(form.schema), "strict": True}
         found["response_format"] = {"type": "json_schema", "json_schema": schema}
     return found
-
-
-def told_only(conversation: Conversation) -> dict[str, Any]:
-    """Returns what tells the model of its tools where it is to call none."""
-    tools = [dict(each) for each in conversation.tools]
-    return {"tools": tools, "tool_choice": "none"} if tools else {}
 
 
 @dataclass

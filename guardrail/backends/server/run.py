@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from guardrail.backends.backend import Constraint, FinishReason, Interrupted, Ph
 from guardrail.backends.photographs import shown_otherwise
 from guardrail.backends.server.asking import Asking, Prompt
 from guardrail.backends.server.capabilities import Capabilities
-from guardrail.backends.server.forms import demanded, needs_server
+from guardrail.backends.server.forms import needs_server, offered
 from guardrail.backends.server.labels import p_label, p_said
 from guardrail.backends.server.seen_tokens import FILLERS
 from guardrail.backends.server.shown_answers import Branch, Said, ShownAnswers
@@ -44,7 +43,6 @@ _HELD = (
     "the server holds the answer to its tools or its form: nothing is steered, and what is to be "
     "refused is refused in the policy's words"
 )
-_FREE: Mapping[str, Any] = {"calls": "free", "tool": None, "schema": None}
 
 _STRETCH = 6
 """Tokens of a greedy answer that are asked for at once: the guided steps, and one more."""
@@ -259,9 +257,8 @@ class ServerRun:
         for row, token in zip(self._live, tokens, strict=True):
             if self._finished[row] is not None:
                 continue
-            self._finished[row] = self._reason(row, token)
-            if self._asking.spelling.tokens.is_control(token):
-                self._finished[row] = "stop"
+            control = self._asking.spelling.tokens.is_control(token)
+            self._finished[row] = "stop" if control else self._reason(row, token)
             if self._finished[row] is None:  # of a row that is done, what came last still stands
                 self._said[row] += (token,)
         return [self._finished[row] for row in self._live]
@@ -314,10 +311,7 @@ class ServerRun:
         asked |= {name: value for name, value in named.items() if value is not None}
         if settings.stop:
             asked["stop"] = list(settings.stop)
-        conversation = self._real.conversations[row]
-        if conversation.tools and self._demanded.get(row) is None:  # it is free to call them
-            asked |= demanded(replace(conversation, form=replace(conversation.form, **_FREE)))
-        asked |= self._demanded.get(row) or {}
+        asked |= self._demanded[row] or offered(self._real.conversations[row])
         prompt = self._shown.prompt(self._real, row, start)
         events = self._asking.stream(prompt, {**asked, **settings.extra})
 

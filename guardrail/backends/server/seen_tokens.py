@@ -89,11 +89,9 @@ class SeenTokens(Sequence[bytes | None]):
             (table[each] or b"") if each >= 0 else self._once.get(each, b"") for each in numbers
         )
 
-    def server_ids(self, numbers: Sequence[int]) -> list[int] | None:
-        """Returns the server's own numbers of tokens; None if it has not told one of them."""
-        found = [self._ids[each] if each >= 0 else None for each in numbers]
-        told = [each for each in found if each is not None]
-        return told if len(told) == len(found) else None
+    def server_id(self, number: int) -> int | None:
+        """Returns the server's own number of a token; None if it has not told it."""
+        return self._ids[number] if number >= 0 else None
 
     @property
     def fragments(self) -> frozenset[int]:

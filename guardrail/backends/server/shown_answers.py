@@ -140,12 +140,12 @@ class ShownAnswers:
             known = branch.candidates(row, said).log_p
             if any(each in known for each in numbers) or self.start(said) != said:
                 continue
-            lacking = [e for e in numbers if self.asking.spelling.tokens.server_ids([e])]
-            if lacking:
-                asked.append((row, said, lacking))
+            own = map(self.asking.spelling.tokens.server_id, numbers)
+            if ids := [each for each in own if each is not None]:
+                asked.append((row, said, ids))
         if not asked:
             return
-        prompts = [(self.prompt(branch, row, said), lacking) for row, said, lacking in asked]
+        prompts = [(self.prompt(branch, row, said), ids) for row, said, ids in asked]
         found = self.asking.log_p(prompts, stop=self.stop)
         for (row, said, _), more in zip(asked, found, strict=True):
             branch.add(row, said, more)

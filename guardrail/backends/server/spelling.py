@@ -66,10 +66,10 @@ class Spelling:
         """Returns the text of an answer's first tokens; an incomplete character ends in U+FFFD."""
         tokens = self.tokens
         if tokens.fragments.intersection(numbers) and self.asks:
-            shown = [each for each in numbers if not tokens.is_control(each)]
-            ids = tokens.server_ids(shown)
-            if ids is not None:
-                return self._text_of(ids).removeprefix(self._before) if ids else ""
+            own = [tokens.server_id(each) for each in numbers if not tokens.is_control(each)]
+            ids = [each for each in own if each is not None]
+            if len(ids) == len(own):
+                return self._text_of(ids).removeprefix(self._before)
         return tokens.text(numbers).decode(errors="replace").removeprefix(self._before)
 
     @cached_property
@@ -98,9 +98,7 @@ class Spelling:
         for start in range(0, len(unseen), _AT_ONCE):
             part = unseen[start : start + _AT_ONCE]
             for server_id, spelled in zip(part, self._spelled(part, *between), strict=True):
-                written = spelled.encode("utf-8", "surrogatepass")
-                control = self.dialect.is_control(written)
-                self.tokens.number(written, server_id=server_id, control=control)
+                self._number(Named(spelled.encode("utf-8", "surrogatepass"), server_id))
 
     def _spelled(self, server_ids: Sequence[int], between: int, sign: str) -> Iterator[str]:
         asked = [between]

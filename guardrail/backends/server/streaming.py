@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from guardrail.backends.backend import FinishReason
-from guardrail.backends.server.candidates import Named, named
+from guardrail.backends.server.candidates import Named, named, tokens_used
 from guardrail.backends.server.forms import CallPieces
 from guardrail.backends.server.spelling import Spelling
 from guardrail.errors import ServerError
@@ -18,7 +18,6 @@ _REASONS: Mapping[str, FinishReason] = {
     "eos": "stop",
     "tool_calls": "stop",
 }
-
 
 _LONG = 32
 """Bytes of a piece of text that is more than a token, and will hardly come again."""
@@ -45,8 +44,8 @@ def streamed_tokens(
     calls, given, made = CallPieces(), 0, 0
     with closing(events):  # type: ignore[type-var]  # a generator
         for event in events:
-            made = max(made, _usage(event, "completion_tokens"))
-            if prompt := _usage(event, "prompt_tokens"):
+            made = max(made, tokens_used(event, "completion_tokens"))
+            if prompt := tokens_used(event, "prompt_tokens"):
                 counted(prompt)
             choice = _choice(event)
             if choice is None:
@@ -67,12 +66,6 @@ def streamed_tokens(
     for number in last[:-1]:
         yield number, None
     yield last[-1], reason
-
-
-def _usage(event: Any, name: str) -> int:
-    usage = event.get("usage") if isinstance(event, Mapping) else None
-    count = usage.get(name) if isinstance(usage, Mapping) else None
-    return count if isinstance(count, int) and count > 0 else 0
 
 
 def _reason(choice: Mapping[str, Any]) -> FinishReason | None:

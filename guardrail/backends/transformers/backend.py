@@ -204,7 +204,7 @@ class TransformersBackend:
         [count] = self.start([conversation], ONE_TOKEN).input_tokens
         return count
 
-    def vocabulary(self) -> list[bytes | None]:
+    def vocabulary(self, texts: Sequence[str] = ()) -> list[bytes | None]:
         """Returns the bytes that each token id spells, None for control tokens."""
         with self._lock:
             if self._spelled is None:

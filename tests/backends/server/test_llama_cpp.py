@@ -15,8 +15,9 @@ from guardrail.backends.server import ServerBackend, ServerClient
 from guardrail.policy.terms import Action
 from guardrail.request.conversation import Conversation, Picture, question
 from guardrail.request.settings import GenerationSettings
+from tests.backends.server.alike import answered_alike
 from tests.backends.server.llama_cpp import SIDE, llama_server, make
-from tests.backends.server.test_backend import P, of_p, policy
+from tests.backends.server.test_backend import P, policy
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -54,15 +55,7 @@ def test_what_it_can_do_is_found_out(sides: tuple[SafeCoDe, ServerBackend]) -> N
 def test_greedy_tokens_are_those_of_the_model_in_this_process(
     sides: tuple[SafeCoDe, ServerBackend], action: Action
 ) -> None:
-    here, there = (
-        SafeCoDe(backend=each, policy=policy(), judge=of_p(P[action]))  # type: ignore[arg-type]
-        for each in (sides[0].backend, sides[1])
-    )
-    unlike = []
-    for conversation in asked(REQUESTS):
-        one, other = (each.answer(conversation, GREEDY) for each in (here, there))
-        assert other.decision.action == action
-        if one.text != other.text:
-            unlike.append((one.text, other.text))
-    print(f"\n{action}: {REQUESTS - len(unlike)} of {REQUESTS} alike", *unlike, sep="\n  ")
-    assert len(unlike) <= 0.02 * REQUESTS
+    # Random weights hold refusals below the tokens that are shown, and no others can be asked for:
+    # boosted, they come out otherwise, and the policy's words take the answer's place.
+    tokens = action != "refuse"
+    answered_alike(*sides, action, asked(REQUESTS), GREEDY, tokens=tokens)

@@ -16,8 +16,9 @@ from guardrail.policy.terms import Action
 from guardrail.request.conversation import Conversation, Picture, question
 from guardrail.request.pictures import load_picture
 from guardrail.request.settings import GenerationSettings
+from tests.backends.server.alike import answered_alike
 from tests.backends.server.served import make_llava, make_qwen, vllm_server
-from tests.backends.server.test_backend import P, of_p, policy
+from tests.backends.server.test_backend import P, policy
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -56,21 +57,9 @@ def _resized(picture: Picture) -> Picture:
 def test_greedy_tokens_are_those_of_the_model_in_this_process(
     sides: tuple[SafeCoDe, ServerBackend], action: Action
 ) -> None:
-    here, there = (
-        SafeCoDe(backend=each, policy=policy(), judge=of_p(P[action]))  # type: ignore[arg-type]
-        for each in (sides[0].backend, sides[1])
-    )
-    unlike = []
-    for conversation in asked(REQUESTS):
-        one, other = (each.answer(conversation, GREEDY) for each in (here, there))
-        assert other.decision.action == action
-        assert other.decision.contrast.applied
-        assert other.decision.errors == []
-        steps = [[each.token for each in answer.decision.steps] for answer in (one, other)]
-        if one.text != other.text or steps[0] != steps[1]:
-            unlike.append((one.text, other.text))
-    print(f"\n{action}: {REQUESTS - len(unlike)} of {REQUESTS} alike", *unlike, sep="\n  ")
-    assert len(unlike) <= 0.02 * REQUESTS
+    for each in answered_alike(*sides, action, asked(REQUESTS), GREEDY):
+        assert each.decision.contrast.applied
+        assert each.decision.errors == []
 
 
 def test_verdicts_are_those_of_the_model_in_this_process(
