@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -92,7 +90,4 @@ def _probabilities_schema(questions: Mapping[str, str], about: str) -> dict[str,
 def _chat_block(part: Part) -> dict[str, Any]:
     if isinstance(part, str):
         return {"type": "text", "text": _escaped(part)}
-    encoded = io.BytesIO()
-    part.image.save(encoded, format="PNG")
-    data = base64.b64encode(encoded.getvalue()).decode()
-    return {"type": "image", "base64": data, "mime_type": "image/png"}
+    return {"type": "image", "base64": part.png, "mime_type": "image/png"}

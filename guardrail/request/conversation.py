@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
@@ -29,6 +32,13 @@ class Picture:
 
     image: Image.Image
     digest: str
+
+    @cached_property
+    def png(self) -> str:
+        """The pixels as a PNG file, in base64: encoded once, however often it is sent."""
+        file = io.BytesIO()
+        self.image.save(file, "PNG", compress_level=1)
+        return base64.b64encode(file.getvalue()).decode()
 
 
 Part = str | Picture

@@ -6,7 +6,6 @@ not known here.
 
 from __future__ import annotations
 
-import json
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+from pydantic_core import from_json
 
 from guardrail.backends.backend import Interrupted, Stop
 from guardrail.errors import ServerError
@@ -155,7 +155,7 @@ class ServerClient:
             answer = self._http.get(self._url(path))
         except httpx.HTTPError as error:
             raise ServerError(_broken(self.base_url, error)) from error
-        return _parsed_or_none(answer.text) if answer.status_code == httpx.codes.OK else None
+        return _parsed_or_none(answer.content) if answer.status_code == httpx.codes.OK else None
 
     def close(self) -> None:
         """Closes every connection; so does the end of its last use."""
@@ -174,27 +174,27 @@ def _closed(threads: ThreadPoolExecutor, http: httpx.Client) -> None:
 
 def _json_of(answer: httpx.Response) -> Any:
     if answer.status_code != httpx.codes.OK:
-        said = _parsed_or_none(answer.text)
+        said = _parsed_or_none(answer.content)
         found = said.get("error", said) if isinstance(said, dict) else {}
         message = found.get("message", "") if isinstance(found, dict) else str(found)
         raise ServerError(
             f"the server answers {answer.status_code}: {str(message)[:300]!r}",
             status=answer.status_code,
         )
-    return _parsed(answer.text)
+    return _parsed(answer.content)
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: bytes | str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return from_json(text)
+    except ValueError as error:
         raise ServerError(f"the server answers {text[:60]!r}, expected JSON") from error
 
 
-def _parsed_or_none(text: str) -> Any:
+def _parsed_or_none(text: bytes) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return from_json(text)
+    except ValueError:
         return None
 
 

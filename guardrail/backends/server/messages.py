@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -51,7 +49,7 @@ def _content(parts: Sequence[Part]) -> Any:
     return [
         {"type": "text", "text": part}
         if isinstance(part, str)
-        else {"type": "image_url", "image_url": {"url": data_uri(part)}}
+        else {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{part.png}"}}
         for part in parts
     ]
 
@@ -60,10 +58,3 @@ def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
     return "\n".join(part["text"] for part in content if part["type"] == "text")
-
-
-def data_uri(picture: Picture) -> str:
-    """Returns a picture's pixels as a PNG data URI."""
-    file = io.BytesIO()
-    picture.image.save(file, "PNG", compress_level=1)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
