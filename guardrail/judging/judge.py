@@ -165,6 +165,8 @@ def judge_failure(error: BaseException, *, source: str, ours: bool = False) -> s
         line = f"the judge failed: {own_reason(error)}"
     _log.warning("%s (judge: %s)", line, source)
     _log.debug("the judge's error", exc_info=error)
+    # Its frames hold what it was read from, and so itself: a request's memory in a circle.
+    error.__traceback__ = None
     return line
 
 

@@ -94,10 +94,11 @@ class Asking:
     def log_p(
         self, prompts: Sequence[tuple[Prompt, Sequence[int]]], *, stop: Stop | None = None
     ) -> list[Candidates]:
-        """Returns the log-probabilities of certain next tokens, where they can be asked for.
+        """Returns the log-probabilities of certain next tokens, where the dialect reveals them.
 
         Args:
-            prompts: Each with the server's own numbers of the tokens; too many are left out.
+            prompts: Each with the server's own numbers of the tokens. Where it can be asked for
+                tokens, too many are left out; else it shows more of the likeliest ones.
             stop: Asked between tries.
 
         Raises:
@@ -106,8 +107,7 @@ class Asking:
         """
         asked = []
         for prompt, ids in prompts:
-            named = {"logprob_token_ids": list(ids[:_MOST_NAMED]), "top_logprobs": 1}
-            asked.append((CHAT, {**self._showing(prompt, 1), **named}))
+            asked.append((CHAT, {**self._showing(prompt, 1), **self._revealing(ids)}))
         return [self._read(each).first for each in self.client.ask_all(asked, stop=stop)]
 
     def begun_with(
@@ -150,6 +150,11 @@ class Asking:
     def _showing(self, prompt: Prompt, most: int) -> dict[str, Any]:
         shown = {"logprobs": True, "top_logprobs": self.dialect.most_logprobs}
         return {**self._greedy(prompt, most), **shown, **self.dialect.telling_ids}
+
+    def _revealing(self, ids: Sequence[int]) -> dict[str, Any]:
+        if not self.dialect.names_tokens:
+            return {"top_logprobs": self.dialect.most_revealed}
+        return {"logprob_token_ids": list(ids[:_MOST_NAMED]), "top_logprobs": 1}
 
     def _continuing(self, prompt: Prompt) -> dict[str, Any]:
         begun = prompt.begun or prompt.conversation.turns[-1].role == "assistant"

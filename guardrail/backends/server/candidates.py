@@ -55,7 +55,8 @@ class Candidates:
 
     def beside(self, others: Candidates) -> Candidates:
         """Returns these and what else is known of the same distribution."""
-        return Candidates({**others.log_p, **self.log_p}, self.ranked)
+        found = {**others.log_p, **self.log_p}
+        return Candidates(found, max(self.ranked, others.ranked))
 
     def row(self, width: int, *, real: Candidates | None = None) -> npt.NDArray[np.float32]:
         """Returns them as logits, (width,): what is not known is spread over the fillers.

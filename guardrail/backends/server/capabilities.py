@@ -69,7 +69,7 @@ def discover(
     degraded = []
     if not shows:
         degraded.append("the server shows no log-probabilities: verdicts are yes or no, unweighed")
-        spoken = replace(spoken, continuing=None, names_tokens=False)
+        spoken = replace(spoken, continuing=None)
     elif not _continues(asking):
         spoken = replace(spoken, continuing=None)
     if spoken.continuing is None:

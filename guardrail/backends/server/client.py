@@ -37,6 +37,9 @@ _BUSY = frozenset({408, 425, 429, 502, 503, 504})
 _CLOSED = {"connection": "close"}
 """Of a stream: llama.cpp closes its connection without saying so."""
 
+_READ = httpx.ByteStream(b"")
+"""In place of what an answer was read from."""
+
 _LONGEST_LINE = 4 * 2**20
 """Bytes of one event of a stream: more is no answer."""
 
@@ -95,6 +98,7 @@ class ServerClient:
                 if last or slow == _SLOW_TRIES:
                     raise ServerError(_broken(self.base_url, error)) from error
             else:
+                answer.stream = _READ  # its own holds it: they would wait for the collector
                 if answer.status_code not in _BUSY or last:
                     return _json_of(answer)
                 wait = max(wait, _retry_after(answer))
@@ -114,7 +118,8 @@ class ServerClient:
         if len(asked) == 1:
             return [self.ask(*asked[0], stop=stop)]
         waiting = [self._threads.submit(self.ask, *each, stop=stop) for each in asked]
-        return [each.result() for each in waiting]
+        waiting.reverse()  # and taken out: what fails holds this frame, which must not hold it
+        return [waiting.pop().result() for _ in asked]
 
     def stream(self, path: str, body: Mapping[str, Any]) -> Iterator[Any]:
         """Yields the JSON of each event of a stream; made once, since text is out after the first.

@@ -27,6 +27,8 @@ class Dialect:
             where the server cannot go on with one.
         telling_ids: What a request says for tokens to be told by the server's own numbers.
         names_tokens: Whether it shows the log-probabilities of tokens that are asked for by number.
+        most_revealed: How many of the likeliest tokens it shows where those that are looked for are
+            not among `most_logprobs`; 0 where it shows no more of them.
         sampling: What a request says for the server to add nothing of its own to how tokens are
             drawn.
         tokens_path: Where it tells what tokens a text has; empty where it does not.
@@ -42,6 +44,7 @@ class Dialect:
     continuing: Mapping[str, Any] | None = None
     telling_ids: Mapping[str, Any] = field(default_factory=dict)
     names_tokens: bool = False
+    most_revealed: int = 0
     sampling: Mapping[str, Any] = field(default_factory=dict)
     tokens_path: str = ""
     text_path: str = ""
@@ -49,6 +52,11 @@ class Dialect:
     sign: str = ""
     control: re.Pattern[bytes] = field(default=_CONTROL)
     source: str = "documentation"
+
+    @property
+    def reveals(self) -> bool:
+        """Whether it can be asked for tokens that it does not show by itself."""
+        return self.names_tokens or self.most_revealed > self.most_logprobs
 
     def is_control(self, written: bytes) -> bool:
         """Whether a token is no text: it ends an answer."""

@@ -172,7 +172,7 @@ class ServerRun:
 
     def reveal(self, tokens: Sequence[Sequence[int]]) -> None:
         """Has the server tell the log-probabilities of tokens that it does not show by itself."""
-        if self._capabilities.dialect.names_tokens and any(tokens):
+        if self._capabilities.dialect.reveals and any(tokens):
             self._know_next()
             said = [(row, self._said[row]) for row in self._live]
             asked = [(*each, wanted) for each, wanted in zip(said, tokens, strict=True)]

@@ -22,10 +22,11 @@ def answered_alike(
     action: Action,
     asked: Sequence[Conversation],
     settings: GenerationSettings,
-    *,
-    tokens: bool = True,
 ) -> list[Answer]:
     """Compares greedy answers; returns the server's.
+
+    Guided tokens are compared as far as what was said reads as the tokens that it was said in: a
+    server is told what an answer begins with as text.
 
     Args:
         local: The model in this process.
@@ -33,21 +34,33 @@ def answered_alike(
         action: What is done to every request.
         asked: The requests.
         settings: Greedy.
-        tokens: Whether guided tokens are compared, too: an answer that was replaced hides them.
     """
     here, there = (
         SafeCoDe(backend=each, policy=policy(), judge=of_p(P[action]))  # type: ignore[arg-type]
         for each in (local.backend, served)
     )
-    answers, unlike = [], []
+    answers, unlike, cut = [], [], 0
     for conversation in asked:
         one, other = (each.answer(conversation, settings) for each in (here, there))
         assert other.decision.action == action
         steps = [[each.token for each in answer.decision.steps] for answer in (one, other)]
-        if one.text != other.text or (tokens and steps[0] != steps[1]):
+        read = _read_as_said(local, one)
+        cut += read < len(steps[0])
+        if steps[0][:read] != steps[1][:read] or (read == len(steps[0]) and one.text != other.text):
             unlike.append((one.text, other.text))
         answers.append(other)
     alike = len(asked) - len(unlike)
-    print(f"\n{action}: {alike} of {len(asked)} alike", *unlike, sep="\n  ")
+    print(f"\n{action}: {alike} of {len(asked)} alike, {cut} in part", *unlike, sep="\n  ")
     assert len(unlike) <= UNLIKE_AT_MOST * len(asked)
     return answers
+
+
+def _read_as_said(local: SafeCoDe, answer: Answer) -> int:
+    """Returns how many guided tokens come after a text that reads as the tokens before them."""
+    backend = local.backend
+    said = [each.token for each in answer.decision.steps]
+    for at in range(len(said)):
+        read = backend.tokens("".join(said[:at]).removeprefix(" "))
+        if [backend.spell([each]).lstrip() for each in read] != [e.lstrip() for e in said[:at]]:
+            return at
+    return len(said)

@@ -98,7 +98,8 @@ class OpenAIServer(httpx.BaseTransport):
             log_p = log_softmax(logits[0])
             [token] = run.choose(logits)
             [reason] = run.take([token])
-            best = log_p.topk(body.get("top_logprobs") or 1).indices.tolist()
+            most = min(body.get("top_logprobs") or 1, len(log_p))
+            best = log_p.topk(most).indices.tolist()
             shown = body.get("logprob_token_ids", best)  # in their place, as vLLM does
             done = reason if reason == "stop" else None
             done = done or ("length" if made + 1 == body["max_tokens"] else None)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from guardrail import Policy, SafeCoDe, load_policy
 from guardrail.backends.server import ServerBackend, ServerClient
+from guardrail.backends.server.dialect import Dialect
+from guardrail.backends.server.dialects.vllm import VLLM
 from guardrail.judging.judge import JudgeRequest
 from guardrail.policy.terms import Action
 from guardrail.record.answer import Answer
@@ -53,8 +57,9 @@ def server() -> OpenAIServer:
     return OpenAIServer(local().backend)  # type: ignore[arg-type]
 
 
-def backend() -> ServerBackend:
-    return ServerBackend(ServerClient("http://model.test/v1", transport=server()))
+def backend(dialect: Dialect | None = None) -> ServerBackend:
+    client = ServerClient("http://model.test/v1", transport=server())
+    return ServerBackend(client, dialect=dialect)
 
 
 def ask(at: int) -> Conversation:
@@ -95,6 +100,23 @@ def test_greedy_tokens_are_those_of_the_model_in_this_process(at: int, action: A
     assert there.decision.contrast.applied
     for one, other in zip(here.decision.steps, there.decision.steps, strict=True):
         assert one.refusal_mass_before - 0.02 <= other.refusal_mass_before <= 1
+
+
+@pytest.mark.parametrize(
+    ("revealed", "alike"),
+    [({"names_tokens": True}, True), ({"most_revealed": 10_000}, True), ({}, False)],
+)
+def test_refusals_that_are_not_among_the_likeliest_tokens_are_looked_for(
+    revealed: dict[str, Any], alike: bool
+) -> None:
+    drink = question("Which is bigger?", [load_picture(PICTURES / "beer-and-car.png")])
+    few = replace(VLLM, most_logprobs=5, names_tokens=False)
+    here, there = (
+        SafeCoDe(backend=each, policy=policy(), judge=of_p(P["refuse"])).answer(drink, GREEDY)  # type: ignore[arg-type]
+        for each in (local().backend, backend(replace(few, **revealed)))
+    )
+    spelled = [[each.token for each in answer.decision.steps] for answer in (here, there)]
+    assert (spelled[0] == spelled[1]) is alike
 
 
 @pytest.mark.parametrize(("kind", "shown"), [("noise", "photo-noise"), ("mean", "mean")])

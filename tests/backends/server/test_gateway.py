@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import venv
@@ -22,6 +23,8 @@ ROOT = Path(__file__).parents[3]
 REQUIREMENTS = ROOT / "examples" / "gateway" / "requirements.txt"
 UNNEEDED = ("torch", "transformers", "scikit-learn", "scipy")
 REQUESTS, AT_ONCE, MEGABYTES = 10_000, 200, 150
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536"}
+"""As docs/servers.md has it: what an answer was read into goes back at once."""
 
 
 def test_a_gateway_needs_what_the_package_needs_but_what_runs_and_evaluates_models() -> None:
@@ -68,7 +71,11 @@ def load(requests: int, at_once: int) -> None:
     with flaky() as url:
         command = [sys.executable, "-m", "tests.backends.server.gateway_load", f"{url}/v1"]
         done = subprocess.run(
-            [*command, str(requests), str(at_once)], capture_output=True, text=True, cwd=ROOT
+            [*command, str(requests), str(at_once)],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, **ALLOCATOR},
         )
         seen = httpx.get(f"{url}/seen").json()
     assert done.returncode == 0, done.stderr[-2000:]

@@ -7,6 +7,7 @@ from guardrail.backends.server.dialect import CONTINUED, Dialect
 LLAMA_CPP = Dialect(
     "llama.cpp",
     most_logprobs=100,
+    most_revealed=10_000,
     continuing=CONTINUED,
     sampling={"top_k": 0, "top_p": 1.0, "min_p": 0.0},
     tokens_path="/tokenize",
