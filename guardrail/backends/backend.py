@@ -170,6 +170,9 @@ class Run(Protocol):
     def rest(self) -> Iterator[tuple[list[int], list[FinishReason | None]]]:
         """Decodes on, unsteered, until every row has finished; yields (tokens, finished)."""
 
+    def close(self) -> None:
+        """Ends what the model still does for the run; nothing is asked of it afterwards."""
+
 
 class Backend(Protocol):
     """A model that can be judged by, steered and asked. Safe to use from several threads."""

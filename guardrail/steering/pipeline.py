@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 
 from opentelemetry.context import Context
 
-from guardrail.backends import Backend, Constraint, Interrupted, Run
+from guardrail.backends import Backend, Constraint, Interrupted, Run, Stop
 from guardrail.errors import GuardrailError
 from guardrail.judging.deciding import Deciding
 from guardrail.judging.draft import Draft
@@ -108,15 +108,27 @@ class Pipeline:
             yield from _settled(rows)
             return
         constraints = [self._constraint(draft) for draft in drafts]
-        stop = cancel.is_set if cancel is not None else None
-        run = self.backend.start([draft.conversation for draft in drafts], settings, stop=stop)
+        asked = [draft.conversation for draft in drafts]
+        with closing(self.backend.start(asked, settings, stop=_stop(cancel))) as run:
+            yield from self._judged(rows, run, settings, cancel, constraints)
+
+    def _judged(
+        self,
+        rows: Sequence[Row],
+        run: Run,
+        settings: GenerationSettings,
+        cancel: threading.Event | None,
+        constraints: Sequence[Constraint | None],
+    ) -> Iterator[Event]:
+        drafts = [row.draft for row in rows]
         for draft in drafts:
             for line in run.degraded:
                 draft.note_error(line)
         stake = Stake(run, partial(self.refusal_index, self.deciding.policy.phrases))
         if self.deciding.mode != "off":
             every = range(len(drafts))
-            self.deciding.judge(drafts, run, stop=stop, near=partial(stake.near, live=every))
+            near = partial(stake.near, live=every)
+            self.deciding.judge(drafts, run, stop=_stop(cancel), near=near)
         _count(rows, run)
         if _cancelled(drafts, cancel):
             yield from _settled(rows)
@@ -311,6 +323,10 @@ def _lifted(draft: Draft, constraint: Constraint | None) -> Constraint | None:
 def _settled(rows: Sequence[Row] | Iterator[Row]) -> Iterator[Event]:
     for row in rows:
         yield from row.settle()
+
+
+def _stop(cancel: threading.Event | None) -> Stop | None:
+    return cancel.is_set if cancel is not None else None
 
 
 def _cancelled(drafts: Sequence[Draft], cancel: threading.Event | None) -> bool:

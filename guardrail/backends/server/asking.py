@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from guardrail.backends.backend import Stop
-from guardrail.backends.server.candidates import Candidates, Told, tokens_used, told_of, whole
+from guardrail.backends.server.candidates import Candidates, tokens_used, told_of, whole
 from guardrail.backends.server.client import ServerClient
 from guardrail.backends.server.dialect import Dialect
 from guardrail.backends.server.forms import told_only
@@ -127,17 +127,22 @@ class Asking:
         asked = [(CHAT, self._greedy(each, most)) for each in prompts]
         return [_text(each) for each in self.client.ask_all(asked, stop=stop)]
 
-    def stream(self, prompt: Prompt, settings: dict[str, Any]) -> Iterator[Any]:
+    def stream(
+        self, prompt: Prompt, settings: dict[str, Any], *, shown: bool = False
+    ) -> Generator[Any, None, None]:
         """Yields the events of an answer.
 
         Args:
             prompt: What is asked.
             settings: By the names of the chat API; what is demanded of the answer's form, too.
+            shown: Whether candidates are told of each token, and the prompt's length with it.
         """
-        counted = {"stream_options": {"include_usage": True}}
-        said = {**counted, **self.dialect.sampling, **settings, **self.dialect.telling_ids}
-        body = {**self._asked(prompt), **said}
-        return self.client.stream(CHAT, body)
+        counted: dict[str, Any] = {"include_usage": True}
+        if shown:
+            counted["continuous_usage_stats"] = True
+            settings = {**settings, **self._telling}
+        said = {**self.dialect.sampling, **settings, **self.dialect.telling_ids}
+        return self.client.stream(CHAT, {**self._asked(prompt), "stream_options": counted, **said})
 
     def _asked(self, prompt: Prompt) -> dict[str, Any]:
         messages = messages_of(prompt.conversation, prompt.begun)
@@ -148,8 +153,11 @@ class Asking:
         return {**self._asked(prompt), "max_tokens": most, "temperature": 0}
 
     def _showing(self, prompt: Prompt, most: int) -> dict[str, Any]:
-        shown = {"logprobs": True, "top_logprobs": self.dialect.most_logprobs}
-        return {**self._greedy(prompt, most), **shown, **self.dialect.telling_ids}
+        return {**self._greedy(prompt, most), **self._telling, **self.dialect.telling_ids}
+
+    @property
+    def _telling(self) -> dict[str, Any]:
+        return {"logprobs": True, "top_logprobs": self.dialect.most_logprobs}
 
     def _revealing(self, ids: Sequence[int]) -> dict[str, Any]:
         if not self.dialect.names_tokens:
@@ -165,22 +173,8 @@ class Asking:
         return dict(self.dialect.continuing)
 
     def _read(self, answer: Any) -> Shown:
-        told = whole(told_of(answer))
-        named = [each for step in told for each in step.named]
-        numbers = iter(self.spelling.numbers(named))
-        steps = [(next(numbers), _candidates(each, numbers)) for each in told]
+        steps = self.spelling.steps(whole(told_of(answer)))
         return Shown(steps, tokens_used(answer, "prompt_tokens"))
-
-
-def _candidates(told: Told, numbers: Iterator[int]) -> Candidates:
-    """Returns the candidates at a token's place; takes their numbers, in the order of `named`."""
-    found: dict[int, float] = {}
-    for _, log_p in told.ranked:
-        found.setdefault(next(numbers), log_p)
-    ranked = max(1, len(found))
-    for _, log_p in told.asked:
-        found.setdefault(next(numbers), log_p)
-    return Candidates(found, ranked)
 
 
 def _text(answer: Any) -> str:

@@ -120,7 +120,7 @@ def told_of(answer: Any) -> list[Told]:
         content = None
     if not isinstance(content, list) or not content:
         raise ServerError("the server gives no log-probabilities of the next token")
-    return [_told(each) for each in content]
+    return [told_at(each) for each in content]
 
 
 def whole(told: Sequence[Told]) -> Sequence[Told]:
@@ -152,7 +152,12 @@ def tokens_used(answer: Any, name: str) -> int:
     return count if isinstance(count, int) and count > 0 else 0
 
 
-def _told(entry: Any) -> Told:
+def told_at(entry: Any) -> Told:
+    """Returns what an entry of log-probabilities tells of its token.
+
+    Raises:
+        ServerError: It tells nothing, or what is no distribution.
+    """
     if not isinstance(entry, Mapping):
         raise ServerError("the server gives log-probabilities in a form that is not known")
     ranked, asked = (

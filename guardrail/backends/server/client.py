@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import httpx
@@ -28,7 +29,7 @@ TRIES = 4
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 8.0
 AT_ONCE = 128
-"""Requests of one backend that are under way together."""
+"""Requests of one backend that are under way together, beside its streams."""
 
 _SLOW_TRIES = 2
 """Of them, those that may take too long."""
@@ -69,7 +70,8 @@ class ServerClient:
         self._http = httpx.Client(
             headers=headers,
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_S), pool=None),
-            limits=httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE),
+            # As many as there are streams, which must keep no other request waiting.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=AT_ONCE),
             transport=transport,
             trust_env=False,
         )
@@ -115,13 +117,17 @@ class ServerClient:
             ServerError: One of them has none.
             Interrupted: It was stopped.
         """
-        if len(asked) == 1:
-            return [self.ask(*asked[0], stop=stop)]
-        waiting = [self._threads.submit(self.ask, *each, stop=stop) for each in asked]
-        waiting.reverse()  # and taken out: what fails holds this frame, which must not hold it
-        return [waiting.pop().result() for _ in asked]
+        return self.together([partial(self.ask, *each, stop=stop) for each in asked])
 
-    def stream(self, path: str, body: Mapping[str, Any]) -> Iterator[Any]:
+    def together(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Returns what calls return that each wait for the server."""
+        if len(calls) == 1:
+            return [calls[0]()]
+        waiting = [self._threads.submit(each) for each in calls]
+        waiting.reverse()  # and taken out: what fails holds this frame, which must not hold it
+        return [waiting.pop().result() for _ in calls]
+
+    def stream(self, path: str, body: Mapping[str, Any]) -> Generator[Any, None, None]:
         """Yields the JSON of each event of a stream; made once, since text is out after the first.
 
         Raises:

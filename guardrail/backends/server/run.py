@@ -8,31 +8,28 @@ request.
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from guardrail.backends.arrays import softmax
 from guardrail.backends.backend import Constraint, FinishReason, Interrupted, Phase, Reading, Stop
 from guardrail.backends.photographs import shown_otherwise
 from guardrail.backends.server.asking import Asking, Prompt
 from guardrail.backends.server.capabilities import Capabilities
+from guardrail.backends.server.draws import Draws, Logits
 from guardrail.backends.server.forms import needs_server, offered
 from guardrail.backends.server.labels import p_label, p_said
 from guardrail.backends.server.seen_tokens import FILLERS
 from guardrail.backends.server.shown_answers import Branch, Said, ShownAnswers
+from guardrail.backends.server.streamed_answer import StreamedAnswer
 from guardrail.backends.server.streaming import streamed_tokens
 from guardrail.errors import ServerError
 from guardrail.policy.terms import Counterfactual
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import DEFAULT_MAX_NEW_TOKENS, GenerationSettings
-
-Logits = npt.NDArray[np.float32]
 
 YES, NO = ("Yes", "yes", "YES"), ("No", "no", "NO")
 _OUT_OF_REACH = -1e9
@@ -70,7 +67,8 @@ class ServerRun:
     ) -> None:
         self._capabilities = capabilities
         self._asking, self._settings, self._stop = asking, settings, stop
-        self._shown = ShownAnswers(asking, 1 if settings.temperature else _STRETCH, stop)
+        stretch = 1 if settings.temperature else min(_STRETCH, self._most)
+        self._shown = ShownAnswers(asking, stretch, stop)
         self._real = Branch(tuple(conversations), strict=True)
         self._noised: Branch | None = None
         self._held = any(map(needs_server, conversations))
@@ -78,7 +76,7 @@ class ServerRun:
         self._live = list(range(len(conversations)))
         self._said: list[Said] = [() for _ in conversations]
         self._finished: list[FinishReason | None] = [None] * len(conversations)
-        self._draws: list[random.Random] = []
+        self._draws = Draws(0, settings, seed=None)
 
     @property
     def input_tokens(self) -> Sequence[int]:
@@ -140,21 +138,34 @@ class ServerRun:
         return [p_label(each, tokens, YES, NO) for each in found]
 
     def _next_of_first(self) -> list[tuple[Branch, int, Said]]:
-        """Returns what comes after the first token of each answer, if nothing steers it."""
-        firsts = [self._real.candidates(row, ()).likeliest for row in range(len(self._said))]
+        """Returns what comes after the first token of each answer, if nothing steers it.
+
+        Of those that are under way, that is shown anyway.
+        """
+        rows = [row for row in range(len(self._said)) if row not in self._real.streams]
+        firsts = [(row, self._real.candidates(row, ()).likeliest) for row in rows]
         control = self._asking.spelling.tokens.is_control
-        return [(self._real, row, (e,)) for row, e in enumerate(firsts) if not control(e)]
+        return [(self._real, row, (each,)) for row, each in firsts if not control(each)]
 
     def prefill(self, phase: Phase) -> None:
         """Does nothing: what is not asked before the answer itself need not run by itself."""
 
     def _know_first(self) -> None:
+        """Has the server show each answer's first token, and go on with the answer if it can."""
         rows = range(len(self._said))
+        batches = self._capabilities.dialect.batches
+        if self.guides and batches and self._most > 1 and not self._settings.temperature:
+            self._real.streams = {row: self._begun(row, (), shown=True) for row in rows}
+            self._asking.client.together([partial(self._real.follow, row, ()) for row in rows])
+            for row in rows:
+                if not self._real.input_tokens[row]:  # by which a beginning left out is noticed
+                    self._real.leave(row)
         self._shown.know([(self._real, row, ()) for row in rows], stretch=1)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Goes on with these rows alone."""
         self._live = list(rows)
+        self._real.keep_streams(rows)
 
     def contrast_with(
         self, kind: Counterfactual, *, noise_std: float, seed: int = 0
@@ -213,13 +224,14 @@ class ServerRun:
         """Whether the server has shown already what comes after these tokens."""
         asked = [self._live[row] for row in rows]
         paths = [(row, (*self._said[row], *more)) for row, more in zip(asked, tokens, strict=True)]
+        for each in paths:
+            self._real.follow(*each)
         return [self._real.get(*each) is not None for each in paths]
 
     def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
         """Makes ready to decode."""
         self._demanded = dict(zip(self._live, constraints, strict=True))
-        made = random.SystemRandom() if seed is None else None
-        self._draws = [made or random.Random(seed) for _ in self._live]
+        self._draws = Draws(len(self._live), self._settings, seed=seed)
 
     def within(self, logits: Logits) -> Logits:
         """Returns logits in which what is no token is out of reach."""
@@ -229,28 +241,11 @@ class ServerRun:
 
     def choose(self, logits: Logits) -> list[int]:
         """Returns each row's next token."""
-        rows = zip(self.within(logits), self._draws, strict=True)
-        return [self._chosen(row, draw) for row, draw in rows]
+        return self._draws.choose(self.within(logits))
 
     def peek(self, logits: Logits) -> list[int]:
         """Returns what `choose` would."""
-        seeded = self._settings.seed is not None
-        states = [each.getstate() if seeded else None for each in self._draws]
-        tokens = self.choose(logits)
-        for draw, state in zip(self._draws, states, strict=True):
-            if state is not None:
-                draw.setstate(state)
-        return tokens
-
-    def _chosen(self, row: Logits, draw: random.Random) -> int:
-        settings = self._settings
-        if not settings.temperature:
-            return int(row.argmax())
-        order = np.argsort(-row, kind="stable")[: settings.top_k or len(row)]
-        p = softmax(row[order].astype(np.float64) / settings.temperature)
-        if settings.top_p is not None:
-            p = np.where(np.cumsum(p) - p < settings.top_p, p, 0.0)
-        return int(draw.choices(order.tolist(), weights=p.tolist())[0])
+        return self._draws.peek(self.within(logits))
 
     def take(self, tokens: Sequence[int]) -> list[FinishReason | None]:
         """Makes these the rows' next tokens; returns why rows have finished."""
@@ -261,6 +256,7 @@ class ServerRun:
             self._finished[row] = "stop" if control else self._reason(row, token)
             if self._finished[row] is None:  # of a row that is done, what came last still stands
                 self._said[row] += (token,)
+                self._real.turn(row, self._said[row])
         return [self._finished[row] for row in self._live]
 
     def _reason(self, row: int, token: int) -> FinishReason | None:
@@ -294,15 +290,31 @@ class ServerRun:
                     self._finished[row] = reason or self._reason(row, token)
                     self._said[row] += (token,)
                     if self._finished[row] is not None:
-                        streams.pop(row).close()
+                        del streams[row]
+                        self._real.leave(row)
                 yield tokens, [self._finished[row] for row in self._live]
         finally:
-            for each in streams.values():
-                each.close()
+            self.close()
 
-    def _streamed(self, row: int) -> Generator[tuple[int, FinishReason | None], None, None]:
-        settings, said = self._settings, self._said[row]
-        start = self._shown.start(said)
+    def close(self) -> None:
+        """Has the server say no more of any answer."""
+        self._real.keep_streams(())
+
+    def _streamed(self, row: int) -> Iterator[tuple[int, FinishReason | None]]:
+        """Yields the rest of an answer, of the one that is under way or of one that begins so."""
+        said = self._said[row]
+        start: Said = ()
+        if row not in self._real.streams:
+            start = self._shown.start(said)
+            self._real.streams[row] = self._begun(row, start)
+        stream = self._real.streams[row]
+        if not stream.goes(said[len(start) :]):
+            raise ServerError("the server cannot go on in the middle of a character")
+        yield from stream.rest(len(said) - len(start))
+
+    def _begun(self, row: int, start: Said, *, shown: bool = False) -> StreamedAnswer:
+        """Returns an answer that begins with certain tokens, and which the server goes on with."""
+        settings = self._settings
         asked: dict[str, Any] = {
             "max_tokens": self._most - len(start),
             "temperature": settings.temperature or 0,
@@ -311,17 +323,13 @@ class ServerRun:
         asked |= {name: value for name, value in named.items() if value is not None}
         if settings.stop:
             asked["stop"] = list(settings.stop)
-        asked |= self._demanded[row] or offered(self._real.conversations[row])
+        asked |= self._demanded.get(row) or offered(self._real.conversations[row])
         prompt = self._shown.prompt(self._real, row, start)
-        events = self._asking.stream(prompt, {**asked, **settings.extra})
+        events = self._asking.stream(prompt, {**asked, **settings.extra}, shown=shown)
 
         def counted(tokens: int) -> None:
             if not start:
                 self._real.input_tokens[row] = self._real.input_tokens[row] or tokens
 
-        with closing(streamed_tokens(events, self._asking.spelling, counted)) as stream:
-            for token in said[len(start) :]:
-                again, _ = next(stream)
-                if again != token:
-                    raise ServerError("the server cannot go on in the middle of a character")
-            yield from stream
+        tokens = streamed_tokens(events, self._asking.spelling, counted)
+        return StreamedAnswer(tokens, self._asking.spelling)

@@ -13,6 +13,7 @@ from guardrail.backends.backend import Interrupted, Stop
 from guardrail.backends.server.asking import Asking, Prompt, Shown
 from guardrail.backends.server.candidates import Candidates
 from guardrail.backends.server.spelling import is_incomplete
+from guardrail.backends.server.streamed_answer import StreamedAnswer
 from guardrail.errors import ServerError
 from guardrail.request.conversation import Conversation
 
@@ -28,11 +29,13 @@ class Branch:
         conversations: The requests.
         strict: Whether what the server cannot show is an error; else it is left out.
         input_tokens: Of each request's prompt, as the server counts them; 0 where it does not.
+        streams: Answers that are under way, by row.
     """
 
     conversations: Sequence[Conversation]
     strict: bool
     input_tokens: list[int] = field(init=False)
+    streams: dict[int, StreamedAnswer] = field(init=False, default_factory=dict)
     _known: list[dict[Said, Candidates]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -42,6 +45,40 @@ class Branch:
     def get(self, row: int, said: Said) -> Candidates | None:
         """Returns the candidates after an answer's first tokens, if they have been shown."""
         return self._known[row].get(said)
+
+    def follow(self, row: int, said: Said) -> None:
+        """Keeps what an answer that is under way shows after its first tokens.
+
+        One that breaks off is let go: nobody has seen any of it.
+        """
+        if row not in self.streams or self.get(row, said) is not None:
+            return
+        try:
+            found = self.streams[row].after(said)
+        except ServerError:
+            self.leave(row)
+            return
+        if found is not None:
+            self.keep(row, said, found)
+
+    def turn(self, row: int, said: Said) -> None:
+        """Lets an answer go that is under way, if it does not begin with these tokens."""
+        try:
+            stays = row not in self.streams or self.streams[row].goes(said)
+        except ServerError:
+            stays = False
+        if not stays:
+            self.leave(row)
+
+    def leave(self, row: int) -> None:
+        """Has an answer that is under way be none, if there is one."""
+        if row in self.streams:
+            self.streams.pop(row).close()
+
+    def keep_streams(self, rows: Sequence[int]) -> None:
+        """Lets those go that are not of these rows."""
+        for row in [each for each in self.streams if each not in rows]:
+            self.leave(row)
 
     def candidates(self, row: int, said: Said) -> Candidates:
         """Returns the candidates after an answer's first tokens, which have been shown."""
@@ -91,6 +128,8 @@ class ShownAnswers:
             ServerError: It gives no usable answer, or does not go on with an answer.
             Interrupted: It was stopped.
         """
+        for branch, row, said in asked:
+            branch.follow(row, said)
         missing = [(b, row, said) for b, row, said in asked if b.get(row, said) is None]
         if not missing and not beside:
             return []

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from guardrail.backends.server.candidates import Named
+from guardrail.backends.server.candidates import Candidates, Named, Told
 from guardrail.backends.server.client import ServerClient
 from guardrail.backends.server.dialect import Dialect
 from guardrail.backends.server.seen_tokens import INCOMPLETE, SeenTokens
@@ -53,6 +53,15 @@ class Spelling:
         """
         self._learn([e.server_id for e in named if e.spelled is None and e.server_id is not None])
         return [self._number(each) for each in named]
+
+    def steps(self, told: Sequence[Told]) -> list[tuple[int, Candidates]]:
+        """Returns the number of each token of an answer, and the candidates at its place.
+
+        Raises:
+            ServerError: The server does not say what one of them spells.
+        """
+        numbers = iter(self.numbers([each for step in told for each in step.named]))
+        return [(next(numbers), _candidates(each, numbers)) for each in told]
 
     def tokens_of(self, text: str) -> list[int]:
         """Returns the numbers of the tokens of a text; as one where the server does not tell."""
@@ -138,6 +147,17 @@ class Spelling:
         if not isinstance(answer, Mapping):
             raise ServerError(f"the server answers nothing usable at {path!r}")
         return answer
+
+
+def _candidates(told: Told, numbers: Iterator[int]) -> Candidates:
+    """Returns the candidates at a token's place; takes their numbers, in the order of `named`."""
+    found: dict[int, float] = {}
+    for _, log_p in told.ranked:
+        found.setdefault(next(numbers), log_p)
+    ranked = max(1, len(found))
+    for _, log_p in told.asked:
+        found.setdefault(next(numbers), log_p)
+    return Candidates(found, ranked)
 
 
 def is_incomplete(text: str) -> bool:

@@ -265,6 +265,9 @@ class TransformersRun:
                 return
             self.advance(noised=False)
 
+    def close(self) -> None:
+        """Does nothing: between two tokens nothing runs here."""
+
     @property
     def _ready(self) -> Branch:
         assert self._real is not None, "prefill comes first"

@@ -65,8 +65,13 @@ class OpenAIServer(httpx.BaseTransport):
         if body.get("stream"):
             called = asked.tools and body["tool_choice"] != "none"
             said = [*steps]
-            told = self._called(asked, said) if called else map(self._event, said)
             usage = {"prompt_tokens": count, "completion_tokens": len(said)}
+            at_once = body["stream_options"].get("continuous_usage_stats")
+            beside = {"usage": usage} if at_once else {}
+            told: Iterator[Any] = (self._event(each, bool(body.get("logprobs"))) for each in said)
+            if called:
+                told = self._called(asked, said)
+            told = ({**each, **beside} for each in told)
             events = [*told, {"choices": [], "usage": usage}, "[DONE]"]
             lines = "".join(
                 f"data: {each if isinstance(each, str) else json.dumps(each)}\n\n"
@@ -113,9 +118,11 @@ class OpenAIServer(httpx.BaseTransport):
                 return
             run.advance(noised=False)
 
-    def _event(self, step: Mapping[str, Any]) -> dict[str, Any]:
+    def _event(self, step: Mapping[str, Any], shown: bool) -> dict[str, Any]:
         delta = {"content": self.backend.decode([step["id"]])}
         choice = {"delta": delta, "finish_reason": step["done"], "token_ids": [step["id"]]}
+        if shown:
+            choice["logprobs"] = {"content": [step]}
         return {"choices": [choice]}
 
     def _called(self, asked: Conversation, steps: Sequence[Mapping[str, Any]]) -> Iterator[Any]:

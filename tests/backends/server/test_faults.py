@@ -54,21 +54,31 @@ def engine(transport: httpx.BaseTransport) -> SafeCoDe:
     return SafeCoDe(backend=ServerBackend(client), policy=policy())
 
 
-def with_log_p(value: Any) -> Change:
+def told(tell: Callable[[Any], Any]) -> Change:
+    """Changes the log-probabilities of an answer, or of each event of a stream."""
+
+    def told_otherwise(said: Any) -> str:
+        for choice in said["choices"]:
+            choice["logprobs"] = tell(choice.get("logprobs"))
+        return json.dumps(said)
+
     def change(body: dict[str, Any], answer: httpx.Response) -> httpx.Response:
-        if body.get("stream"):
-            return answer
-        said = answer.json()
-        said["choices"][0]["logprobs"]["content"][0]["top_logprobs"][0]["logprob"] = value
-        return httpx.Response(200, text=json.dumps(said))
+        if not body.get("stream"):
+            return httpx.Response(200, text=told_otherwise(answer.json()))
+        *events, done = [each.removeprefix("data: ") for each in answer.text.split("\n\n") if each]
+        lines = [*(told_otherwise(json.loads(each)) for each in events), done]
+        return httpx.Response(200, text="".join(f"data: {each}\n\n" for each in lines))
 
     return change
 
 
-def without_log_p(body: dict[str, Any], answer: httpx.Response) -> httpx.Response:
-    said = answer.json()
-    said["choices"][0]["logprobs"] = None
-    return httpx.Response(200, json=said)
+def with_log_p(value: Any) -> Change:
+    def tell(log_p: Any) -> Any:
+        if log_p:
+            log_p["content"][0]["top_logprobs"][0]["logprob"] = value
+        return log_p
+
+    return told(tell)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +88,7 @@ def without_log_p(body: dict[str, Any], answer: httpx.Response) -> httpx.Respons
         with_log_p("much"),
         with_log_p(3.0),
         with_log_p(None),
-        without_log_p,
+        told(lambda log_p: None),
         lambda body, answer: httpx.Response(200, text="<html>"),
         lambda body, answer: httpx.Response(200, json=[]),
         lambda body, answer: httpx.Response(200, json={"choices": []}),
@@ -116,14 +126,9 @@ def test_a_server_that_stays_down_is_one_clear_error() -> None:
 
 def test_a_busy_server_is_waited_for_as_long_as_it_says() -> None:
     waited: list[float] = []
-    left = 1
 
     def change(body: dict[str, Any], answer: httpx.Response) -> httpx.Response:
-        nonlocal left
-        if left:
-            left -= 1
-            return httpx.Response(429, headers={"retry-after": "3"})
-        return answer
+        return answer if waited else httpx.Response(429, headers={"retry-after": "3"})
 
     client = ServerClient("http://m.test/v1", transport=Faulty(change), sleep=waited.append)
     SafeCoDe(backend=ServerBackend(client), policy=policy()).answer(ask(1), GREEDY)

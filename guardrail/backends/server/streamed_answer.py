@@ -1,0 +1,76 @@
+"""An answer as a server says it by itself, under way while others decide what becomes of it.
+
+It is read no further than it is wanted, and closed once the answer is to go another way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+
+from guardrail.backends.backend import FinishReason
+from guardrail.backends.server.candidates import Candidates, told_at
+from guardrail.backends.server.spelling import Spelling
+from guardrail.backends.server.streaming import StreamedToken
+
+
+class StreamedAnswer:
+    """Reads one stream.
+
+    Args:
+        tokens: Of the stream; it begins once the first of them is wanted.
+        spelling: What tokens spell.
+    """
+
+    def __init__(
+        self, tokens: Generator[StreamedToken, None, FinishReason], spelling: Spelling
+    ) -> None:
+        self._tokens, self._spelling = tokens, spelling
+        self._given: list[StreamedToken] = []
+        self._over = False
+        self._reason: FinishReason | None = None
+
+    def reach(self, count: int) -> bool:
+        """Reads on up to so many tokens; returns whether there are so many.
+
+        Raises:
+            ServerError: The stream breaks off, or is none.
+        """
+        while len(self._given) < count and not self._over:
+            try:
+                self._given.append(next(self._tokens))
+            except StopIteration as ended:
+                self._over, self._reason = True, ended.value
+        return len(self._given) >= count
+
+    def goes(self, said: Sequence[int]) -> bool:
+        """Whether the answer begins with these tokens."""
+        return self.reach(len(said)) and all(
+            token == each for (token, _), each in zip(self._given, said, strict=False)
+        )
+
+    def after(self, said: Sequence[int]) -> Candidates | None:
+        """Returns the candidates after these tokens, if the answer goes there and tells them.
+
+        Raises:
+            ServerError: The stream breaks off, is none, or tells what is no distribution.
+        """
+        if not self.goes(said) or not self.reach(len(said) + 1):
+            return None
+        entry = self._given[len(said)][1]
+        if entry is None:
+            return None
+        [(_, found)] = self._spelling.steps([told_at(entry)])
+        return found
+
+    def rest(self, start: int) -> Iterator[tuple[int, FinishReason | None]]:
+        """Yields the tokens from one on, at least one, the last of them with why it ended."""
+        if not self.reach(start + 1):
+            yield self._spelling.tokens.number(b"", control=True), self._reason
+        while self.reach(start + 1):
+            last = not self.reach(start + 2)
+            yield self._given[start][0], self._reason if last else None
+            start += 1
+
+    def close(self) -> None:
+        """Has the server say no more of it."""
+        self._tokens.close()
