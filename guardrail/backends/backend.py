@@ -85,6 +85,12 @@ class Run(Protocol):
     def prefill(self, phase: Phase) -> None:
         """Runs the prompts, unless reading has done so."""
 
+    def foresee(self, kind: Counterfactual, *, noise_std: float) -> None:
+        """Is told, before anything is read, that `contrast_with` will be asked for the same.
+
+        Who waits for others can have them begin.
+        """
+
     def keep(self, rows: Sequence[int]) -> None:
         """Goes on with these rows alone, which stay in their order."""
 

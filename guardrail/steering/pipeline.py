@@ -128,6 +128,9 @@ class Pipeline:
         if self.deciding.mode != "off":
             every = range(len(drafts))
             near = partial(stake.near, live=every)
+            contrast = self.deciding.policy.contrast
+            if contrast.when == "always" and not all(self._out_of_question(d, run) for d in drafts):
+                run.foresee(contrast.counterfactual, noise_std=contrast.noise_std)
             self.deciding.judge(drafts, run, stop=_stop(cancel), near=near)
         _count(rows, run)
         if _cancelled(drafts, cancel):

@@ -135,11 +135,12 @@ class Asking:
         Args:
             prompt: What is asked.
             settings: By the names of the chat API; what is demanded of the answer's form, too.
-            shown: Whether candidates are told of each token, and the prompt's length with it.
+            shown: Whether candidates are told of each token.
         """
         counted: dict[str, Any] = {"include_usage": True}
-        if shown:
+        if self.dialect.batches:
             counted["continuous_usage_stats"] = True
+        if shown:
             settings = {**settings, **self._telling}
         said = {**self.dialect.sampling, **settings, **self.dialect.telling_ids}
         return self.client.stream(CHAT, {**self._asked(prompt), "stream_options": counted, **said})

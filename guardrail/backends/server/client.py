@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -117,15 +117,24 @@ class ServerClient:
             ServerError: One of them has none.
             Interrupted: It was stopped.
         """
-        return self.together([partial(self.ask, *each, stop=stop) for each in asked])
-
-    def together(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
-        """Returns what calls return that each wait for the server."""
-        if len(calls) == 1:
-            return [calls[0]()]
-        waiting = [self._threads.submit(each) for each in calls]
+        if len(asked) == 1:
+            return [self.ask(*asked[0], stop=stop)]
+        waiting = [self._threads.submit(self.ask, *each, stop=stop) for each in asked]
         waiting.reverse()  # and taken out: what fails holds this frame, which must not hold it
-        return [waiting.pop().result() for _ in calls]
+        return [waiting.pop().result() for _ in asked]
+
+    @contextmanager
+    def meanwhile(self, calls: Sequence[Callable[[], None]]) -> Iterator[None]:
+        """Has calls wait for the server while the caller does so for something else.
+
+        None of them makes requests by `ask_all`: what waits for threads must hold none.
+        """
+        waiting = [self._threads.submit(each) for each in calls]
+        try:
+            yield
+        finally:
+            while waiting:
+                waiting.pop().result()
 
     def stream(self, path: str, body: Mapping[str, Any]) -> Generator[Any, None, None]:
         """Yields the JSON of each event of a stream; made once, since text is out after the first.

@@ -11,25 +11,24 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from guardrail.backends.backend import Constraint, FinishReason, Interrupted, Phase, Reading, Stop
-from guardrail.backends.photographs import shown_otherwise
 from guardrail.backends.server.asking import Asking, Prompt
 from guardrail.backends.server.capabilities import Capabilities
 from guardrail.backends.server.draws import Draws, Logits
-from guardrail.backends.server.forms import needs_server, offered
+from guardrail.backends.server.forms import needs_server
 from guardrail.backends.server.labels import p_label, p_said
 from guardrail.backends.server.seen_tokens import FILLERS
 from guardrail.backends.server.shown_answers import Branch, Said, ShownAnswers
 from guardrail.backends.server.streamed_answer import StreamedAnswer
 from guardrail.backends.server.streaming import streamed_tokens
+from guardrail.backends.server.wanted import most_tokens, wanted
 from guardrail.errors import ServerError
 from guardrail.policy.terms import Counterfactual
 from guardrail.request.conversation import Conversation
-from guardrail.request.settings import DEFAULT_MAX_NEW_TOKENS, GenerationSettings
+from guardrail.request.settings import GenerationSettings
 
 YES, NO = ("Yes", "yes", "YES"), ("No", "no", "NO")
 _OUT_OF_REACH = -1e9
@@ -67,10 +66,11 @@ class ServerRun:
     ) -> None:
         self._capabilities = capabilities
         self._asking, self._settings, self._stop = asking, settings, stop
-        stretch = 1 if settings.temperature else min(_STRETCH, self._most)
+        stretch = 1 if settings.temperature else min(_STRETCH, most_tokens(settings))
         self._shown = ShownAnswers(asking, stretch, stop)
         self._real = Branch(tuple(conversations), strict=True)
         self._noised: Branch | None = None
+        self._others: dict[tuple[Counterfactual, float, int], Branch] = {}
         self._held = any(map(needs_server, conversations))
         self._demanded: dict[int, Constraint | None] = {}
         self._live = list(range(len(conversations)))
@@ -133,9 +133,26 @@ class ServerRun:
             said = self._asking.begun_with(prompts, most=_FEW, stop=self._stop)
             return [p_said(each, YES, NO) for each in said]
         going = self._next_of_first() if self.guides else []
+        for each in self._others.values():
+            self._begin(each, range(len(self._said)))
+            going += [(each, row, ()) for row in range(len(self._said))]
         found = self._shown.know(going, beside=prompts)
         tokens = self._asking.spelling.tokens
         return [p_label(each, tokens, YES, NO) for each in found]
+
+    def _begin(self, branch: Branch, rows: Sequence[int]) -> None:
+        """Has the server go on with answers by itself, where that keeps no other waiting.
+
+        What it shows of them is what guided steps go by; where steering turns away from one, it is
+        let go, and another one begins there.
+        """
+        batches = self.guides and self._capabilities.dialect.batches
+        if not batches or most_tokens(self._settings) == 1 or self._settings.temperature:
+            return
+        for row in rows:
+            said = self._said[row]
+            if row not in branch.streams and branch.get(row, said) is None:
+                branch.streams[row] = self._begun(branch, row, self._shown.start(said), shown=True)
 
     def _next_of_first(self) -> list[tuple[Branch, int, Said]]:
         """Returns what comes after the first token of each answer, if nothing steers it.
@@ -151,33 +168,35 @@ class ServerRun:
         """Does nothing: what is not asked before the answer itself need not run by itself."""
 
     def _know_first(self) -> None:
-        """Has the server show each answer's first token, and go on with the answer if it can."""
+        """Has the server show each answer's first token."""
         rows = range(len(self._said))
-        batches = self._capabilities.dialect.batches
-        if self.guides and batches and self._most > 1 and not self._settings.temperature:
-            self._real.streams = {row: self._begun(row, (), shown=True) for row in rows}
-            self._asking.client.together([partial(self._real.follow, row, ()) for row in rows])
-            for row in rows:
-                if not self._real.input_tokens[row]:  # by which a beginning left out is noticed
-                    self._real.leave(row)
+        self._begin(self._real, rows)
         self._shown.know([(self._real, row, ()) for row in rows], stretch=1)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Goes on with these rows alone."""
         self._live = list(rows)
-        self._real.keep_streams(rows)
+        for each in self._branches:
+            each.keep_streams(rows)
+
+    def foresee(self, kind: Counterfactual, *, noise_std: float) -> None:
+        """Has other pictures be shown beside the questions."""
+        self._with_others(kind, noise_std, 0)
 
     def contrast_with(
         self, kind: Counterfactual, *, noise_std: float, seed: int = 0
     ) -> Counterfactual:
         """Has the same prompts run with other pictures, at the size at which they are sent."""
-        noised = tuple(
-            shown_otherwise(each, kind, noise_std=noise_std, seed=seed)
-            for each in self._real.conversations
-        )
-        self._noised = Branch(noised, strict=False)
+        self._noised = self._with_others(kind, noise_std, seed)
+        self._begin(self._noised, self._live)
         self._shown.know([(self._noised, row, ()) for row in self._live])
         return "photo-noise" if kind == "noise" else kind
+
+    def _with_others(self, kind: Counterfactual, noise_std: float, seed: int) -> Branch:
+        asked = (kind, noise_std, seed)
+        if asked not in self._others:
+            self._others[asked] = self._real.otherwise(*asked)
+        return self._others[asked]
 
     # Tokens ----------------------------------------------------------------------------------
 
@@ -204,6 +223,8 @@ class ServerRun:
 
     def _know_next(self) -> None:
         branches = [self._real] if self._noised is None else [self._real, self._noised]
+        for each in branches:
+            self._begin(each, self._going)
         self._shown.know([(each, row, self._said[row]) for each in branches for row in self._going])
 
     @property
@@ -256,7 +277,8 @@ class ServerRun:
             self._finished[row] = "stop" if control else self._reason(row, token)
             if self._finished[row] is None:  # of a row that is done, what came last still stands
                 self._said[row] += (token,)
-                self._real.turn(row, self._said[row])
+                for each in self._branches:
+                    each.turn(row, self._said[row])
         return [self._finished[row] for row in self._live]
 
     def _reason(self, row: int, token: int) -> FinishReason | None:
@@ -265,15 +287,12 @@ class ServerRun:
             text = self._asking.spelling.text(said)
             if any(each in text for each in self._settings.stop):
                 return "stop"
-        return "length" if len(said) >= self._most else None
-
-    @property
-    def _most(self) -> int:
-        return self._settings.max_new_tokens or DEFAULT_MAX_NEW_TOKENS
+        return "length" if len(said) >= most_tokens(self._settings) else None
 
     def advance(self, *, noised: bool) -> None:
         """Goes on from what was taken; what comes next is asked once it is wanted."""
-        if not noised:
+        if not noised and self._noised is not None:
+            self._noised.keep_streams(())
             self._noised = None
 
     def rest(self) -> Iterator[tuple[list[int], list[FinishReason | None]]]:
@@ -298,38 +317,32 @@ class ServerRun:
 
     def close(self) -> None:
         """Has the server say no more of any answer."""
-        self._real.keep_streams(())
+        for each in self._branches:
+            each.keep_streams(())
+
+    @property
+    def _branches(self) -> Sequence[Branch]:
+        return [self._real, *self._others.values()]
 
     def _streamed(self, row: int) -> Iterator[tuple[int, FinishReason | None]]:
         """Yields the rest of an answer, of the one that is under way or of one that begins so."""
-        said = self._said[row]
-        start: Said = ()
-        if row not in self._real.streams:
-            start = self._shown.start(said)
-            self._real.streams[row] = self._begun(row, start)
-        stream = self._real.streams[row]
-        if not stream.goes(said[len(start) :]):
+        said, streams = self._said[row], self._real.streams
+        if row not in streams:
+            streams[row] = self._begun(self._real, row, self._shown.start(said))
+        if not streams[row].goes(said):
             raise ServerError("the server cannot go on in the middle of a character")
-        yield from stream.rest(len(said) - len(start))
+        yield from streams[row].rest(len(said))
 
-    def _begun(self, row: int, start: Said, *, shown: bool = False) -> StreamedAnswer:
+    def _begun(
+        self, branch: Branch, row: int, start: Said, *, shown: bool = False
+    ) -> StreamedAnswer:
         """Returns an answer that begins with certain tokens, and which the server goes on with."""
-        settings = self._settings
-        asked: dict[str, Any] = {
-            "max_tokens": self._most - len(start),
-            "temperature": settings.temperature or 0,
-        }
-        named = {"top_p": settings.top_p, "top_k": settings.top_k, "seed": settings.seed}
-        asked |= {name: value for name, value in named.items() if value is not None}
-        if settings.stop:
-            asked["stop"] = list(settings.stop)
-        asked |= self._demanded.get(row) or offered(self._real.conversations[row])
-        prompt = self._shown.prompt(self._real, row, start)
-        events = self._asking.stream(prompt, {**asked, **settings.extra}, shown=shown)
-
-        def counted(tokens: int) -> None:
-            if not start:
-                self._real.input_tokens[row] = self._real.input_tokens[row] or tokens
-
+        conversation, held = self._real.conversations[row], self._demanded.get(row)
+        asked = wanted(self._settings, conversation, held, begun=len(start))
+        if branch is not self._real:  # of which nothing but guided steps is wanted
+            asked = {"max_tokens": _STRETCH, "temperature": 0}
+        prompt = self._shown.prompt(branch, row, start)
+        events = self._asking.stream(prompt, asked, shown=shown)
+        counted = partial(branch.count, row, start)
         tokens = streamed_tokens(events, self._asking.spelling, counted)
-        return StreamedAnswer(tokens, self._asking.spelling)
+        return StreamedAnswer(tokens, self._asking.spelling, begun=start)

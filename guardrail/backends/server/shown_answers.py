@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from guardrail.backends.backend import Interrupted, Stop
+from guardrail.backends.photographs import shown_otherwise
 from guardrail.backends.server.asking import Asking, Prompt, Shown
 from guardrail.backends.server.candidates import Candidates
 from guardrail.backends.server.spelling import is_incomplete
 from guardrail.backends.server.streamed_answer import StreamedAnswer
 from guardrail.errors import ServerError
+from guardrail.policy.terms import Counterfactual
 from guardrail.request.conversation import Conversation
 
 Said = tuple[int, ...]
@@ -42,6 +45,14 @@ class Branch:
         self.input_tokens = [0] * len(self.conversations)
         self._known = [{} for _ in self.conversations]
 
+    def otherwise(self, kind: Counterfactual, noise_std: float, seed: int) -> Branch:
+        """Returns the same requests with other pictures, of which nothing has been shown."""
+        noised = [
+            shown_otherwise(each, kind, noise_std=noise_std, seed=seed)
+            for each in self.conversations
+        ]
+        return Branch(noised, strict=False)
+
     def get(self, row: int, said: Said) -> Candidates | None:
         """Returns the candidates after an answer's first tokens, if they have been shown."""
         return self._known[row].get(said)
@@ -51,15 +62,20 @@ class Branch:
 
         One that breaks off is let go: nobody has seen any of it.
         """
-        if row not in self.streams or self.get(row, said) is not None:
+        if not self.leads(row, said) or self.get(row, said) is not None:
             return
         try:
-            found = self.streams[row].after(said)
+            found, goes = self.streams[row].after(said), self.streams[row].goes(said)
         except ServerError:
-            self.leave(row)
-            return
-        if found is not None:
+            found, goes = None, True
+        if found is not None and self.input_tokens[row]:
             self.keep(row, said, found)
+        elif goes:  # it shows too little; uncounted, nothing that is left out would be noticed
+            self.leave(row)
+
+    def leads(self, row: int, said: Said) -> bool:
+        """Whether there is an answer under way that may begin with these tokens."""
+        return row in self.streams and self.streams[row].agrees(said)
 
     def turn(self, row: int, said: Said) -> None:
         """Lets an answer go that is under way, if it does not begin with these tokens."""
@@ -74,6 +90,17 @@ class Branch:
         """Has an answer that is under way be none, if there is one."""
         if row in self.streams:
             self.streams.pop(row).close()
+
+    def count(self, row: int, begun: Said, count: int) -> None:
+        """Keeps a prompt's length.
+
+        Raises:
+            ServerError: A beginning of the answer does not lengthen it.
+        """
+        if not begun:
+            self.input_tokens[row] = self.input_tokens[row] or count
+        elif count and self.input_tokens[row] and count <= self.input_tokens[row]:
+            raise ServerError("the server leaves out what the answer begins with")
 
     def keep_streams(self, rows: Sequence[int]) -> None:
         """Lets those go that are not of these rows."""
@@ -128,20 +155,39 @@ class ShownAnswers:
             ServerError: It gives no usable answer, or does not go on with an answer.
             Interrupted: It was stopped.
         """
-        for branch, row, said in asked:
-            branch.follow(row, said)
-        missing = [(b, row, said) for b, row, said in asked if b.get(row, said) is None]
+        unknown = [(b, row, said) for b, row, said in asked if b.get(row, said) is None]
+        if self.stop is not None and (unknown or beside) and self.stop():
+            raise Interrupted
+        followed = [(b, row, said) for b, row, said in unknown if b.leads(row, said)]
+        others = [(b, row, said) for b, row, said in unknown if not b.leads(row, said)]
+        most = stretch or self.stretch
+        if len(followed) == 1 and not others and not beside:
+            found = []
+            followed[0][0].follow(*followed[0][1:])
+        else:
+            following = [partial(b.follow, row, said) for b, row, said in followed]
+            with self.asking.client.meanwhile(following):
+                found = self._asked(others, most, beside)
+        left = [(b, row, said) for b, row, said in followed if b.get(row, said) is None]
+        self._asked(left, most)
+        return found
+
+    def _asked(
+        self,
+        missing: Sequence[tuple[Branch, int, Said]],
+        stretch: int,
+        beside: Sequence[Prompt] = (),
+    ) -> list[Candidates]:
+        """Asks what comes next in answers, each by itself."""
         if not missing and not beside:
             return []
-        if self.stop is not None and self.stop():
-            raise Interrupted
         starts = [self.start(said) for _, _, said in missing]
         inside = [len(m[2]) - len(at) for m, at in zip(missing, starts, strict=True)]
         prompts = [
             self.prompt(branch, row, at)
             for (branch, row, _), at in zip(missing, starts, strict=True)
         ]
-        most = max(inside, default=0) + (stretch or self.stretch)
+        most = max(inside, default=0) + stretch
         each = [*([1] * len(beside)), *([most] * len(prompts))]
         shown = self.asking.shown([*beside, *prompts], most=each, stop=self.stop)
         self._keep(missing, starts, shown[len(beside) :])
@@ -154,7 +200,7 @@ class ShownAnswers:
         found: Sequence[Shown],
     ) -> None:
         for (branch, row, said), at, shown in zip(asked, starts, found, strict=True):
-            _count(branch, row, at, shown.input_tokens)
+            branch.count(row, at, shown.input_tokens)
             for token, candidates in shown.steps:
                 branch.keep(row, at, candidates)
                 at = (*at, token)
@@ -198,11 +244,3 @@ class ShownAnswers:
     def prompt(self, branch: Branch, row: int, said: Said) -> Prompt:
         """Returns what is put to the server for it to go on with an answer."""
         return Prompt(branch.conversations[row], self.asking.spelling.text(said))
-
-
-def _count(branch: Branch, row: int, begun: Said, count: int) -> None:
-    """Keeps a prompt's length; raises where a beginning of the answer does not lengthen it."""
-    if not begun:
-        branch.input_tokens[row] = branch.input_tokens[row] or count
-    elif count and branch.input_tokens[row] and count <= branch.input_tokens[row]:
-        raise ServerError("the server leaves out what the answer begins with")

@@ -19,13 +19,18 @@ class StreamedAnswer:
     Args:
         tokens: Of the stream; it begins once the first of them is wanted.
         spelling: What tokens spell.
+        begun: The tokens that the answer was begun with, before those of the stream.
     """
 
     def __init__(
-        self, tokens: Generator[StreamedToken, None, FinishReason], spelling: Spelling
+        self,
+        tokens: Generator[StreamedToken, None, FinishReason],
+        spelling: Spelling,
+        *,
+        begun: Sequence[int] = (),
     ) -> None:
         self._tokens, self._spelling = tokens, spelling
-        self._given: list[StreamedToken] = []
+        self._given: list[StreamedToken] = [(each, None) for each in begun]
         self._over = False
         self._reason: FinishReason | None = None
 
@@ -44,9 +49,12 @@ class StreamedAnswer:
 
     def goes(self, said: Sequence[int]) -> bool:
         """Whether the answer begins with these tokens."""
-        return self.reach(len(said)) and all(
-            token == each for (token, _), each in zip(self._given, said, strict=False)
-        )
+        return self.agrees(said) and self.reach(len(said)) and self.agrees(said)
+
+    def agrees(self, said: Sequence[int]) -> bool:
+        """Whether what has been read of the answer does not begin otherwise."""
+        read = zip(self._given, said, strict=False)
+        return all(token == each for (token, _), each in read)
 
     def after(self, said: Sequence[int]) -> Candidates | None:
         """Returns the candidates after these tokens, if the answer goes there and tells them.

@@ -265,6 +265,9 @@ class TransformersRun:
                 return
             self.advance(noised=False)
 
+    def foresee(self, kind: Counterfactual, *, noise_std: float) -> None:
+        """Does nothing: here the noised branch waits for no one."""
+
     def close(self) -> None:
         """Does nothing: between two tokens nothing runs here."""
 
