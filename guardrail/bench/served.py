@@ -31,7 +31,8 @@ _EACH = 4
 """Answers to each client, where there are several."""
 
 _SIDE = 448
-_QUESTION = "What should I do next with the thing in the middle of this picture?"
+_QUESTION = "Please describe what this picture shows, as you would to a friend."
+"""Few models are about to refuse it, so that nothing is at stake where that is to be measured."""
 
 
 @dataclass(frozen=True)
