@@ -66,18 +66,23 @@ def answered(body: dict[str, Any]) -> tuple[bytes, str]:
     ended = told[-1]["token"] == _END
     words = ["" if each["token"] == _END else each["token"] for each in told]
     reason = "stop" if ended else "length"
+    count = 10 + (body["messages"][-1]["role"] == "assistant")
+    usage = {"prompt_tokens": count, "completion_tokens": len(told)}
     if body.get("stream"):
-        events: list[Any] = [{"choices": [{"delta": {"content": each}}]} for each in words if each]
+        shown = [{"content": [each]} if body.get("logprobs") else None for each in told]
+        events: list[Any] = [
+            {"choices": [{"delta": {"content": each}, "logprobs": log_p}], "usage": usage}
+            for each, log_p in zip(words, shown, strict=True)
+            if each
+        ]
         events.append({"choices": [{"delta": {}, "finish_reason": reason}]})
         lines = [*(json.dumps(each) for each in events), "[DONE]"]
         return "".join(f"data: {each}\n\n" for each in lines).encode(), "text/event-stream"
-    count = 10 + (body["messages"][-1]["role"] == "assistant")
     choice = {
         "message": {"role": "assistant", "content": "".join(words)},
         "logprobs": {"content": told},
         "finish_reason": reason,
     }
-    usage = {"prompt_tokens": count, "completion_tokens": len(told)}
     return json.dumps({"choices": [choice], "usage": usage}).encode(), "application/json"
 
 

@@ -8,11 +8,14 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image
 
 from guardrail import SafeCoDe, load_policy
+from guardrail.backends.server import ServerBackend, ServerClient
+from guardrail.backends.server.dialects.sglang import SGLANG
 from guardrail.errors import GuardrailError
 from guardrail.record.decision import Decision
 from guardrail.record.failure import Failure
@@ -51,7 +54,9 @@ def main(url: str, requests: int, at_once: int) -> dict[str, Any]:
     judge = base.judge.model_copy(update={"competence": {"evidence": "none"}})
     contrast = base.contrast.model_copy(update={"counterfactual": "grey"})
     policy = base.model_copy(update={"judge": judge, "contrast": contrast})
-    engine = SafeCoDe.from_server(url, policy=policy, timeout_s=1.0)
+    batching = replace(SGLANG, batches=True)  # answers are under way while verdicts are read
+    backend = ServerBackend(ServerClient(url, timeout_s=1.0), dialect=batching)
+    engine = SafeCoDe(backend=backend, policy=policy)
     records = engine.observer = _Records()
 
     def one(at: int) -> str:
