@@ -144,9 +144,7 @@ class ServerClient:
         """
         ended = False
         try:
-            with self._http.stream(
-                "POST", self._url(path), json={**body, "stream": True}, headers=_CLOSED
-            ) as answer:
+            with self._streaming(path, body) as answer:
                 if answer.status_code != httpx.codes.OK:
                     answer.read()
                     _json_of(answer)
@@ -164,6 +162,17 @@ class ServerClient:
             raise ServerError(_broken(self.base_url, error)) from error
         if not ended:
             raise ServerError("the server's stream broke off before its end")
+
+    @contextmanager
+    def _streaming(self, path: str, body: Mapping[str, Any]) -> Iterator[httpx.Response]:
+        with self._http.stream(
+            "POST", self._url(path), json={**body, "stream": True}, headers=_CLOSED
+        ) as answer:
+            try:
+                yield answer
+            finally:
+                answer.close()
+                answer.stream = _READ
 
     def get(self, path: str) -> Any:
         """Returns the JSON at a path; None where the server has none.

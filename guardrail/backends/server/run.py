@@ -1,9 +1,9 @@
 """Requests that run together on a server: prompts, questions, tokens. See `guardrail.backends.Run`.
 
 Nothing is kept between requests but the text of each answer so far and what has been shown of its
-next tokens: the server's prefix cache pays for prompts and pictures once. Rows are asked in
-parallel, and a few tokens of a greedy answer at a time, so that steps that change nothing cost no
-request.
+next tokens: the server's prefix cache pays for prompts and pictures once. Where that keeps no other
+waiting, a greedy answer is under way from the beginning, and is what guided steps go by; elsewhere
+a few of its tokens are asked for at a time. Steps that change nothing cost no request.
 """
 
 from __future__ import annotations
@@ -151,7 +151,8 @@ class ServerRun:
             return
         for row in rows:
             said = self._said[row]
-            if row not in branch.streams and branch.get(row, said) is None:
+            known = row in branch.streams or branch.get(row, said) is not None
+            if branch.streamed and not known:
                 branch.streams[row] = self._begun(branch, row, self._shown.start(said), shown=True)
 
     def _next_of_first(self) -> list[tuple[Branch, int, Said]]:
@@ -245,8 +246,8 @@ class ServerRun:
         """Whether the server has shown already what comes after these tokens."""
         asked = [self._live[row] for row in rows]
         paths = [(row, (*self._said[row], *more)) for row, more in zip(asked, tokens, strict=True)]
-        for each in paths:
-            self._real.follow(*each)
+        for row, said in paths:
+            self._real.follow(row, [said])
         return [self._real.get(*each) is not None for each in paths]
 
     def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:

@@ -33,12 +33,14 @@ class Branch:
         strict: Whether what the server cannot show is an error; else it is left out.
         input_tokens: Of each request's prompt, as the server counts them; 0 where it does not.
         streams: Answers that are under way, by row.
+        streamed: Whether they show what they should.
     """
 
     conversations: Sequence[Conversation]
     strict: bool
     input_tokens: list[int] = field(init=False)
     streams: dict[int, StreamedAnswer] = field(init=False, default_factory=dict)
+    streamed: bool = field(init=False, default=True)
     _known: list[dict[Said, Candidates]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,21 +59,24 @@ class Branch:
         """Returns the candidates after an answer's first tokens, if they have been shown."""
         return self._known[row].get(said)
 
-    def follow(self, row: int, said: Said) -> None:
-        """Keeps what an answer that is under way shows after its first tokens.
+    def follow(self, row: int, paths: Sequence[Said]) -> None:
+        """Keeps what an answer that is under way shows after each of some first tokens.
 
-        One that breaks off is let go: nobody has seen any of it.
+        One that breaks off is let go: nobody has seen any of it. So is one that shows too little,
+        or does not count its prompt, since then nothing that is left out would be noticed.
         """
-        if not self.leads(row, said) or self.get(row, said) is not None:
-            return
-        try:
-            found, goes = self.streams[row].after(said), self.streams[row].goes(said)
-        except ServerError:
-            found, goes = None, True
-        if found is not None and self.input_tokens[row]:
-            self.keep(row, said, found)
-        elif goes:  # it shows too little; uncounted, nothing that is left out would be noticed
-            self.leave(row)
+        for said in paths:
+            if not self.leads(row, said) or self.get(row, said) is not None:
+                continue
+            try:
+                found, goes = self.streams[row].after(said), self.streams[row].goes(said)
+            except ServerError:
+                found, goes = None, True
+            if found is not None and self.input_tokens[row]:
+                self.keep(row, said, found)
+            elif goes:
+                self.leave(row)
+                self.streamed = False
 
     def leads(self, row: int, said: Said) -> bool:
         """Whether there is an answer under way that may begin with these tokens."""
@@ -161,13 +166,14 @@ class ShownAnswers:
         followed = [(b, row, said) for b, row, said in unknown if b.leads(row, said)]
         others = [(b, row, said) for b, row, said in unknown if not b.leads(row, said)]
         most = stretch or self.stretch
-        if len(followed) == 1 and not others and not beside:
-            found = []
-            followed[0][0].follow(*followed[0][1:])
-        else:
-            following = [partial(b.follow, row, said) for b, row, said in followed]
-            with self.asking.client.meanwhile(following):
-                found = self._asked(others, most, beside)
+        paths: dict[tuple[Branch, int], list[Said]] = {}
+        for branch, row, said in followed:
+            paths.setdefault((branch, row), []).append(said)
+        following = [partial(b.follow, row, each) for (b, row), each in paths.items()]
+        if len(following) == 1 and not others and not beside:
+            following.pop()()
+        with self.asking.client.meanwhile(following):
+            found = self._asked(others, most, beside)
         left = [(b, row, said) for b, row, said in followed if b.get(row, said) is None]
         self._asked(left, most)
         return found

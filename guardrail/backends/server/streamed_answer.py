@@ -6,6 +6,7 @@ It is read no further than it is wanted, and closed once the answer is to go ano
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 
 from guardrail.backends.backend import FinishReason
 from guardrail.backends.server.candidates import Candidates, told_at
@@ -81,4 +82,5 @@ class StreamedAnswer:
 
     def close(self) -> None:
         """Has the server say no more of it."""
-        self._tokens.close()
+        with suppress(ValueError):  # a thread that was given up reads it, and lets it go
+            self._tokens.close()
