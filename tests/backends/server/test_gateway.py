@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 REQUIREMENTS = ROOT / "examples" / "gateway" / "requirements.txt"
 UNNEEDED = ("torch", "transformers", "scikit-learn", "scipy")
 REQUESTS, AT_ONCE, MEGABYTES = 10_000, 200, 150
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536"}
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "2"}
 """As docs/servers.md has it: what an answer was read into goes back at once."""
 
 
