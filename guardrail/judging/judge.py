@@ -151,7 +151,8 @@ def readable(verdict: Verdict) -> Verdict:
 def judge_failure(error: BaseException, *, source: str, ours: bool = False) -> str:
     """Logs a judge's failure and returns one line for the record.
 
-    Words of foreign errors may quote the request: they go to the debug log only.
+    Words of foreign errors may quote the request: they go to the debug log only. So does the
+    traceback, which the error then has no more.
 
     Args:
         error: What was raised.

@@ -128,9 +128,7 @@ class Pipeline:
         if self.deciding.mode != "off":
             every = range(len(drafts))
             near = partial(stake.near, live=every)
-            contrast = self.deciding.policy.contrast
-            if contrast.when == "always" and not all(self._out_of_question(d, run) for d in drafts):
-                run.foresee(contrast.counterfactual, noise_std=contrast.noise_std)
+            self._foresee(run, drafts)
             self.deciding.judge(drafts, run, stop=_stop(cancel), near=near)
         _count(rows, run)
         if _cancelled(drafts, cancel):
@@ -152,6 +150,12 @@ class Pipeline:
         yield from self._decoded(live, run, settings, cancel, [constraints[r.at] for r in live])
 
     # Contrast --------------------------------------------------------------------------------
+
+    def _foresee(self, run: Run, drafts: Sequence[Draft]) -> None:
+        """Tells a run of a contrast that no verdict can make needless."""
+        contrast = self.deciding.policy.contrast
+        if contrast.when == "always" and not all(self._out_of_question(d, run) for d in drafts):
+            run.foresee(contrast.counterfactual, noise_std=contrast.noise_std)
 
     def _contrast(
         self, run: Run, live: Sequence[Row], drafts: Sequence[Draft], stake: Stake

@@ -105,9 +105,7 @@ class Asking:
             ServerError: There is no usable answer to one of them.
             Interrupted: It was stopped.
         """
-        asked = []
-        for prompt, ids in prompts:
-            asked.append((CHAT, {**self._showing(prompt, 1), **self._revealing(ids)}))
+        asked = [(CHAT, {**self._showing(p, 1), **self._revealing(ids)}) for p, ids in prompts]
         return [self._read(each).first for each in self.client.ask_all(asked, stop=stop)]
 
     def begun_with(

@@ -165,14 +165,14 @@ class ServerClient:
 
     @contextmanager
     def _streaming(self, path: str, body: Mapping[str, Any]) -> Iterator[httpx.Response]:
-        with self._http.stream(
-            "POST", self._url(path), json={**body, "stream": True}, headers=_CLOSED
-        ) as answer:
-            try:
-                yield answer
-            finally:
-                answer.close()
-                answer.stream = _READ
+        asked = {**body, "stream": True}
+        request = self._http.build_request("POST", self._url(path), json=asked, headers=_CLOSED)
+        answer = self._http.send(request, stream=True)
+        try:
+            yield answer
+        finally:
+            answer.close()
+            answer.stream = _READ
 
     def get(self, path: str) -> Any:
         """Returns the JSON at a path; None where the server has none.

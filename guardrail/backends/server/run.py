@@ -11,19 +11,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from guardrail.backends.backend import Constraint, FinishReason, Interrupted, Phase, Reading, Stop
 from guardrail.backends.server.asking import Asking, Prompt
+from guardrail.backends.server.branch import Branch, Said
 from guardrail.backends.server.capabilities import Capabilities
 from guardrail.backends.server.draws import Draws, Logits
 from guardrail.backends.server.forms import needs_server
 from guardrail.backends.server.labels import p_label, p_said
 from guardrail.backends.server.seen_tokens import FILLERS
-from guardrail.backends.server.shown_answers import Branch, Said, ShownAnswers
+from guardrail.backends.server.shown_answers import ShownAnswers
 from guardrail.backends.server.streamed_answer import StreamedAnswer
-from guardrail.backends.server.streaming import streamed_tokens
 from guardrail.backends.server.wanted import most_tokens, wanted
 from guardrail.errors import ServerError
 from guardrail.policy.terms import Counterfactual
@@ -102,7 +103,7 @@ class ServerRun:
     @property
     def coverage(self) -> Sequence[float | None]:
         """Of each row, the probability of all that the server shows of its next token."""
-        branches = [self._real] if self._noised is None else [self._real, self._noised]
+        branches = self._compared
         found = [[each.get(row, self._said[row]) for each in branches] for row in self._live]
         return [min(0.0 if each is None else each.shown for each in row) for row in found]
 
@@ -150,10 +151,9 @@ class ServerRun:
         if not batches or most_tokens(self._settings) == 1 or self._settings.temperature:
             return
         for row in rows:
-            said = self._said[row]
-            known = row in branch.streams or branch.get(row, said) is not None
+            known = row in branch.streams or branch.get(row, self._said[row]) is not None
             if branch.streamed and not known:
-                branch.streams[row] = self._begun(branch, row, self._shown.start(said), shown=True)
+                branch.streams[row] = self._begun(branch, row, shown=True)
 
     def _next_of_first(self) -> list[tuple[Branch, int, Said]]:
         """Returns what comes after the first token of each answer, if nothing steers it.
@@ -170,9 +170,7 @@ class ServerRun:
 
     def _know_first(self) -> None:
         """Has the server show each answer's first token."""
-        rows = range(len(self._said))
-        self._begin(self._real, rows)
-        self._shown.know([(self._real, row, ()) for row in rows], stretch=1)
+        self._know([self._real], range(len(self._said)), stretch=1)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Goes on with these rows alone."""
@@ -189,8 +187,7 @@ class ServerRun:
     ) -> Counterfactual:
         """Has the same prompts run with other pictures, at the size at which they are sent."""
         self._noised = self._with_others(kind, noise_std, seed)
-        self._begin(self._noised, self._live)
-        self._shown.know([(self._noised, row, ()) for row in self._live])
+        self._know([self._noised], self._live)
         return "photo-noise" if kind == "noise" else kind
 
     def _with_others(self, kind: Counterfactual, noise_std: float, seed: int) -> Branch:
@@ -223,10 +220,20 @@ class ServerRun:
         return rows, np.stack([(b or a).row(width, real=a) for a, b in beside])
 
     def _know_next(self) -> None:
-        branches = [self._real] if self._noised is None else [self._real, self._noised]
+        self._know(self._compared, self._going)
+
+    def _know(
+        self, branches: Sequence[Branch], rows: Sequence[int], *, stretch: int | None = None
+    ) -> None:
+        """Has the server show what comes next in answers."""
         for each in branches:
-            self._begin(each, self._going)
-        self._shown.know([(each, row, self._said[row]) for each in branches for row in self._going])
+            self._begin(each, rows)
+        asked = [(each, row, self._said[row]) for each in branches for row in rows]
+        self._shown.know(asked, stretch=stretch)
+
+    @property
+    def _compared(self) -> Sequence[Branch]:
+        return [self._real] if self._noised is None else [self._real, self._noised]
 
     @property
     def _going(self) -> list[int]:
@@ -299,22 +306,19 @@ class ServerRun:
     def rest(self) -> Iterator[tuple[list[int], list[FinishReason | None]]]:
         """Has the server answer on by itself, one stream a row, until every row has finished."""
         streams = {row: self._streamed(row) for row in self._going}
-        try:
-            while streams:
-                tokens = [0] * len(self._live)
-                for place, row in enumerate(self._live):
-                    if row not in streams:
-                        continue
-                    token, reason = next(streams[row])
-                    tokens[place] = token
-                    self._finished[row] = reason or self._reason(row, token)
-                    self._said[row] += (token,)
-                    if self._finished[row] is not None:
-                        del streams[row]
-                        self._real.leave(row)
-                yield tokens, [self._finished[row] for row in self._live]
-        finally:
-            self.close()
+        while streams:
+            tokens = [0] * len(self._live)
+            for place, row in enumerate(self._live):
+                if row not in streams:
+                    continue
+                token, reason = next(streams[row])
+                tokens[place] = token
+                self._finished[row] = reason or self._reason(row, token)
+                self._said[row] += (token,)
+                if self._finished[row] is not None:
+                    del streams[row]
+                    self._real.leave(row)
+            yield tokens, [self._finished[row] for row in self._live]
 
     def close(self) -> None:
         """Has the server say no more of any answer."""
@@ -329,21 +333,17 @@ class ServerRun:
         """Yields the rest of an answer, of the one that is under way or of one that begins so."""
         said, streams = self._said[row], self._real.streams
         if row not in streams:
-            streams[row] = self._begun(self._real, row, self._shown.start(said))
+            streams[row] = self._begun(self._real, row)
         if not streams[row].goes(said):
             raise ServerError("the server cannot go on in the middle of a character")
         yield from streams[row].rest(len(said))
 
-    def _begun(
-        self, branch: Branch, row: int, start: Said, *, shown: bool = False
-    ) -> StreamedAnswer:
-        """Returns an answer that begins with certain tokens, and which the server goes on with."""
-        conversation, held = self._real.conversations[row], self._demanded.get(row)
-        asked = wanted(self._settings, conversation, held, begun=len(start))
-        if branch is not self._real:  # of which nothing but guided steps is wanted
-            asked = {"max_tokens": _STRETCH, "temperature": 0}
-        prompt = self._shown.prompt(branch, row, start)
-        events = self._asking.stream(prompt, asked, shown=shown)
-        counted = partial(branch.count, row, start)
-        tokens = streamed_tokens(events, self._asking.spelling, counted)
-        return StreamedAnswer(tokens, self._asking.spelling, begun=start)
+    def _begun(self, branch: Branch, row: int, *, shown: bool = False) -> StreamedAnswer:
+        asked = partial(self._wanted, branch, row)
+        return self._shown.under_way(branch, row, self._said[row], asked, shown=shown)
+
+    def _wanted(self, branch: Branch, row: int, begun: int) -> dict[str, Any]:
+        if branch is not self._real:  # nothing but guided steps
+            return {"max_tokens": _STRETCH, "temperature": 0}
+        held = self._demanded.get(row)
+        return wanted(self._settings, branch.conversations[row], held, begun=begun)

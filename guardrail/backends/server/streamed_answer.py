@@ -77,7 +77,9 @@ class StreamedAnswer:
             yield self._spelling.tokens.number(b"", control=True), self._reason
         while self.reach(start + 1):
             last = not self.reach(start + 2)
-            yield self._given[start][0], self._reason if last else None
+            token, _ = self._given[start]
+            self._given[start] = (token, None)  # nobody steers by what was told of it any more
+            yield token, self._reason if last else None
             start += 1
 
     def close(self) -> None:

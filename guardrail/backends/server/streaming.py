@@ -7,11 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from guardrail.backends.backend import FinishReason
-from guardrail.backends.server.candidates import (
-    Named,
-    named,
-    tokens_used,
-)
+from guardrail.backends.server.candidates import Named, named, tokens_used
 from guardrail.backends.server.forms import CallPieces
 from guardrail.backends.server.spelling import Spelling
 from guardrail.errors import ServerError
@@ -25,7 +21,6 @@ _REASONS: Mapping[str, FinishReason] = {
 
 _LONG = 32
 """Bytes of a piece of text that is more than a token, and will hardly come again."""
-
 
 StreamedToken = tuple[int, Any]
 """A token, and the server's entry of log-probabilities at its place; None without one."""
