@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from guardrail.backends.backend import Stop
@@ -12,6 +14,7 @@ from guardrail.backends.server.client import ServerClient
 from guardrail.backends.server.dialect import Dialect
 from guardrail.backends.server.forms import told_only
 from guardrail.backends.server.messages import messages_of
+from guardrail.backends.server.sent_pictures import SentPictures
 from guardrail.backends.server.spelling import Spelling
 from guardrail.errors import ServerError
 from guardrail.request.conversation import Conversation
@@ -57,17 +60,23 @@ class Asking:
         model: By which name it knows the model.
         dialect: How it is asked.
         spelling: What its tokens spell.
+        pictures: Those that it has been sent.
     """
 
     client: ServerClient
     model: str
     dialect: Dialect
     spelling: Spelling
+    pictures: SentPictures = field(default_factory=lambda: SentPictures(named=False))
 
     @classmethod
     def of(cls, client: ServerClient, model: str, dialect: Dialect) -> Asking:
         """Asks a server of which no token has been seen."""
         return cls(client, model, dialect, Spelling(client, model, dialect))
+
+    def anew(self) -> Asking:
+        """Asks the same, and sends each picture once, where the dialect names pictures."""
+        return replace(self, pictures=SentPictures(named=self.dialect.names_pictures))
 
     def shown(
         self,
@@ -88,8 +97,8 @@ class Asking:
             Interrupted: It was stopped.
         """
         lengths = most or [1] * len(prompts)
-        asked = [(CHAT, self._showing(*each)) for each in zip(prompts, lengths, strict=True)]
-        return [self._read(each) for each in self.client.ask_all(asked, stop=stop)]
+        asked = [(each, self._showing(n)) for each, n in zip(prompts, lengths, strict=True)]
+        return [self._read(each) for each in self._answers(asked, stop)]
 
     def log_p(
         self, prompts: Sequence[tuple[Prompt, Sequence[int]]], *, stop: Stop | None = None
@@ -105,8 +114,8 @@ class Asking:
             ServerError: There is no usable answer to one of them.
             Interrupted: It was stopped.
         """
-        asked = [(CHAT, {**self._showing(p, 1), **self._revealing(ids)}) for p, ids in prompts]
-        return [self._read(each).first for each in self.client.ask_all(asked, stop=stop)]
+        asked = [(each, {**self._showing(1), **self._revealing(ids)}) for each, ids in prompts]
+        return [self._read(each).first for each in self._answers(asked, stop)]
 
     def begun_with(
         self, prompts: Sequence[Prompt], *, most: int, stop: Stop | None = None
@@ -122,8 +131,8 @@ class Asking:
             ServerError: There is no usable answer to one of them.
             Interrupted: It was stopped.
         """
-        asked = [(CHAT, self._greedy(each, most)) for each in prompts]
-        return [_text(each) for each in self.client.ask_all(asked, stop=stop)]
+        asked = [(each, _greedy(most)) for each in prompts]
+        return [_text(each) for each in self._answers(asked, stop)]
 
     def stream(
         self, prompt: Prompt, settings: dict[str, Any], *, shown: bool = False
@@ -141,18 +150,53 @@ class Asking:
         if shown:
             settings = {**settings, **self._telling}
         said = {**self.dialect.sampling, **settings, **self.dialect.telling_ids}
-        return self.client.stream(CHAT, {**self._asked(prompt), "stream_options": counted, **said})
+        yield from self._events(prompt, {**said, "stream_options": counted})
 
-    def _asked(self, prompt: Prompt) -> dict[str, Any]:
-        messages = messages_of(prompt.conversation, prompt.begun)
+    def _answers(
+        self, asked: Sequence[tuple[Prompt, Mapping[str, Any]]], stop: Stop | None
+    ) -> list[Any]:
+        """Returns the answers to prompts; what each asks for stands beside it."""
+
+        def answers(kept: frozenset[str]) -> list[Any]:
+            bodies = [(CHAT, self._body(*each, kept)) for each in asked]
+            return self.client.ask_all(bodies, stop=stop)
+
+        kept = self.pictures.kept
+        try:
+            found = answers(kept)
+        except ServerError as error:
+            if not self.pictures.loses(kept, error):
+                raise
+            found = answers(frozenset())
+        self.pictures.keep(prompt.conversation for prompt, _ in asked)
+        return found
+
+    def _events(self, prompt: Prompt, asked: Mapping[str, Any]) -> Generator[Any, None, None]:
+        """Yields the events of an answer."""
+        kept, begun = self.pictures.kept, False
+        try:
+            with closing(self.client.stream(CHAT, self._body(prompt, asked, kept))) as events:
+                for event in events:
+                    if not begun:
+                        self.pictures.keep([prompt.conversation])
+                    begun = True
+                    yield event
+        except ServerError as error:
+            if begun or not self.pictures.loses(kept, error):
+                raise
+            yield from self.client.stream(CHAT, self._body(prompt, asked, frozenset()))
+
+    def _body(
+        self, prompt: Prompt, asked: Mapping[str, Any], kept: frozenset[str]
+    ) -> dict[str, Any]:
+        shown = partial(self.pictures.part, kept=kept)
+        messages = messages_of(prompt.conversation, prompt.begun, shown=shown)
         told = told_only(prompt.conversation)
-        return {"model": self.model, "messages": messages, **told, **self._continuing(prompt)}
+        continuing = self._continuing(prompt)
+        return {"model": self.model, "messages": messages, **told, **continuing, **asked}
 
-    def _greedy(self, prompt: Prompt, most: int) -> dict[str, Any]:
-        return {**self._asked(prompt), "max_tokens": most, "temperature": 0}
-
-    def _showing(self, prompt: Prompt, most: int) -> dict[str, Any]:
-        return {**self._greedy(prompt, most), **self._telling, **self.dialect.telling_ids}
+    def _showing(self, most: int) -> dict[str, Any]:
+        return {**_greedy(most), **self._telling, **self.dialect.telling_ids}
 
     @property
     def _telling(self) -> dict[str, Any]:
@@ -174,6 +218,10 @@ class Asking:
     def _read(self, answer: Any) -> Shown:
         steps = self.spelling.steps(whole(told_of(answer)))
         return Shown(steps, tokens_used(answer, "prompt_tokens"))
+
+
+def _greedy(most: int) -> dict[str, Any]:
+    return {"max_tokens": most, "temperature": 0}
 
 
 def _text(answer: Any) -> str:

@@ -79,7 +79,7 @@ class ServerBackend:
     ) -> ServerRun:
         """Puts requests to the server that run together."""
         return ServerRun(
-            self._asking, conversations, settings, stop=stop, capabilities=self.capabilities
+            self._asking.anew(), conversations, settings, stop=stop, capabilities=self.capabilities
         )
 
     def resolved(self, settings: GenerationSettings) -> GenerationSettings:

@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from PIL import Image
+
 from guardrail.backends.server.asking import CHAT, Asking, Prompt
 from guardrail.backends.server.client import ServerClient
 from guardrail.backends.server.dialect import PLAIN, Dialect, dialects
 from guardrail.backends.server.messages import messages_of
+from guardrail.backends.server.sent_pictures import SentPictures
 from guardrail.errors import ServerError
-from guardrail.request.conversation import question
+from guardrail.request.conversation import Picture, question
 
 _FEWEST = 5
 """Likeliest tokens under which guided steps would go by too little."""
@@ -23,6 +26,10 @@ _MOST_ADDED = 2
 """Tokens that a beginning of one word adds to a prompt; a turn that was closed adds more."""
 
 _ASKED = question("Say one word.")
+_SEEN, _UNSEEN = (
+    question("Say one word.", [Picture(Image.new("RGB", (64, 64), each), each)])
+    for each in ("grey", "white")
+)
 _BEGUN = "Yes"
 
 
@@ -77,6 +84,8 @@ def discover(
             "the server cannot go on with an answer: nothing is steered, and what is to be refused "
             "is refused in the policy's words"
         )
+    named = bool(shows) and spoken.names_pictures and _names_pictures(asking)
+    spoken = replace(spoken, names_pictures=named)
     found = Capabilities(name, spoken, shows, tuple(degraded))
     return found, replace(asking, dialect=spoken)
 
@@ -147,3 +156,20 @@ def _continues(asking: Asking) -> bool:
         raise
     added = begun.input_tokens - plain.input_tokens
     return plain.input_tokens > 0 and 0 < added <= _MOST_ADDED
+
+
+def _names_pictures(asking: Asking) -> bool:
+    """Whether a picture is the same by name alone, and a name of none is refused."""
+    sent = SentPictures(named=True)
+    asked = replace(asking, pictures=sent)
+    try:
+        [whole], [named] = (asked.shown([Prompt(_SEEN)]) for _ in range(2))
+        if not sent.kept or not named.input_tokens == whole.input_tokens > 0:
+            return False
+        sent.keep([_UNSEEN])
+        asked.shown([Prompt(_UNSEEN)])
+    except ServerError as error:
+        if error.status is not None:  # it sees no pictures
+            return False
+        raise
+    return not sent.kept

@@ -29,6 +29,7 @@ class Dialect:
         names_tokens: Whether it shows the log-probabilities of tokens that are asked for by number.
         most_revealed: How many of the likeliest tokens it shows where those that are looked for are
             not among `most_logprobs`; 0 where it shows no more of them.
+        names_pictures: Whether a picture that it has been sent beside a name can be sent by name.
         batches: Whether an answer that is under way keeps no other waiting, and says how long its
             prompt is with its first token.
         sampling: What a request says for the server to add nothing of its own to how tokens are
@@ -47,6 +48,7 @@ class Dialect:
     telling_ids: Mapping[str, Any] = field(default_factory=dict)
     names_tokens: bool = False
     most_revealed: int = 0
+    names_pictures: bool = False
     batches: bool = False
     sampling: Mapping[str, Any] = field(default_factory=dict)
     tokens_path: str = ""

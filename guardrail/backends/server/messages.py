@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from guardrail.backends.server.sent_pictures import whole_picture
 from guardrail.request.conversation import Conversation, Part, Picture, Turn
 
+Shown = Callable[[Picture], dict[str, Any]]
+"""Makes a picture a part of a message."""
 
-def messages_of(conversation: Conversation, begun: str = "") -> list[dict[str, Any]]:
+
+def messages_of(
+    conversation: Conversation, begun: str = "", *, shown: Shown = whole_picture
+) -> list[dict[str, Any]]:
     """Returns the messages.
 
     Args:
         conversation: Any.
         begun: What its answer begins with.
+        shown: Makes its pictures parts of messages.
     """
-    found = [_message(turn) for turn in conversation.turns]
+    found = [_message(turn, shown) for turn in conversation.turns]
     if begun:
         if found and found[-1]["role"] == "assistant":  # the caller has begun the answer already
             last = found.pop()
@@ -25,8 +32,8 @@ def messages_of(conversation: Conversation, begun: str = "") -> list[dict[str, A
     return found
 
 
-def _message(turn: Turn) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": turn.role, "content": _content(turn.parts)}
+def _message(turn: Turn, shown: Shown) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": turn.role, "content": _content(turn.parts, shown)}
     if turn.tool_calls:
         message["tool_calls"] = [
             _call(each, f"call_{at}" if at >= len(turn.call_ids) else turn.call_ids[at])
@@ -43,14 +50,11 @@ def _call(call: Mapping[str, Any], known_by: str) -> dict[str, Any]:
     return {"id": known_by, "type": "function", "function": function}
 
 
-def _content(parts: Sequence[Part]) -> Any:
+def _content(parts: Sequence[Part], shown: Shown) -> Any:
     if not any(isinstance(part, Picture) for part in parts):
         return "\n".join(part for part in parts if isinstance(part, str))
     return [
-        {"type": "text", "text": part}
-        if isinstance(part, str)
-        else {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{part.png}"}}
-        for part in parts
+        {"type": "text", "text": part} if isinstance(part, str) else shown(part) for part in parts
     ]
 
 

@@ -33,6 +33,7 @@ class OpenAIServer(httpx.BaseTransport):
     def __init__(self, backend: TransformersBackend) -> None:
         self.backend = backend
         self.requests: list[dict[str, Any]] = []
+        self.pictures: dict[str, Picture] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answers a request."""
@@ -51,7 +52,10 @@ class OpenAIServer(httpx.BaseTransport):
         return httpx.Response(404, json={"error": {"message": "there is no such path"}})
 
     def _chat(self, body: Mapping[str, Any]) -> httpx.Response:
-        turns = [_turn(each) for each in body["messages"]]
+        try:
+            turns = [self._turn(each) for each in body["messages"]]
+        except KeyError:
+            return httpx.Response(400, json={"error": {"message": "there is no such picture"}})
         begun = ""
         if body.get("continue_final_message"):
             begun = turns.pop().text
@@ -88,6 +92,29 @@ class OpenAIServer(httpx.BaseTransport):
         }
         usage = {"prompt_tokens": count, "completion_tokens": len(said)}
         return httpx.Response(200, json={"choices": [choice], "usage": usage})
+
+    def _turn(self, message: Mapping[str, Any]) -> Turn:
+        content = message["content"]
+        calls = tuple(
+            {"name": e["function"]["name"], "arguments": json.loads(e["function"]["arguments"])}
+            for e in message.get("tool_calls", ())
+        )
+        if isinstance(content, str):
+            return Turn(message["role"], (content,) if content else (), calls)
+        parts: list[str | Picture] = [
+            part["text"] if part["type"] == "text" else self._picture(part) for part in content
+        ]
+        return Turn(message["role"], tuple(parts))
+
+    def _picture(self, part: Mapping[str, Any]) -> Picture:
+        """Returns a picture; one that is sent beside a name is kept by it."""
+        name = part.get("uuid", "")
+        if part["image_url"] is None:
+            return self.pictures[name]
+        picture = load_picture(part["image_url"]["url"])
+        if name:
+            self.pictures[name] = picture
+        return picture
 
     def _steps(
         self, run: Any, tokens: Sequence[int], body: Mapping[str, Any], constraint: Any
@@ -166,21 +193,6 @@ def _form(body: Mapping[str, Any]) -> AnswerForm:
     if "response_format" in body:
         form = replace(form, schema=body["response_format"]["json_schema"]["schema"])
     return form
-
-
-def _turn(message: Mapping[str, Any]) -> Turn:
-    content = message["content"]
-    calls = tuple(
-        {"name": each["function"]["name"], "arguments": json.loads(each["function"]["arguments"])}
-        for each in message.get("tool_calls", ())
-    )
-    if isinstance(content, str):
-        return Turn(message["role"], (content,) if content else (), calls)
-    parts: list[str | Picture] = [
-        part["text"] if part["type"] == "text" else load_picture(part["image_url"]["url"])
-        for part in content
-    ]
-    return Turn(message["role"], tuple(parts))
 
 
 @contextmanager

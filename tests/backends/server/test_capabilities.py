@@ -47,7 +47,7 @@ class Lacking(httpx.BaseTransport):
         answer = server().handle_request(
             httpx.Request("POST", "http://m/v1/chat/completions", json=body)
         )
-        if body.get("stream"):
+        if body.get("stream") or answer.status_code != 200:
             return answer
         said = answer.json()
         if self.lacks == "usage":

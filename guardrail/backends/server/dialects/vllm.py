@@ -9,6 +9,7 @@ VLLM = Dialect(
     continuing=CONTINUED,
     telling_ids={"return_tokens_as_token_ids": True, "return_token_ids": True},
     names_tokens=True,
+    names_pictures=True,
     batches=True,
     tokens_path="/tokenize",
     text_path="/detokenize",
