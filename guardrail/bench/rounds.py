@@ -15,6 +15,8 @@ def interleaved(
 ) -> dict[str, list[_Run]]:
     """Returns what each kind of answer gave, in every round but the first, which only warms up.
 
+    Every other round goes backwards, so that none of them comes after the same one each time.
+
     Args:
         answers: By name.
         repeats: Rounds.
@@ -23,9 +25,10 @@ def interleaved(
     """
     runs: dict[str, list[_Run]] = {name: [] for name in answers}
     for turn in range(repeats + 1):
-        for name, answer in answers.items():
+        names = list(answers)[:: -1 if turn % 2 else 1]
+        for name in names:
             progress(f"{what}, {name}: {f'round {turn} of {repeats}' if turn else 'warming up'}")
-            run = answer()
+            run = answers[name]()
             if turn:
                 runs[name].append(run)
     return runs

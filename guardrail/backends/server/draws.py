@@ -8,9 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from guardrail.backends.arrays import softmax
+from guardrail.backends.server.seen_tokens import FILLERS, SeenTokens
 from guardrail.request.settings import GenerationSettings
 
 Logits = npt.NDArray[np.float32]
+
+_OUT_OF_REACH = -1e9
 
 
 class Draws:
@@ -18,19 +21,32 @@ class Draws:
 
     Args:
         rows: How many.
-        settings: Greedy without a temperature.
+        settings: Greedy without a temperature; with vLLM's `ignore_eos`, nothing ends an answer.
+        tokens: Those of the server.
         seed: Seeds every row alike, so that a row draws alike alone and in a batch; None draws from
             fresh randomness.
     """
 
-    def __init__(self, rows: int, settings: GenerationSettings, *, seed: int | None) -> None:
-        self._settings, self._seeded = settings, seed is not None
+    def __init__(
+        self, rows: int, settings: GenerationSettings, tokens: SeenTokens, *, seed: int | None
+    ) -> None:
+        self._settings, self._seeded, self._tokens = settings, seed is not None, tokens
         made = random.SystemRandom() if seed is None else None
         self._draws = [made or random.Random(seed) for _ in range(rows)]
 
+    def within(self, logits: Logits) -> Logits:
+        """Returns logits in which what is no token, or must not come, is out of reach."""
+        found = logits.copy()
+        found[:, :FILLERS] = _OUT_OF_REACH
+        if self._settings.extra.get("ignore_eos"):
+            ends = [each for each in self._tokens.controls if each < logits.shape[-1]]
+            found[:, ends] = _OUT_OF_REACH
+        return found
+
     def choose(self, logits: Logits) -> list[int]:
         """Returns each row's next token."""
-        return [self._chosen(row, draw) for row, draw in zip(logits, self._draws, strict=True)]
+        rows = self.within(logits)
+        return [self._chosen(row, draw) for row, draw in zip(rows, self._draws, strict=True)]
 
     def peek(self, logits: Logits) -> list[int]:
         """Returns what `choose` would, and leaves the randomness as it is."""

@@ -22,7 +22,6 @@ from guardrail.backends.server.capabilities import Capabilities
 from guardrail.backends.server.draws import Draws, Logits
 from guardrail.backends.server.forms import needs_server
 from guardrail.backends.server.labels import p_label, p_said
-from guardrail.backends.server.seen_tokens import FILLERS
 from guardrail.backends.server.shown_answers import ShownAnswers
 from guardrail.backends.server.streamed_answer import StreamedAnswer
 from guardrail.backends.server.wanted import most_tokens, wanted
@@ -32,7 +31,6 @@ from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
 
 YES, NO = ("Yes", "yes", "YES"), ("No", "no", "NO")
-_OUT_OF_REACH = -1e9
 _FEW = 4
 """Tokens in which yes or no is said."""
 
@@ -77,7 +75,7 @@ class ServerRun:
         self._live = list(range(len(conversations)))
         self._said: list[Said] = [() for _ in conversations]
         self._finished: list[FinishReason | None] = [None] * len(conversations)
-        self._draws = Draws(0, settings, seed=None)
+        self._draws = Draws(0, settings, asking.spelling.tokens, seed=None)
 
     @property
     def input_tokens(self) -> Sequence[int]:
@@ -260,21 +258,20 @@ class ServerRun:
     def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
         """Makes ready to decode."""
         self._demanded = dict(zip(self._live, constraints, strict=True))
-        self._draws = Draws(len(self._live), self._settings, seed=seed)
+        tokens = self._asking.spelling.tokens
+        self._draws = Draws(len(self._live), self._settings, tokens, seed=seed)
 
     def within(self, logits: Logits) -> Logits:
-        """Returns logits in which what is no token is out of reach."""
-        found = logits.copy()
-        found[:, :FILLERS] = _OUT_OF_REACH
-        return found
+        """Returns logits in which what is no token, or must not come, is out of reach."""
+        return self._draws.within(logits)
 
     def choose(self, logits: Logits) -> list[int]:
         """Returns each row's next token."""
-        return self._draws.choose(self.within(logits))
+        return self._draws.choose(logits)
 
     def peek(self, logits: Logits) -> list[int]:
         """Returns what `choose` would."""
-        return self._draws.peek(self.within(logits))
+        return self._draws.peek(logits)
 
     def take(self, tokens: Sequence[int]) -> list[FinishReason | None]:
         """Makes these the rows' next tokens; returns why rows have finished."""

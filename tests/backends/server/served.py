@@ -37,14 +37,15 @@ _START_S = 240
 _VISION = ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>", "<|video_pad|>")
 
 
-def make_llava(folder: Path, *, wide: int = 0, side: int = 224) -> Path:
+def make_llava(folder: Path, *, wide: int = 0, side: int = 224, patch: int = 32) -> Path:
     """Makes a LLaVA with a CLIP tower in `folder`.
 
     Args:
         folder: Where.
         wide: Neurons that are added to each layer and do nothing but cost time, as those of a
             larger model would: 16,000 of them make one of 70 M parameters.
-        side: Pixels of its pictures, of which 32 by 32 make a token.
+        side: Pixels of its pictures.
+        patch: Pixels that make a token, each way: 336 and 14 make 576 tokens, as of LLaVA-1.5.
     """
     own, processor = load_embedded()
     if wide:
@@ -57,11 +58,11 @@ def make_llava(folder: Path, *, wide: int = 0, side: int = 224) -> Path:
             num_hidden_layers=2,
             num_attention_heads=1,
             image_size=side,
-            patch_size=32,
+            patch_size=patch,
         ),
         text_config=own.config.text_config,
         image_token_index=own.config.image_token_index,
-        image_seq_length=(side // 32) ** 2,
+        image_seq_length=(side // patch) ** 2,
         vision_feature_layer=-1,
         vision_feature_select_strategy="default",
         tie_word_embeddings=True,
@@ -72,6 +73,7 @@ def make_llava(folder: Path, *, wide: int = 0, side: int = 224) -> Path:
     model.generation_config = own.generation_config
     model.save_pretrained(folder)
     processor.num_additional_image_tokens = 1
+    processor.patch_size = patch
     shape = {"height": side, "width": side}
     processor.image_processor.size = processor.image_processor.crop_size = shape
     processor.vision_feature_select_strategy = "default"
