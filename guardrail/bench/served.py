@@ -108,7 +108,8 @@ def bench_server(plan: ServedPlan, *, progress: Progress) -> ServedReport:
     Raises:
         GuardrailError: The server cannot be asked, or does not do what is measured.
     """
-    backend = ServerBackend(ServerClient(plan.base_url, api_key=plan.api_key), plan.model)
+    client = ServerClient(plan.base_url, api_key=plan.api_key)
+    backend = ServerBackend(client, plan.model)
     found = backend.capabilities
     engine = SafeCoDe(backend=backend)
     asked = (question(_QUESTION, [sample_picture(_SIDE, at)]) for at in itertools.count())
@@ -127,7 +128,7 @@ def bench_server(plan: ServedPlan, *, progress: Progress) -> ServedReport:
     ]
     loads = _loaded(variants, asked, plan, progress) if plan.clients else []
     server = {
-        "url": plan.base_url,
+        "url": client.base_url,
         "model": found.model,
         "dialect": found.dialect.name,
         "degraded": list(found.degraded),

@@ -41,6 +41,9 @@ _CLOSED = {"connection": "close"}
 _READ = httpx.ByteStream(b"")
 """In place of what an answer was read from."""
 
+_LARGEST = 64 * 2**20
+"""Bytes of an answer that is no stream: more is no answer."""
+
 _LONGEST_LINE = 4 * 2**20
 """Bytes of one event of a stream: more is no answer."""
 
@@ -49,11 +52,14 @@ class ServerClient:
     """Asks one server. Safe to use from several threads; connections are kept.
 
     Args:
-        base_url: Up to and with `/v1`.
+        base_url: Up to and with `/v1`. A name and a password in it are sent as such, and not shown.
         api_key: Sent as a bearer token; None sends none.
         timeout_s: Seconds between two pieces of an answer after which there is none.
         transport: Instead of the network, for tests.
         sleep: Waits between tries.
+
+    Raises:
+        ServerError: The URL is none.
     """
 
     def __init__(
@@ -65,10 +71,14 @@ class ServerClient:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.base_url = base_url.rstrip("/")
+        url = _address(base_url)
+        if url.userinfo and api_key:
+            raise ServerError("the server's address holds a name, expected it or a key, not both")
+        self.base_url = str(url.copy_with(userinfo=b"")).rstrip("/")
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._http = httpx.Client(
             headers=headers,
+            auth=(url.username, url.password) if url.userinfo else None,
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_S), pool=None),
             # As many as there are streams, which must keep no other request waiting.
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=AT_ONCE),
@@ -94,15 +104,15 @@ class ServerClient:
             if stop is not None and stop():
                 raise Interrupted
             try:
-                answer = self._http.post(self._url(path), json=body)
+                with self._opened(path, body) as answer:
+                    content = _read(answer)
             except httpx.HTTPError as error:
                 slow += isinstance(error, httpx.TimeoutException)
                 if last or slow == _SLOW_TRIES:
                     raise ServerError(_broken(self.base_url, error)) from error
             else:
-                answer.stream = _READ  # its own holds it: they would wait for the collector
                 if answer.status_code not in _BUSY or last:
-                    return _json_of(answer)
+                    return _json_of(answer.status_code, content)
                 wait = max(wait, _retry_after(answer))
             self._sleep(min(wait, LONGEST_WAIT_S))
             wait *= 2
@@ -144,10 +154,9 @@ class ServerClient:
         """
         ended = False
         try:
-            with self._streaming(path, body) as answer:
+            with self._opened(path, {**body, "stream": True}, _CLOSED) as answer:
                 if answer.status_code != httpx.codes.OK:
-                    answer.read()
-                    _json_of(answer)
+                    _json_of(answer.status_code, _read(answer))
                 for line in answer.iter_lines():
                     if len(line) > _LONGEST_LINE:
                         raise ServerError("the server streams an event without end")
@@ -164,15 +173,20 @@ class ServerClient:
             raise ServerError("the server's stream broke off before its end")
 
     @contextmanager
-    def _streaming(self, path: str, body: Mapping[str, Any]) -> Iterator[httpx.Response]:
-        asked = {**body, "stream": True}
-        request = self._http.build_request("POST", self._url(path), json=asked, headers=_CLOSED)
+    def _opened(
+        self,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[httpx.Response]:
+        method = "GET" if body is None else "POST"
+        request = self._http.build_request(method, self._url(path), json=body, headers=headers)
         answer = self._http.send(request, stream=True)
         try:
             yield answer
         finally:
             answer.close()
-            answer.stream = _READ
+            answer.stream = _READ  # its own holds it: they would wait for the collector
 
     def get(self, path: str) -> Any:
         """Returns the JSON at a path; None where the server has none.
@@ -181,10 +195,11 @@ class ServerClient:
             ServerError: It cannot be reached.
         """
         try:
-            answer = self._http.get(self._url(path))
+            with self._opened(path) as answer:
+                content = _read(answer)
         except httpx.HTTPError as error:
             raise ServerError(_broken(self.base_url, error)) from error
-        return _parsed_or_none(answer.content) if answer.status_code == httpx.codes.OK else None
+        return _parsed_or_none(content) if answer.status_code == httpx.codes.OK else None
 
     def close(self) -> None:
         """Closes every connection; so does the end of its last use."""
@@ -201,16 +216,33 @@ def _closed(threads: ThreadPoolExecutor, http: httpx.Client) -> None:
     http.close()
 
 
-def _json_of(answer: httpx.Response) -> Any:
-    if answer.status_code != httpx.codes.OK:
-        said = _parsed_or_none(answer.content)
+def _address(base_url: str) -> httpx.URL:
+    try:
+        url = httpx.URL(base_url)
+    except (httpx.InvalidURL, TypeError) as error:
+        raise ServerError(f"the server's address is no URL: {error}") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        shown = str(url.copy_with(userinfo=b"") if url.host else url)
+        raise ServerError(f"the server's address is {shown!r}, expected http://… or https://…")
+    return url
+
+
+def _read(answer: httpx.Response) -> bytes:
+    found = bytearray()
+    for piece in answer.iter_bytes():
+        found += piece
+        if len(found) > _LARGEST:
+            raise ServerError("the server's answer has no end")
+    return bytes(found)
+
+
+def _json_of(status: int, content: bytes) -> Any:
+    if status != httpx.codes.OK:
+        said = _parsed_or_none(content)
         found = said.get("error", said) if isinstance(said, dict) else {}
         message = found.get("message", "") if isinstance(found, dict) else str(found)
-        raise ServerError(
-            f"the server answers {answer.status_code}: {str(message)[:300]!r}",
-            status=answer.status_code,
-        )
-    return _parsed(answer.content)
+        raise ServerError(f"the server answers {status}: {str(message)[:300]!r}", status=status)
+    return _parsed(content)
 
 
 def _parsed(text: bytes | str) -> Any:

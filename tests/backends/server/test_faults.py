@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -22,7 +22,7 @@ Change = Callable[[dict[str, Any], httpx.Response], httpx.Response]
 class Faulty(httpx.BaseTransport):
     """A server that answers as `change` says, once it has been found out what it can do."""
 
-    def __init__(self, change: Change, *, good: int = 3) -> None:
+    def __init__(self, change: Change, *, good: int = 6) -> None:
         self.change, self.good, self.asked = change, good, 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -163,3 +163,44 @@ def test_a_stream_that_reports_an_error_raises() -> None:
 
     with pytest.raises(ServerError, match="in the middle"):
         engine(Faulty(change)).answer(ask(1), GREEDY)
+
+
+def test_an_answer_without_end_is_an_error() -> None:
+    def change(body: dict[str, Any], answer: httpx.Response) -> httpx.Response:
+        return httpx.Response(200, stream=Endless())
+
+    class Endless(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            while True:
+                yield b" " * 2**20
+
+    with pytest.raises(ServerError, match="no end"):
+        engine(Faulty(change)).answer(ask(1), GREEDY)
+
+
+def test_a_password_in_the_address_is_sent_and_not_shown() -> None:
+    sent: list[str] = []
+
+    class Down(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            sent.append(request.headers["authorization"])
+            raise httpx.ConnectError("refused")
+
+    client = ServerClient("https://me:s3cret@m.test/v1/", transport=Down(), sleep=lambda _: None)
+    with pytest.raises(ServerError, match=r"'https://m\.test/v1' cannot be reached") as raised:
+        SafeCoDe(backend=ServerBackend(client), policy=policy()).answer(ask(1), GREEDY)
+    assert "s3cret" not in str(raised.value)
+    assert set(sent) == {"Basic bWU6czNjcmV0"}
+
+
+@pytest.mark.parametrize(
+    "address", ["", "model.test/v1", "localhost:8000", "ftp://m/v1", "http://"]
+)
+def test_an_address_that_is_none_is_an_error_at_once(address: str) -> None:
+    with pytest.raises(ServerError, match="address"):
+        ServerClient(address)
+
+
+def test_a_name_in_the_address_and_a_key_are_one_too_many() -> None:
+    with pytest.raises(ServerError, match="not both"):
+        ServerClient("https://me:s3cret@m.test/v1", api_key="k")
