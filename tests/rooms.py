@@ -14,7 +14,8 @@ import grimp
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(layer.split())
     for layer in (
-        "cli chat.agents",
+        "cli",
+        "chat.agents serving",
         "chat evaluation bench",
         "steering",
         "judging",

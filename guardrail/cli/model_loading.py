@@ -22,14 +22,14 @@ EMBEDDED = "embedded"
 
 
 def load_engine(
-    model: str | None, policy: Policy, *, server: str | None = None, console: Console
+    model: str | None, policy: Policy | str, *, server: str | None = None, console: Console
 ) -> SafeCoDe:
     """Returns the guarded model, with a spinner on `console` while it loads.
 
     Args:
         model: A path or id, or its name on the server; `embedded`, or None, for the model that
             ships with the package; None for the only one that a server has.
-        policy: What guards it.
+        policy: What guards it; a file that is given by path is watched.
         server: The URL of the server that runs it; its key is in `SERVER_KEY`.
         console: Where the spinner shows, if it is a terminal: standard error.
 

@@ -1,0 +1,118 @@
+"""What a request passes before anything of it is read as JSON: its host, its origin, its size.
+
+A page in a browser must not ask a server on the same machine, by whatever name it found for it;
+and a body has an end, in size and in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from guardrail.serving.failures import Failure
+
+LARGEST_BODY = 64 * 2**20
+"""Bytes of a request."""
+
+SLOWEST_BODY_S = 30.0
+"""Seconds in which a request has to be there."""
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""The names of this machine."""
+
+
+class _GoneError(Exception):
+    """The client has gone away in the middle of its request."""
+
+
+class Doorway:
+    """Lets requests in, whole.
+
+    Args:
+        app: What answers them.
+        hosts: By which names the server may be asked; None for any.
+        largest: Bytes of a body.
+        slowest_s: Seconds in which it has to be there.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Collection[str] | None,
+        largest: int = LARGEST_BODY,
+        slowest_s: float = SLOWEST_BODY_S,
+    ) -> None:
+        self._app, self._hosts = app, hosts
+        self._largest, self._slowest_s = largest, slowest_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._check(Headers(scope=scope))
+            body = await self._body(receive)
+        except _GoneError:
+            return
+        except Failure as failure:
+            headers = {**failure.headers, "connection": "close"}
+            answer = JSONResponse(failure.body(), failure.status, headers=headers)
+            await answer(scope, receive, send)
+            return
+        given = False
+
+        async def whole() -> Message:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._app(scope, whole, send)
+
+    def _check(self, headers: Headers) -> None:
+        host = headers.get("host", "")
+        if self._hosts is not None and _name(f"//{host}") not in self._hosts:
+            raise Failure(403, f"the server is not asked as {host!r}", "host")
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != host:
+            raise Failure(403, f"pages of {origin!r} may not ask", "origin")
+        length = headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit()):
+            raise Failure(400, f"a content-length of {length!r} is none", "length")
+        if int(length) > self._largest:
+            raise self._too_large
+
+    async def _body(self, receive: Receive) -> bytes:
+        found = bytearray()
+        try:
+            async with asyncio.timeout(self._slowest_s):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _GoneError
+                    found += message.get("body", b"")
+                    if len(found) > self._largest:
+                        raise self._too_large
+                    if not message.get("more_body", False):
+                        return bytes(found)
+        except TimeoutError:
+            raise Failure(408, "the request took too long to come", "slow_body") from None
+
+    @property
+    def _too_large(self) -> Failure:
+        return Failure(413, f"the request is over {self._largest:,} bytes", "too_large")
+
+
+def _name(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""

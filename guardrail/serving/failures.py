@@ -1,0 +1,89 @@
+"""Errors in the shape of the chat API: one place says which status each of ours has."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from guardrail.errors import (
+    AuditError,
+    Escalation,
+    GuardrailError,
+    MessageError,
+    ModelError,
+    PictureError,
+    SettingsError,
+)
+
+_LOG = logging.getLogger(__name__)
+
+_TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error"}
+_TYPES |= {404: "invalid_request_error", 408: "invalid_request_error", 413: "invalid_request_error"}
+_TYPES |= {422: "guardrail_escalation", 429: "rate_limit_error"}
+
+
+@dataclass(eq=False)
+class Failure(Exception):
+    """What a client is told.
+
+    Attributes:
+        status: Of the HTTP answer.
+        message: In a sentence.
+        code: By which programs tell it from others.
+        param: What in the body it is about.
+        headers: Of the answer.
+        more: Further fields of the error.
+    """
+
+    status: int
+    message: str
+    code: str
+    param: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def body(self) -> dict[str, Any]:
+        """Returns the body of the answer."""
+        kind = _TYPES.get(self.status, "server_error")
+        said = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
+        return {"error": {**said, **self.more}}
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Returns what a client is told of an error; of what nobody expected, nothing but that."""
+    match error:
+        case Failure():
+            return error
+        case Escalation():
+            return _escalated(error)
+        case MessageError() | PictureError() | SettingsError():
+            code = type(error).__name__.removesuffix("Error").lower()
+            return Failure(400, str(error), f"invalid_{code}")
+        case AuditError():
+            return Failure(503, "the decision cannot be put on record", "unrecorded")
+        case ModelError():
+            return Failure(502, "the model cannot answer", "model_failed")
+        case TimeoutError():
+            return Failure(504, "the answer took too long", "timeout")
+        case GuardrailError():
+            return Failure(500, "the request cannot be served", type(error).__name__)
+    return Failure(500, "the server failed", "internal_error")
+
+
+def told(error: BaseException) -> Failure:
+    """Returns what a client is told of an error; of what is our own fault, the log is told more."""
+    failure = failure_of(error)
+    if failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _LOG.error("a request failed: %s", type(error).__name__, exc_info=error)
+    return failure
+
+
+def _escalated(error: Escalation) -> Failure:
+    decision = error.decision
+    headers = {"x-guardrail-action": "escalate", "x-guardrail-request-id": decision.request_id}
+    more = {"request_id": decision.request_id, "guardrail": decision.model_dump(mode="json")}
+    words = error.refusal or "a human has to decide"
+    return Failure(422, words, "escalated", headers=headers, more=more)

@@ -1,0 +1,141 @@
+"""Writes an answer by the names of the chat API: whole, or in events.
+
+The decision goes with it as `guardrail`; where the policy blocked, it says `content_filter`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+class WrittenAnswer:
+    """One answer, written piece by piece.
+
+    Args:
+        model: By which name the model is served.
+    """
+
+    def __init__(self, model: str) -> None:
+        self._head = {
+            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "created": int(time.time()),
+            "model": model,
+        }
+        self._text = ""
+        self._calls: list[dict[str, Any]] = []
+        self._last: Any = None
+
+    def take(self, chunk: Any) -> dict[str, Any] | None:
+        """Takes a chunk of the guarded chat model; returns its event, or None if it says nothing.
+
+        Args:
+            chunk: An `AIMessageChunk`; of the last one, see `ended` and `decision`, too.
+        """
+        if chunk.response_metadata:
+            self._last = chunk
+        first = not (self._text or self._calls)
+        calls = [self._call(each) for each in chunk.tool_call_chunks if _is_valid(each)]
+        self._text += chunk.content
+        if not chunk.content and not calls:
+            return None
+        delta: dict[str, Any] = {"role": "assistant"} if first else {}
+        if chunk.content:
+            delta["content"] = chunk.content
+        if calls:
+            delta["tool_calls"] = calls
+        return self._event(delta, None)
+
+    def _call(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        found = {
+            "index": len(self._calls),
+            "id": call["id"],
+            "type": "function",
+            "function": {"name": call["name"], "arguments": call["args"]},
+        }
+        self._calls.append(found)
+        return found
+
+    @property
+    def decision(self) -> dict[str, Any]:
+        """What was decided; once all is taken."""
+        found: dict[str, Any] = self._last.response_metadata["guardrail"]
+        return found
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """Tokens, once all is taken."""
+        used = self._last.usage_metadata
+        return {
+            "prompt_tokens": used["input_tokens"],
+            "completion_tokens": used["output_tokens"],
+            "total_tokens": used["total_tokens"],
+        }
+
+    @property
+    def finish_reason(self) -> str:
+        """Why it ended; once all is taken."""
+        if self.decision["action"] == "block":
+            return "content_filter"
+        if self._calls:
+            return "tool_calls"
+        return str(self.decision["outcome"]["finish_reason"])
+
+    def ended(self, *, usage: bool) -> Iterable[dict[str, Any]]:
+        """Yields the last events.
+
+        Args:
+            usage: Whether tokens are counted, in an event of their own.
+        """
+        yield {**self._event({}, self.finish_reason), "guardrail": self.decision}
+        if usage:
+            yield {**self._named("chat.completion.chunk"), "choices": [], "usage": self.usage}
+
+    def whole(self) -> dict[str, Any]:
+        """Returns the answer."""
+        message: dict[str, Any] = {"role": "assistant", "content": self._text or None}
+        if self._calls:
+            message["tool_calls"] = [
+                {name: value for name, value in each.items() if name != "index"}
+                for each in self._calls
+            ]
+        elif not self._text:
+            message["content"] = ""
+        choice = {
+            "index": 0,
+            "message": message,
+            "finish_reason": self.finish_reason,
+            "logprobs": None,
+        }
+        return {
+            **self._named("chat.completion"),
+            "choices": [choice],
+            "usage": self.usage,
+            "guardrail": self.decision,
+        }
+
+    def _event(self, delta: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
+        return {**self._named("chat.completion.chunk"), "choices": [choice]}
+
+    def _named(self, kind: str) -> dict[str, Any]:
+        return {**self._head, "object": kind}
+
+
+def event_line(event: Mapping[str, Any]) -> str:
+    """Returns an event as it goes over the line."""
+    return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
+
+
+LAST_LINE = "data: [DONE]\n\n"
+
+
+def _is_valid(call: Mapping[str, Any]) -> bool:
+    """Whether it is a call: of what is none, the decision's errors say why."""
+    try:
+        return isinstance(json.loads(call["args"]), dict)
+    except ValueError:
+        return False
