@@ -13,8 +13,8 @@ from guardrail.bench.subject import Subject
 from guardrail.bench.variants import always
 from guardrail.errors import SettingsError
 from guardrail.record.audit import AuditLog
-from guardrail.record.audit.keys import new_key
 from guardrail.record.audit.observer import AuditObserver
+from guardrail.record.keys import new_key
 from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.conversation import Conversation
 from guardrail.steering.safecode import SafeCoDe

@@ -316,7 +316,7 @@ def keygen(
     as_json: AsJson = False,
 ) -> None:
     """Make a key, readable by its owner only; with --ed25519 also FILE.pub, for who checks."""
-    from guardrail.record.audit.keys import ED25519, HMAC, Ed25519Key, new_key, write_key
+    from guardrail.record.keys import ED25519, HMAC, Ed25519Key, new_key, write_key
 
     key = write_key(file, new_key(ED25519 if ed25519 else HMAC))
     files = [str(file)]

@@ -10,8 +10,8 @@ import typer
 
 from guardrail.errors import AuditError
 from guardrail.record.audit.filters import Filter
-from guardrail.record.audit.keys import AuditKey, find_key, read_key
 from guardrail.record.audit.times import moment_of
+from guardrail.record.keys import AuditKey, find_key, read_key
 
 Log = Annotated[
     Path,

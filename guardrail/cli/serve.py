@@ -64,7 +64,7 @@ def serve(
 ) -> None:
     """Serve a guarded model over HTTP, by OpenAI's chat API.
 
-    Exits with 0 once it is told to stop and what was under way has ended.
+    Told to stop, it takes no more requests, and ends once those under way have ended.
     """  # fmt: skip
     if api_key_file is None and host not in _LOOPBACK:
         raise SettingsError(

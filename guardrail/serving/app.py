@@ -36,7 +36,8 @@ def create_app(
         hosts: By which names the server may be asked; None for any.
         max_inflight: Requests under way at once; more are told to come again (429).
     """
-    app = FastAPI(title="guardrail", version=__version__)
+    # FastAPI's own pages load their scripts from elsewhere; what they show is in /openapi.json.
+    app = FastAPI(title="guardrail", version=__version__, docs_url=None, redoc_url=None)
     app.state.desk = Desk(chat, chat.engine.model_name, tenants, Admission(max_inflight))
     app.include_router(router)
     app.add_middleware(Doorway, hosts=hosts)

@@ -111,5 +111,14 @@ class ChatBody(BaseModel):
         return [{"content": "", **each.model_dump(exclude_none=True)} for each in self.messages]
 
 
+class ReviewBody(BaseModel):
+    """A human's word on what was escalated."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    approved: bool
+    by: str = Field(min_length=1, max_length=200)
+
+
 _DECODING: Sequence[str] = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed")
 _DEMANDED: Sequence[str] = ("tools", "tool_choice", "parallel_tool_calls", "response_format")

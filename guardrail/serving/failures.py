@@ -21,7 +21,8 @@ from guardrail.errors import (
 _LOG = logging.getLogger(__name__)
 
 _TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error"}
-_TYPES |= {404: "invalid_request_error", 408: "invalid_request_error", 413: "invalid_request_error"}
+_TYPES |= {404: "invalid_request_error", 408: "invalid_request_error", 409: "invalid_request_error"}
+_TYPES |= {413: "invalid_request_error"}
 _TYPES |= {422: "guardrail_escalation", 429: "rate_limit_error"}
 
 

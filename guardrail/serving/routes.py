@@ -11,14 +11,20 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from guardrail.record.version import __version__
-from guardrail.serving.body import ChatBody
+from guardrail.serving.body import ChatBody, ReviewBody
 from guardrail.serving.desk import Desk
 from guardrail.serving.failures import Failure, told
 from guardrail.serving.tenants import ANYBODY, Tenant
 from guardrail.serving.written import LAST_LINE, WrittenAnswer, event_line
 
 SESSION = "x-guardrail-session"
-"""The header that names a request's session, among those of its key."""
+"""The header that names a request's session, among those of its tenant."""
+
+REVIEWED = "x-guardrail-review"
+"""The header of a request that was escalated and reviewed, and is made again: its first id."""
+
+_LONGEST_NAME = 200
+"""Characters of a session's name."""
 
 _CLIENT_CLOSED = 499
 """What nobody reads any more."""
@@ -77,13 +83,31 @@ async def decision(request_id: str, desk: _OfDesk, tenant: _Whose) -> dict[str, 
     return found
 
 
+@router.post("/v1/guardrail/reviews/{request_id}")
+async def review(
+    request_id: str, body: ReviewBody, desk: _OfDesk, tenant: _Whose
+) -> dict[str, Any]:
+    """Takes a human's word on an escalation; the client then makes the request again."""
+    found = desk.review(tenant, request_id, approved=body.approved, by=body.by)
+    return {"request_id": request_id, "approved": found.approved, "by": found.by}
+
+
 @router.post("/v1/chat/completions", response_model=None)
 async def completions(body: ChatBody, request: Request, desk: _OfDesk, tenant: _Whose) -> Any:
     """Answers, guarded."""
     if body.model not in (None, desk.name):
         raise Failure(404, f"there is no model {body.model!r}", "model_not_found", "model")
+    session = request.headers.get(SESSION)
+    if session is not None and len(session) > _LONGEST_NAME:
+        raise Failure(400, f"{SESSION} is over {_LONGEST_NAME} characters", "invalid_session")
     written = WrittenAnswer(desk.name)
-    events = desk.events(body, tenant, request.headers.get(SESSION), written)
+    events = desk.events(
+        body,
+        tenant,
+        written,
+        session=session,
+        reviewed=request.headers.get(REVIEWED),
+    )
     if body.stream:
         first = await _unless_gone(request, anext(events))
         return StreamingResponse(_lines(first, events), media_type="text/event-stream")

@@ -28,17 +28,19 @@ class Tenant:
     Attributes:
         name: In whose name sessions and records are kept.
         metadata: What a selection of policies looks at.
+        reviews: Whether this key may decide what was escalated, of this tenant's requests.
     """
 
     name: str
     metadata: Metadata = field(default_factory=dict)
+    reviews: bool = False
 
     def session(self, named: str) -> str:
         """Returns a session of this tenant, which is nobody else's."""
         return f"{self.name}\x1f{named}"
 
 
-ANYBODY = Tenant("local")
+ANYBODY = Tenant("local", reviews=True)
 """Who asks where no keys are given."""
 
 
@@ -48,6 +50,7 @@ class _Key(BaseModel):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     tenant: str = Field(min_length=1, max_length=200)
     metadata: dict[str, str | list[str]] = Field(default_factory=dict)
+    reviews: bool = False
 
 
 class _Keys(BaseModel):
@@ -91,7 +94,9 @@ class Tenants:
         digests = [each.sha256 for each in found.keys]
         if len(set(digests)) < len(digests):
             raise SettingsError(f"the file of keys {str(path)!r} holds a key twice")
-        return cls([(each.sha256, Tenant(each.tenant, each.metadata)) for each in found.keys])
+        return cls(
+            [(each.sha256, Tenant(each.tenant, each.metadata, each.reviews)) for each in found.keys]
+        )
 
     def of(self, key: str) -> Tenant | None:
         """Returns whose key it is; None if it is nobody's. Takes as long for every key."""

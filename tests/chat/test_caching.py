@@ -19,9 +19,9 @@ from guardrail import ChatSafeCoDe, Decision, SafeCoDe
 from guardrail.errors import AuditError
 from guardrail.record.audit.checking import verify_path
 from guardrail.record.audit.filters import Filter
-from guardrail.record.audit.keys import AuditKey, new_key
 from guardrail.record.audit.queries import LogReader
 from guardrail.record.audit.record import AuditRecord
+from guardrail.record.keys import AuditKey, new_key
 from guardrail.record.telemetry.tracing import Tracing
 from tests.chat.test_chat_model import STRICT, ScriptedEngine, ask, judge, policy
 from tests.families import build

@@ -21,9 +21,9 @@ from guardrail.errors import MessageError, PictureError, PolicyError, SettingsEr
 from guardrail.record.audit.checking import verify_path
 from guardrail.record.audit.failures import failures
 from guardrail.record.audit.filters import Filter
-from guardrail.record.audit.keys import AuditKey, new_key
 from guardrail.record.audit.queries import LogReader
 from guardrail.record.audit.record import AuditRecord
+from guardrail.record.keys import AuditKey, new_key
 from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.conversation import question
 from tests.chat.test_chat_model import ask, judge, policy

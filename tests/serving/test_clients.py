@@ -13,8 +13,11 @@ import openai
 import pytest
 from openai import OpenAI
 
+from guardrail import ChatSafeCoDe
+from guardrail.errors import ServerError
 from guardrail.serving.app import create_app
-from tests.serving.served import COMPLETIONS, body, chat, listening, picture
+from tests.backends.server.openai_server import OpenAIServer, served
+from tests.serving.served import COMPLETIONS, backend, body, chat, client, listening, picture
 from tests.serving.test_completions import TOOL
 
 
@@ -119,6 +122,38 @@ def test_a_client_that_goes_away_stops_its_answer_and_frees_its_place(stream: bo
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert httpx.post(f"{url}/chat/completions", json=body(), timeout=60).status_code == 200
+
+
+def test_a_model_behind_a_server_is_served_as_one_in_this_process() -> None:
+    model: Any = OpenAIServer(backend())
+    with served(model) as behind:
+        found = client(create_app(ChatSafeCoDe(base_url=behind))).post(COMPLETIONS, json=body())
+        alone = ChatSafeCoDe(base_url=behind)
+        lone = alone.invoke(body()["messages"], max_tokens=12, temperature=0)
+    said = found.json()
+    assert said["choices"][0]["message"]["content"] == lone.content
+    assert said["guardrail"]["verdict"]["source"] == "self"
+
+
+def test_a_server_that_went_down_lets_nothing_through() -> None:
+    model: Any = OpenAIServer(backend())
+    with served(model) as behind:
+        app = create_app(ChatSafeCoDe(base_url=behind))
+    found = client(app).post(COMPLETIONS, json=body()).json()
+    assert found["choices"][0]["finish_reason"] == "content_filter"
+    assert found["guardrail"]["verdict"]["label"] == "unavailable"
+
+
+def test_where_a_model_that_fails_stands_is_not_told() -> None:
+    guarded = chat()
+
+    def fails(*args: Any, **how: Any) -> Any:
+        raise ServerError("the server at 'http://10.0.0.1/v1' cannot be reached")
+
+    guarded.engine.stream = fails  # type: ignore[method-assign]
+    found = client(create_app(guarded)).post(COMPLETIONS, json=body())
+    assert (found.status_code, found.json()["error"]["code"]) == (502, "model_failed")
+    assert "10.0.0.1" not in found.text
 
 
 def test_many_at_once_are_each_answered_as_alone() -> None:

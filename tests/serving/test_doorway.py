@@ -43,6 +43,12 @@ def test_without_a_key_nothing_is_told(path: str, sent: Any) -> None:
     assert found.headers["www-authenticate"] == "Bearer"
 
 
+def test_a_session_has_a_name_of_some_length() -> None:
+    sent = {"x-guardrail-session": "s" * 201}
+    found = client().post(COMPLETIONS, json=body(), headers=sent)
+    assert (found.status_code, found.json()["error"]["code"]) == (400, "invalid_session")
+
+
 def test_health_needs_no_key() -> None:
     asked = client(create_app(chat(), tenants=KEYS))
     assert asked.get("/health").json()["status"] == "ok"
@@ -193,6 +199,7 @@ def test_a_file_of_keys_holds_no_key(tmp_path: Path) -> None:
     (tmp_path / "keys.yaml").write_text(yaml.safe_dump({"keys": keys}))
     found = Tenants.from_file(tmp_path / "keys.yaml")
     assert found.of("k") == Tenant("shop", {"route": "chat"})
+    assert not found.of("k").reviews  # type: ignore[union-attr]
     assert found.of(hashed("k")) is None
     one, other = Tenant("shop"), Tenant("lab")
     assert one.session("a") != other.session("a")

@@ -3,9 +3,9 @@
 Importing it loads neither torch nor transformers nor langchain.
 """
 
-from guardrail.record.audit.keys import AuditKey, find_key, new_key, parse_key, read_key
 from guardrail.record.audit.log import AuditLog
 from guardrail.record.audit.record import AuditRecord
+from guardrail.record.keys import AuditKey, find_key, new_key, parse_key, read_key
 
 __all__ = [
     "AuditKey",

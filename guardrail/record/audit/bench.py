@@ -23,11 +23,10 @@ from guardrail.record.audit import store
 from guardrail.record.audit.chain import sealed_head, sealed_row
 from guardrail.record.audit.checking import verify_path
 from guardrail.record.audit.filters import Filter
-from guardrail.record.audit.keys import AuditKey, new_key
 from guardrail.record.audit.log import AuditLog
 from guardrail.record.audit.page.views import list_page
 from guardrail.record.audit.queries import LogReader
-from guardrail.record.audit.record import AuditRecord, RequestDigests, Thresholds
+from guardrail.record.audit.record import AuditRecord, Thresholds
 from guardrail.record.decision import (
     Candidate,
     ContrastRecord,
@@ -37,6 +36,8 @@ from guardrail.record.decision import (
     StepRecord,
     VerdictRecord,
 )
+from guardrail.record.digests import RequestDigests
+from guardrail.record.keys import AuditKey, new_key
 
 CATEGORIES = ("physical-harm", "child-at-risk", "weapons", "fire", "medical-harm", "privacy")
 _POLICIES = ("baseline", "acme-retail")

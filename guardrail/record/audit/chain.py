@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from guardrail.record.audit.keys import AuditKey
+from guardrail.record.keys import AuditKey
 
 _DOMAIN = "guardrail-audit-1"
 

@@ -13,9 +13,9 @@ from guardrail.errors import AuditError
 from guardrail.record.audit import store
 from guardrail.record.audit.continuation import broken_link
 from guardrail.record.audit.interchange import DatabaseSource, ExportSource, is_export
-from guardrail.record.audit.keys import AuditKey
 from guardrail.record.audit.queries import LogReader
 from guardrail.record.audit.verification import Problem, Verification, verify
+from guardrail.record.keys import AuditKey
 
 _UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _BEGINNING = 1 << 16

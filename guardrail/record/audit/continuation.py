@@ -12,9 +12,9 @@ from pathlib import Path
 from guardrail.errors import AuditError
 from guardrail.record.audit import store
 from guardrail.record.audit.chain import GENESIS, Head, Row, record_hash, record_message
-from guardrail.record.audit.keys import AuditKey
 from guardrail.record.audit.record import Continued
 from guardrail.record.audit.verification import Problem, Verification, link_of
+from guardrail.record.keys import AuditKey
 
 
 def link_to(head: Head, path: str) -> Continued:

@@ -30,19 +30,18 @@ from guardrail.errors import AuditError
 from guardrail.record.audit import store
 from guardrail.record.audit.chain import GENESIS, Head, sealed_head, sealed_row
 from guardrail.record.audit.continuation import continues, follows, link_to
-from guardrail.record.audit.keys import AuditKey, find_key
 from guardrail.record.audit.opened import OpenedLog, Place, place_of, removed
 from guardrail.record.audit.ownership import require_own
 from guardrail.record.audit.record import (
     AuditRecord,
     Calibration,
-    Content,
     Continued,
     Created,
-    RequestDigests,
     Thresholds,
 )
 from guardrail.record.decision import Decision
+from guardrail.record.digests import Content, RequestDigests
+from guardrail.record.keys import AuditKey, find_key
 from guardrail.record.version import __version__
 
 Compose = Callable[[sqlite3.Connection, int], AuditRecord]

@@ -13,11 +13,11 @@ import os
 
 from guardrail.errors import AuditError
 from guardrail.policy import Policy
-from guardrail.record.audit.digests import content_of, digests_of
 from guardrail.record.audit.log import AuditLog, now
 from guardrail.record.audit.record import AuditRecord, Calibration, Thresholds
 from guardrail.record.audit.redaction import Redaction
 from guardrail.record.decision import Decision
+from guardrail.record.digests import content_of, digests_of
 from guardrail.record.failure import Failure
 from guardrail.request.conversation import Conversation
 

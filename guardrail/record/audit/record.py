@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from guardrail.record.decision import Decision
+from guardrail.record.digests import Content, RequestDigests
 from guardrail.record.failure import Failure
 
 RECORD_VERSION: Final = 2
@@ -43,35 +44,6 @@ class Calibration(_Part):
     scale: float
     bias: float
     contrast: float | None = None
-
-
-class RequestDigests(_Part):
-    """Keyed digests (HMAC-SHA-256, hexadecimal) of what was asked and answered.
-
-    Equal texts have equal digests within one key; without the key none can be guessed back.
-    """
-
-    question: str = Field(description="of the last turn's text")
-    conversation: str = Field(description="of every turn, tool calls and tools included")
-    pictures: list[str] = Field(default_factory=list)
-    answer: str | None = None
-    turns: int = 0
-
-
-class CapturedTurn(_Part):
-    """One turn in words; pictures as data URIs, made small."""
-
-    role: str
-    text: str
-    pictures: list[str] = Field(default_factory=list)
-    tool_calls: list[Any] = Field(default_factory=list)
-
-
-class Content(_Part):
-    """What was said, word for word. Only where the policy's `capture.content` is on."""
-
-    turns: list[CapturedTurn]
-    answer: str | None = None
 
 
 class Created(_Part):

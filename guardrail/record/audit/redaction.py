@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Set
 from guardrail.policy import Policy
 from guardrail.policy.terms import MEASURED
 from guardrail.policy.verdict import Verdict
-from guardrail.record.audit.keys import AuditKey
 from guardrail.record.decision import Candidate, Decision, StepRecord
+from guardrail.record.keys import AuditKey
 from guardrail.record.memory import ruling_again
 
 _HARMLESS = re.compile(

@@ -12,8 +12,8 @@ from itertools import islice
 from typing import Any, Literal, Protocol
 
 from guardrail.record.audit.chain import GENESIS, Head, Link, Row, record_hash, record_message
-from guardrail.record.audit.keys import AuditKey
 from guardrail.record.audit.record import Checkpoint, Continued
+from guardrail.record.keys import AuditKey
 
 Damage = Literal[
     "altered", "removed", "reordered", "inserted", "truncated", "head", "tables", "key",

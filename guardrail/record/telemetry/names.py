@@ -11,8 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from guardrail.record.audit.record import RequestDigests
 from guardrail.record.decision import Decision, StepRecord
+from guardrail.record.digests import RequestDigests
 from guardrail.record.failure import Failure
 from guardrail.request.conversation import Conversation, Picture, Turn
 from guardrail.request.delta import Usage

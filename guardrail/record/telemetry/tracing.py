@@ -23,11 +23,10 @@ from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 
 from guardrail.errors import AuditError, Escalation
-from guardrail.record.audit.digests import digests_of
-from guardrail.record.audit.keys import AuditKey, find_key, new_key
-from guardrail.record.audit.record import RequestDigests
 from guardrail.record.decision import Decision
+from guardrail.record.digests import RequestDigests, digests_of
 from guardrail.record.failure import Failure
+from guardrail.record.keys import AuditKey, find_key, new_key
 from guardrail.record.telemetry import names
 from guardrail.record.telemetry.metrics import Metrics
 from guardrail.record.version import __version__

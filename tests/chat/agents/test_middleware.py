@@ -23,8 +23,8 @@ from guardrail import ChatSafeCoDe, Decision, SafeCoDe
 from guardrail.chat.agents import GuardrailMiddleware
 from guardrail.errors import PolicyError
 from guardrail.judging.guard import Guard
-from guardrail.record.audit.keys import HmacKey
 from guardrail.record.audit.redaction import Redaction
+from guardrail.record.keys import HmacKey
 from tests.chat.agents.scripted import MADE, Log, Remote, WordJudge, calls, guard, policy, price_of
 from tests.families import build, picture
 

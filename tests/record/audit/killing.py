@@ -15,8 +15,8 @@ from pathlib import Path
 from guardrail.record.audit import AuditLog
 from guardrail.record.audit.bench import synthetic_decision
 from guardrail.record.audit.checking import verify_path
-from guardrail.record.audit.keys import find_key
 from guardrail.record.audit.queries import LogReader
+from guardrail.record.keys import find_key
 
 WRITERS = 4
 LATEST_S = 0.35

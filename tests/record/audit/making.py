@@ -11,9 +11,9 @@ from typing import Any
 from guardrail.record.audit import AuditKey, AuditLog, store
 from guardrail.record.audit.bench import synthetic_decision
 from guardrail.record.audit.chain import Head, Row, record_hash
-from guardrail.record.audit.keys import HmacKey
 from guardrail.record.audit.verification import LogSource
 from guardrail.record.decision import Decision
+from guardrail.record.keys import HmacKey
 
 KEY = HmacKey(b"a key that only tests know")
 OTHER_KEY = HmacKey(b"a key that nobody should use")

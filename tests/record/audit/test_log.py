@@ -16,9 +16,9 @@ import pytest
 from guardrail.errors import AuditError
 from guardrail.record.audit import AuditLog, find_key, new_key, parse_key, read_key
 from guardrail.record.audit.checking import verify_path
-from guardrail.record.audit.keys import ED25519, write_key
 from guardrail.record.audit.queries import LogReader
 from guardrail.record.decision import VerdictRecord
+from guardrail.record.keys import ED25519, write_key
 from tests.record.audit.making import KEY, OTHER_KEY, decision, written
 
 

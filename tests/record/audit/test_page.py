@@ -19,8 +19,8 @@ from guardrail.record.audit.filters import Filter
 from guardrail.record.audit.page.report import write_report
 from guardrail.record.audit.page.server import AuditServer, make_server
 from guardrail.record.audit.queries import LogReader
-from guardrail.record.audit.record import CapturedTurn, Content, RequestDigests
 from guardrail.record.decision import Candidate, StepRecord
+from guardrail.record.digests import CapturedTurn, Content, RequestDigests
 from tests.record.audit.browser import CHROMIUM, Browser
 from tests.record.audit.making import KEY, decision
 

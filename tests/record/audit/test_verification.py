@@ -15,8 +15,8 @@ from guardrail.errors import AuditError
 from guardrail.record.audit import AuditLog, store
 from guardrail.record.audit.chain import Row, sealed_head
 from guardrail.record.audit.checking import verify_path
-from guardrail.record.audit.keys import AuditKey, Ed25519Key
 from guardrail.record.audit.verification import Verification, verify
+from guardrail.record.keys import AuditKey, Ed25519Key
 from tests.record.audit.making import KEY, OTHER_KEY, Held, decision, held, written
 
 SAMPLE = 60

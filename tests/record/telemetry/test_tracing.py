@@ -18,8 +18,6 @@ from opentelemetry.trace import INVALID_SPAN, SpanKind, StatusCode
 
 from guardrail import ChatSafeCoDe
 from guardrail.errors import Escalation, ModelError
-from guardrail.record.audit.digests import digests_of
-from guardrail.record.audit.keys import KEY_VARIABLE, new_key
 from guardrail.record.decision import (
     Candidate,
     ContrastRecord,
@@ -29,6 +27,8 @@ from guardrail.record.decision import (
     StepRecord,
     VerdictRecord,
 )
+from guardrail.record.digests import digests_of
+from guardrail.record.keys import KEY_VARIABLE, new_key
 from guardrail.record.telemetry.names import CAPTURE_VARIABLE, DRAFT_MIRROR
 from guardrail.record.telemetry.tracing import RequestTrace, Tracing
 from guardrail.request.conversation import question

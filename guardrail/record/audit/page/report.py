@@ -12,12 +12,12 @@ from guardrail.errors import AuditError
 from guardrail.record.audit.checking import verify_path
 from guardrail.record.audit.failures import failure_counts, newest
 from guardrail.record.audit.filters import Filter
-from guardrail.record.audit.keys import AuditKey
 from guardrail.record.audit.log import now
 from guardrail.record.audit.page.charts import chart_of
 from guardrail.record.audit.page.views import static_file, templates
 from guardrail.record.audit.queries import LogReader
 from guardrail.record.audit.verification import Verification
+from guardrail.record.keys import AuditKey
 
 
 def write_report(

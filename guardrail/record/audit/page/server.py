@@ -19,7 +19,6 @@ from typing import Any
 
 from guardrail.errors import AuditError
 from guardrail.record.audit.checking import verify_path
-from guardrail.record.audit.keys import AuditKey
 from guardrail.record.audit.page import views
 from guardrail.record.audit.page.requests import (
     Refused,
@@ -30,6 +29,7 @@ from guardrail.record.audit.page.requests import (
     read_head,
 )
 from guardrail.record.audit.queries import LogReader
+from guardrail.record.keys import AuditKey
 
 _log = logging.getLogger(__name__)
 

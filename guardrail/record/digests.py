@@ -7,12 +7,46 @@ import io
 import json
 from typing import Any
 
-from guardrail.record.audit.keys import AuditKey
-from guardrail.record.audit.record import CapturedTurn, Content, RequestDigests
+from pydantic import BaseModel, ConfigDict, Field
+
+from guardrail.record.keys import AuditKey
 from guardrail.request.conversation import Conversation, Picture, Turn
 
 _LONGEST_SIDE = 512
 """Captured pictures are made smaller than this, in pixels."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RequestDigests(_Part):
+    """Keyed digests (HMAC-SHA-256, hexadecimal) of what was asked and answered.
+
+    Equal texts have equal digests within one key; without the key none can be guessed back.
+    """
+
+    question: str = Field(description="of the last turn's text")
+    conversation: str = Field(description="of every turn, tool calls and tools included")
+    pictures: list[str] = Field(default_factory=list)
+    answer: str | None = None
+    turns: int = 0
+
+
+class CapturedTurn(_Part):
+    """One turn in words; pictures as data URIs, made small."""
+
+    role: str
+    text: str
+    pictures: list[str] = Field(default_factory=list)
+    tool_calls: list[Any] = Field(default_factory=list)
+
+
+class Content(_Part):
+    """What was said, word for word. Only where the policy's `capture.content` is on."""
+
+    turns: list[CapturedTurn]
+    answer: str | None = None
 
 
 def digests_of(conversation: Conversation, answer: str | None, key: AuditKey) -> RequestDigests:
