@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -173,3 +176,26 @@ def test_many_at_once_are_each_answered_as_alone() -> None:
         for each in threads:
             each.join()
     assert [found[at] for at in range(len(texts))] == alone * 3
+
+
+def test_in_front_of_a_server_neither_torch_nor_transformers_is_loaded() -> None:
+    code = (
+        "import json, sys\n"
+        "from fastapi.testclient import TestClient\n"
+        "from guardrail import ChatSafeCoDe\n"
+        "from guardrail.serving.app import create_app\n"
+        "app = create_app(ChatSafeCoDe(base_url=sys.argv[1]))\n"
+        "found = TestClient(app).post(sys.argv[2], content=sys.stdin.read(),\n"
+        "    headers={'content-type': 'application/json'})\n"
+        "print(found.status_code, sorted({'torch', 'transformers'} & set(sys.modules)))"
+    )
+    model: Any = OpenAIServer(backend())
+    with served(model) as behind:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code, behind, COMPLETIONS],
+            input=json.dumps(body()),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert done.stdout.strip() == "200 []"

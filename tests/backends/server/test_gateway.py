@@ -28,7 +28,8 @@ ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "2"}
 
 
 def test_a_gateway_needs_what_the_package_needs_but_what_runs_and_evaluates_models() -> None:
-    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["serve"]]
     lines = REQUIREMENTS.read_text().splitlines()
     asked = [each for each in lines if each and not each.startswith("#")]
     assert asked == [each for each in needed if not each.startswith(UNNEEDED)]
