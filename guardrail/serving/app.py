@@ -11,7 +11,6 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from guardrail.chat.model import ChatSafeCoDe
-from guardrail.errors import GuardrailError
 from guardrail.record.version import __version__
 from guardrail.serving.admission import Admission
 from guardrail.serving.desk import Desk
@@ -41,7 +40,7 @@ def create_app(
     app.state.desk = Desk(chat, chat.engine.model_name, tenants, Admission(max_inflight))
     app.include_router(router)
     app.add_middleware(Doorway, hosts=hosts)
-    for kind in (Failure, GuardrailError, TimeoutError, Exception):
+    for kind in (Failure, Exception):
         app.add_exception_handler(kind, _failed)
     app.add_exception_handler(HTTPException, _no_such)
     app.add_exception_handler(RequestValidationError, _no_body)

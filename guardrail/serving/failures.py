@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -54,7 +55,7 @@ class Failure(Exception):
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Returns what a client is told of an error; of what nobody expected, nothing but that."""
+    """Returns what a client is told of an error; of what nobody expected, no more than that."""
     match error:
         case Failure():
             return error
@@ -75,10 +76,17 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def told(error: BaseException) -> Failure:
-    """Returns what a client is told of an error; of what is our own fault, the log is told more."""
+    """Returns what a client is told of an error; of what is our own fault, the log is told more.
+
+    INVARIANT: neither is told any word of a request.
+    """
     failure = failure_of(error)
-    if failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _LOG.error("a request failed: %s", type(error).__name__, exc_info=error)
+    if failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR and failure is not error:
+        if isinstance(error, GuardrailError):
+            more = error.reason
+        else:
+            more = "".join(traceback.format_tb(error.__traceback__))
+        _LOG.error("a request failed: %s: %s", type(error).__name__, more)
     return failure
 
 

@@ -108,10 +108,13 @@ async def completions(body: ChatBody, request: Request, desk: _OfDesk, tenant: _
         session=session,
         reviewed=request.headers.get(REVIEWED),
     )
-    if body.stream:
-        first = await _unless_gone(request, anext(events))
-        return StreamingResponse(_lines(first, events), media_type="text/event-stream")
-    await _unless_gone(request, _spent(events))
+    try:
+        if body.stream:
+            first = await _unless_gone(request, anext(events))
+            return StreamingResponse(_lines(first, events), media_type="text/event-stream")
+        await _unless_gone(request, _spent(events))
+    except Exception as error:
+        raise told(error) from None
     said = written.decision
     headers = {
         "x-guardrail-action": said["action"],

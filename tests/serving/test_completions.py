@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from guardrail.errors import ModelError
 from guardrail.request.settings import GenerationSettings
 from guardrail.serving.app import create_app
 from tests.serving.served import COMPLETIONS, body, chat, client, picture
@@ -228,16 +229,34 @@ def test_a_judge_that_fails_blocks() -> None:
     assert found["guardrail"]["verdict"]["label"] == "unavailable"
 
 
-def test_what_is_unexpected_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_is_unexpected_tells_nothing(stream: bool, caplog: pytest.LogCaptureFixture) -> None:
     guarded = chat()
+    asked = " ".join(["what", "was", "asked"])  # so that this line does not say it
 
     def fails(*args: Any, **kwargs: Any) -> Any:
-        raise ZeroDivisionError("secret")
+        raise ZeroDivisionError(asked)
 
-    monkeypatch.setattr(type(guarded.engine), "stream", fails)
-    found = client(create_app(guarded)).post(COMPLETIONS, json=body())
+    guarded.engine.stream = fails  # type: ignore[method-assign]
+    found = client(create_app(guarded)).post(COMPLETIONS, json=body(stream=stream))
     assert (found.status_code, found.json()["error"]["code"]) == (500, "internal_error")
-    assert "secret" not in found.text
+    assert asked not in found.text + caplog.text
+    assert "in fails" in caplog.text
+
+
+def test_a_stream_that_fails_in_the_middle_ends_with_the_error() -> None:
+    guarded = chat()
+    decode = guarded.engine.stream
+
+    def breaks(*args: Any, **how: Any) -> Any:
+        yield next(iter(decode(*args, **how)))
+        raise ModelError("it broke")
+
+    guarded.engine.stream = breaks  # type: ignore[method-assign, assignment]
+    found = client(create_app(guarded)).post(COMPLETIONS, json=body(stream=True))
+    assert found.status_code == 200
+    *_, last = [each for each in found.text.split("\n\n") if each]
+    assert json.loads(last.removeprefix("data: "))["error"]["code"] == "model_failed"
 
 
 def test_settings_reach_the_model() -> None:
