@@ -9,15 +9,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from guardrail.cli.model_loading import EMBEDDED, load_engine
+from guardrail.cli.model_loading import load_engine
 from guardrail.cli.run_options import Server
 from guardrail.errors import SettingsError
-from guardrail.policy.sources import policy_source
+from guardrail.record.audit.observer import LOG_VARIABLE
+from guardrail.serving.tenants import LOOPBACK, Tenants
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-_AUDIT_LOG = "GUARDRAIL_AUDIT_LOG"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _GRACE_S = 30
 """Seconds that requests under way have to end in, once the server is told to."""
 
@@ -66,7 +65,7 @@ def serve(
 
     Told to stop, it takes no more requests, and ends once those under way have ended.
     """  # fmt: skip
-    if api_key_file is None and host not in _LOOPBACK:
+    if api_key_file is None and host not in LOOPBACK:
         raise SettingsError(
             f"--host {host} is not this machine alone: give --api-key-file, so that not everybody "
             "may ask"
@@ -75,8 +74,6 @@ def serve(
         import uvicorn
 
         from guardrail.serving.app import create_app
-        from guardrail.serving.doorway import LOOPBACK
-        from guardrail.serving.tenants import Tenants
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"serving needs {error.name}: pip install 'safecode-guardrail[serve]'"
@@ -85,15 +82,13 @@ def serve(
 
     tenants = Tenants.from_file(api_key_file) if api_key_file else None
     if audit_log is not None:
-        os.environ[_AUDIT_LOG] = str(audit_log)
+        os.environ[LOG_VARIABLE] = str(audit_log)
     console = Console(stderr=True)
-    policy_source(policy)  # checked before a model is looked at
-    named = model if server is not None else model or EMBEDDED
-    engine = load_engine(named, policy, server=server, console=console)
+    engine = load_engine(model, policy, server=server, console=console)
     served = create_app(
         ChatSafeCoDe(engine=engine),
         tenants=tenants,
-        hosts=LOOPBACK if host in _LOOPBACK else None,
+        hosts=LOOPBACK if host in LOOPBACK else None,
         max_inflight=max_inflight,
     )
     console.print(f"serving {engine.model_name} under {policy}", highlight=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -21,9 +21,6 @@ LARGEST_BODY = 64 * 2**20
 
 SLOWEST_BODY_S = 30.0
 """Seconds in which a request has to be there."""
-
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-"""The names of this machine."""
 
 
 class _GoneError(Exception):
@@ -79,10 +76,10 @@ class Doorway:
 
     def _check(self, headers: Headers) -> None:
         host = headers.get("host", "")
-        if self._hosts is not None and _name(f"//{host}") not in self._hosts:
+        if self._hosts is not None and _parts(f"//{host}").hostname not in self._hosts:
             raise Failure(403, f"the server is not asked as {host!r}", "host")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and (not host or _parts(origin).netloc != host):
             raise Failure(403, f"pages of {origin!r} may not ask", "origin")
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
@@ -111,8 +108,9 @@ class Doorway:
         return Failure(413, f"the request is over {self._largest:,} bytes", "too_large")
 
 
-def _name(address: str) -> str:
+def _parts(address: str) -> SplitResult:
+    """Returns an address's parts, empty ones where it is none."""
     try:
-        return urlsplit(address).hostname or ""
+        return urlsplit(address)
     except ValueError:
-        return ""
+        return urlsplit("")

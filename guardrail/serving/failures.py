@@ -21,10 +21,13 @@ from guardrail.errors import (
 
 _LOG = logging.getLogger(__name__)
 
-_TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error"}
-_TYPES |= {404: "invalid_request_error", 408: "invalid_request_error", 409: "invalid_request_error"}
-_TYPES |= {413: "invalid_request_error"}
-_TYPES |= {422: "guardrail_escalation", 429: "rate_limit_error"}
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    422: "guardrail_escalation",
+    429: "rate_limit_error",
+}
+"""Of those that are no plain `invalid_request_error`."""
 
 
 @dataclass(eq=False)
@@ -49,12 +52,13 @@ class Failure(Exception):
 
     def body(self) -> dict[str, Any]:
         """Returns the body of the answer."""
-        kind = _TYPES.get(self.status, "server_error")
+        ours = self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        kind = "server_error" if ours else _TYPES.get(self.status, "invalid_request_error")
         said = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
         return {"error": {**said, **self.more}}
 
 
-def failure_of(error: BaseException) -> Failure:
+def _failure_of(error: BaseException) -> Failure:
     """Returns what a client is told of an error; of what nobody expected, no more than that."""
     match error:
         case Failure():
@@ -80,7 +84,7 @@ def told(error: BaseException) -> Failure:
 
     INVARIANT: neither is told any word of a request.
     """
-    failure = failure_of(error)
+    failure = _failure_of(error)
     if failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR and failure is not error:
         if isinstance(error, GuardrailError):
             more = error.reason

@@ -43,6 +43,9 @@ class Tenant:
 ANYBODY = Tenant("local", reviews=True)
 """Who asks where no keys are given."""
 
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""The names of this machine, which alone may be asked without keys."""
+
 
 class _Key(BaseModel):
     model_config = ConfigDict(extra="forbid")

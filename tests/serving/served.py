@@ -20,7 +20,7 @@ from guardrail.judging.judge import JudgeRequest
 from guardrail.request.conversation import Picture
 from guardrail.request.pictures import load_picture
 from guardrail.serving.app import create_app
-from guardrail.serving.doorway import LOOPBACK
+from guardrail.serving.tenants import LOOPBACK
 
 PICTURES = Path(__file__).parents[2] / "examples" / "pictures"
 NAME = "embedded"

@@ -14,9 +14,9 @@ from guardrail import ChatSafeCoDe, SafeCoDe
 from guardrail.errors import SettingsError
 from guardrail.serving.admission import Admission
 from guardrail.serving.app import create_app
-from guardrail.serving.doorway import LOOPBACK, Doorway
+from guardrail.serving.doorway import Doorway
 from guardrail.serving.failures import Failure
-from guardrail.serving.tenants import Tenant, Tenants
+from guardrail.serving.tenants import LOOPBACK, Tenant, Tenants
 from tests.serving.served import COMPLETIONS, backend, body, chat, client, hashed, headers
 
 KEYS = Tenants([(hashed("k-shop"), Tenant("shop")), (hashed("k-lab"), Tenant("lab"))])
@@ -97,6 +97,7 @@ def test_the_key_chooses_the_policy_and_nothing_in_the_request_does(tmp_path: Pa
         ({"host": "[::1"}, "host"),
         ({"origin": "http://evil.test"}, "origin"),
         ({"origin": "null"}, "origin"),
+        ({"origin": "http://[::1"}, "origin"),
         ({"host": "localhost:1", "origin": "http://localhost:2"}, "origin"),
     ],
 )

@@ -150,7 +150,7 @@ class Asking:
         if shown:
             settings = {**settings, **self._telling}
         said = {**self.dialect.sampling, **settings, **self.dialect.telling_ids}
-        yield from self._events(prompt, {**said, "stream_options": counted})
+        return self._events(prompt, {**said, "stream_options": counted})
 
     def _answers(
         self, asked: Sequence[tuple[Prompt, Mapping[str, Any]]], stop: Stop | None

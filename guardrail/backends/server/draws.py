@@ -39,7 +39,8 @@ class Draws:
         found = logits.copy()
         found[:, :FILLERS] = _OUT_OF_REACH
         if self._settings.extra.get("ignore_eos"):
-            ends = [each for each in self._tokens.controls if each < logits.shape[-1]]
+            seen = range(FILLERS, logits.shape[-1])
+            ends = [each for each in seen if self._tokens.is_control(each)]
             found[:, ends] = _OUT_OF_REACH
         return found
 

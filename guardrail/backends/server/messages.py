@@ -9,12 +9,12 @@ from typing import Any
 from guardrail.backends.server.sent_pictures import whole_picture
 from guardrail.request.conversation import Conversation, Part, Picture, Turn
 
-Shown = Callable[[Picture], dict[str, Any]]
+AsPart = Callable[[Picture], dict[str, Any]]
 """Makes a picture a part of a message."""
 
 
 def messages_of(
-    conversation: Conversation, begun: str = "", *, shown: Shown = whole_picture
+    conversation: Conversation, begun: str = "", *, shown: AsPart = whole_picture
 ) -> list[dict[str, Any]]:
     """Returns the messages.
 
@@ -32,7 +32,7 @@ def messages_of(
     return found
 
 
-def _message(turn: Turn, shown: Shown) -> dict[str, Any]:
+def _message(turn: Turn, shown: AsPart) -> dict[str, Any]:
     message: dict[str, Any] = {"role": turn.role, "content": _content(turn.parts, shown)}
     if turn.tool_calls:
         message["tool_calls"] = [
@@ -50,7 +50,7 @@ def _call(call: Mapping[str, Any], known_by: str) -> dict[str, Any]:
     return {"id": known_by, "type": "function", "function": function}
 
 
-def _content(parts: Sequence[Part], shown: Shown) -> Any:
+def _content(parts: Sequence[Part], shown: AsPart) -> Any:
     if not any(isinstance(part, Picture) for part in parts):
         return "\n".join(part for part in parts if isinstance(part, str))
     return [

@@ -29,7 +29,6 @@ class SeenTokens(Sequence[bytes | None]):
         self._ids: list[int | None] = [None] * FILLERS
         self._known: dict[bytes | int, int] = {}
         self._fragments: frozenset[int] = frozenset()
-        self._controls: frozenset[int] = frozenset()
         self._once: dict[int, bytes] = {}
         self._last = 0
         self._lock = threading.Lock()
@@ -58,9 +57,7 @@ class SeenTokens(Sequence[bytes | None]):
             if key not in self._known:
                 self._written.append(written)
                 self._ids.append(server_id)
-                if control:
-                    self._controls |= {len(self._spelled)}
-                elif not _is_whole(written):
+                if not control and not _is_whole(written):
                     self._fragments |= {len(self._spelled)}
                 self._spelled.append(None if control else written)
                 self._known[key] = len(self._spelled) - 1
@@ -95,11 +92,6 @@ class SeenTokens(Sequence[bytes | None]):
     def server_id(self, number: int) -> int | None:
         """Returns the server's own number of a token; None if it has not told it."""
         return self._ids[number] if number >= 0 else None
-
-    @property
-    def controls(self) -> frozenset[int]:
-        """The tokens that end an answer or are otherwise no text."""
-        return self._controls
 
     @property
     def fragments(self) -> frozenset[int]:
