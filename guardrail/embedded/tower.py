@@ -51,9 +51,12 @@ class SameConv(nn.Conv2d):
             side, kernel, stride = x.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
             total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
             pads += [total // 2, total - total // 2]
-        return functional.conv2d(
-            functional.pad(x, pads), self.weight, self.bias, self.stride, 0, 1, self.groups
-        )
+        left, right, top, bottom = pads
+        if left == right and top == bottom:  # without a copy
+            inner = (top, left)
+        else:
+            inner, x = (0, 0), functional.pad(x, pads)
+        return functional.conv2d(x, self.weight, self.bias, self.stride, inner, 1, self.groups)
 
 
 class ConvNorm(nn.Module):
@@ -75,7 +78,7 @@ class ConvNorm(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps (batch, inp, h, w) to (batch, out, h', w')."""
         x = self.conv(x)
-        return functional.relu6(x) if self.act else x
+        return functional.relu6(x, inplace=not x.requires_grad) if self.act else x
 
 
 class InvertedResidual(nn.Module):
@@ -134,11 +137,18 @@ class LiteTower(PreTrainedModel):
             `last_hidden_state` (batch, patches, hidden_size), and the same as the only entry of
             `hidden_states`.
         """
-        x = self.stem(pixel_values.to(self.stem.conv.weight.dtype))
+        pictures = pixel_values.to(self.stem.conv.weight.dtype)
+        # One by one on a CPU, whose caches hold what is between the layers of one, and of no more.
+        parts = pictures.split(1) if pictures.device.type == "cpu" else (pictures,)
+        patches = torch.cat([self._patches(each) for each in parts])
+        return BaseModelOutput(last_hidden_state=patches, hidden_states=(patches,))
+
+    def _patches(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
         for block in self.blocks:
             x = block(x)
-        patches = self.head(x).flatten(2).transpose(1, 2) + self.position
-        return BaseModelOutput(last_hidden_state=patches, hidden_states=(patches,))
+        patches: torch.Tensor = self.head(x).flatten(2).transpose(1, 2) + self.position
+        return patches
 
     def _init_weights(self, module: nn.Module) -> None:
         """Keeps torch's own initialisation; the weights are always loaded."""

@@ -104,10 +104,13 @@ class Deciding:
             for draft in drafts:
                 self._rule(draft, failed)
             return
-        self.judge(drafts, run)
-        if run is not None:
-            for draft, count in zip(drafts, run.input_tokens, strict=True):
+        try:
+            self.judge(drafts, run)
+            for draft, count in zip(drafts, run.input_tokens if run else (), strict=False):
                 draft.input_tokens = count
+        finally:
+            if run is not None:
+                run.close()
 
     # Records -----------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ Read off runs that somebody else started; what the numbers mean is the reference
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from typing import Any
 
 import numpy as np
@@ -95,7 +95,10 @@ def described(
     """
     shown = [each.pictures for each in conversations if each.pictures]
     asked = [question(DESCRIBE, [picture]) for pictures in shown for picture in pictures]
-    found = iter(surprisals(own(asked, DESCRIBING, stop), stop) if asked else ())
+    if not asked:
+        return []
+    with closing(own(asked, DESCRIBING, stop)) as run:
+        found = iter(surprisals(run, stop))
     return [max(next(found) for _ in pictures) for pictures in shown]
 
 

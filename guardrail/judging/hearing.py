@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -193,12 +193,13 @@ class Hearing:
                 judge_failure(error, source=SOURCE, ours=True), source=SOURCE
             )
             return [failed] * len(parts)
-        return self_verdicts(
-            run,
-            questions_of(self.policy),
-            timeout_s=self.policy.judge.timeout_s,
-            phase=lambda _: nullcontext(),
-        )
+        with closing(run):
+            return self_verdicts(
+                run,
+                questions_of(self.policy),
+                timeout_s=self.policy.judge.timeout_s,
+                phase=lambda _: nullcontext(),
+            )
 
     # Asking ------------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from guardrail.backends.transformers.reading import PromptReader
 from guardrail.backends.transformers.run import TransformersRun
 from guardrail.backends.transformers.self_check import STEPS, SelfCheck
 from guardrail.backends.transformers.suitability import OWN_RUN, check_model
+from guardrail.backends.transformers.together import Together
 from guardrail.backends.transformers.token_bytes import token_bytes
 from guardrail.errors import ModelError
 from guardrail.request.answer_grammar import answer_grammar
@@ -59,12 +60,12 @@ class TransformersBackend:
         self.processor = processor
         self.adapter: Adapter = find_adapter(model.config.model_type)
         self.encoder = PromptEncoder(processor, self.adapter)
-        # Held around forward passes: some families keep state on the module while one runs, and
-        # threads that compute at once only slow each other (and an event loop) down.
-        self.computing = threading.RLock()
         self._lock = threading.Lock()
         self._context = context_length(model.config)
         self._self_check = SelfCheck(model)
+        # One thread computes at a time: some families keep state on the module meanwhile, and
+        # threads that compute at once only slow each other (and an event loop) down.
+        self.together = Together(lambda: not self._self_check.keeps_state)
         self._spelled: list[bytes | None] | None = None
         self._call_format: CallFormat | ModelError | None = None
         self._grammars: GrammarVocabulary | None = None
@@ -133,7 +134,7 @@ class TransformersBackend:
             context=self._context,
             reader=PromptReader(self.encoder, self.labels, self.p_yes),
             image_processor=getattr(self.processor, "image_processor", None),
-            computing=self.computing,
+            together=self.together,
         )
 
     def call_format(self) -> CallFormat:
@@ -182,7 +183,7 @@ class TransformersBackend:
         inputs = to_device(inputs, self.model)
         # A prompt that fills the context leaves the check's steps no room: a later one is checked.
         if self._context is None or longest + STEPS <= self._context:
-            with self.computing, interruptible(self.model, stop):
+            with self.together.alone, interruptible(self.model, stop):
                 self._self_check(inputs)
         return inputs
 
@@ -272,7 +273,7 @@ class TransformersBackend:
 
     def _first_word_logits(self, conversation: Conversation) -> Tensor:
         """Returns the logits of the first token that is not blank, (1, vocabulary) float32."""
-        with self.computing:
+        with self.together.alone:
             branch = self._prefilled([conversation], new_tokens=MOST_BLANKS + 1)
             for _ in range(MOST_BLANKS):
                 likeliest = branch.logits.argmax(-1)  # (1,)
@@ -284,7 +285,7 @@ class TransformersBackend:
 
     def _prefilled(self, conversations: Sequence[Conversation], *, new_tokens: int = 1) -> Branch:
         inputs = self._encoded(conversations)
-        with self.computing:
+        with self.together.alone:
             return Branch.prefill(
                 prepare(self.model, inputs, max_new_tokens=new_tokens, do_sample=False)
             )
@@ -293,7 +294,7 @@ class TransformersBackend:
         """Returns a short greedy answer, unguarded."""
         inputs = self._encoded([conversation])
         greedy = {"max_new_tokens": max_new_tokens, "do_sample": False}
-        with self.computing:
+        with self.together.alone:
             prepared = prepare(self.model, inputs, **greedy)
             tokens = self.model.generate(**inputs, **greedy, **OWN_RUN)[0]
         start = 0 if prepared.embeds_prompt else prepared.ids.shape[1]

@@ -23,9 +23,11 @@ from guardrail.backends.transformers.cache import (
 )
 from guardrail.backends.transformers.generation import (
     Carried,
+    Forward,
     cache_of,
     carried_outputs,
     prompt_arguments,
+    run_model,
     step_arguments,
     without_cache,
 )
@@ -58,6 +60,7 @@ class Prepared:
         stopping_criteria: Length, end-of-sequence, stop strings, ….
         config: The resolved generation configuration.
         inputs: Keyword arguments of the forward pass, masks and positions included.
+        forward: Runs the model.
     """
 
     model: Any
@@ -66,6 +69,7 @@ class Prepared:
     stopping_criteria: Any
     config: Any
     inputs: dict[str, Any]
+    forward: Forward = run_model
 
     @property
     def embeds_prompt(self) -> bool:
@@ -130,6 +134,7 @@ class Branch:
         logits: Next-token logits, (batch, vocabulary) float32.
         inputs: Masks, positions and whatever else goes into every forward pass, but no cache.
         carried: What the last forward pass left for the next one, the cache among it.
+        forward: Runs the model.
     """
 
     model: Any
@@ -137,6 +142,7 @@ class Branch:
     logits: Tensor
     inputs: dict[str, Any]
     carried: Carried
+    forward: Forward = run_model
 
     @classmethod
     @torch.no_grad()
@@ -152,8 +158,8 @@ class Branch:
             ids = ids[:, :length]
             inputs = {name: _cut(name, value, length) for name, value in inputs.items()}
         arguments = prompt_arguments(prepared.model, ids, inputs)
-        outputs = prepared.model(**arguments, return_dict=True)
-        return cls._after(prepared.model, ids, inputs, outputs)
+        outputs = prepared.forward(prepared.model, arguments)
+        return cls._after(prepared.model, ids, inputs, outputs, prepared.forward)
 
     @property
     def batch(self) -> int:
@@ -176,10 +182,10 @@ class Branch:
             positions, last = torch.unique(last, return_inverse=True)
             inputs["logits_to_keep"] = positions
         arguments, inputs = step_arguments(self.model, ids, tokens.shape[1], self.carried, inputs)
-        outputs = self.model(**arguments, return_dict=True)
+        outputs = self.forward(self.model, arguments)
         if positions is not None:
             inputs["logits_to_keep"] = 1
-        return self._after(self.model, ids, inputs, outputs, last=last)
+        return self._after(self.model, ids, inputs, outputs, self.forward, last=last)
 
     def rewound(self, count: int) -> Branch | None:
         """Returns this branch as it was `count` tokens ago, or None where it cannot go back.
@@ -238,6 +244,7 @@ class Branch:
         ids: Tensor,
         inputs: dict[str, Any],
         outputs: Any,
+        forward: Forward,
         *,
         last: Tensor | None = None,
     ) -> Branch:
@@ -249,7 +256,7 @@ class Branch:
             logits = logits[rows, last.to(logits.device)]
         carried = carried_outputs(model, outputs, inputs)
         logits = logits.to(device=ids.device, dtype=torch.float32)
-        return cls(model, ids, logits, without_cache(inputs), carried)
+        return cls(model, ids, logits, without_cache(inputs), carried, forward)
 
 
 def _aligned(

@@ -10,7 +10,7 @@ Knows nothing of rows, of branches or of steering.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,15 @@ from torch import Tensor
 from transformers.cache_utils import Cache
 
 from guardrail.errors import ModelError
+
+
+Forward = Callable[[Any, dict[str, Any]], Any]
+"""Runs a model on the arguments of a forward pass, and returns its outputs."""
+
+
+def run_model(model: Any, arguments: dict[str, Any]) -> Any:
+    """Returns what a model makes of the arguments of a forward pass; see `Forward`."""
+    return model(**arguments, return_dict=True)
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,7 @@ def updated_inputs(
     model: Any, carried: Carried, inputs: Mapping[str, Any], *, count: int
 ) -> dict[str, Any]:
     """Returns inputs with masks and positions for `count` further tokens, and what was carried."""
-    outputs = _Outputs({carried.cache_name: carried.cache, **carried.others})
+    outputs = Outputs({carried.cache_name: carried.cache, **carried.others})
     updated: dict[str, Any] = model._update_model_kwargs_for_generation(
         outputs, dict(inputs), is_encoder_decoder=False, num_new_tokens=count
     )
@@ -135,7 +144,7 @@ def described(model: Any) -> str:
     return f"model type {kind!r} on transformers {transformers.__version__}"
 
 
-class _Outputs(dict[str, Any]):
+class Outputs(dict[str, Any]):
     """Outputs as transformers reads them: as items and as attributes."""
 
     def __getattr__(self, name: str) -> Any:
@@ -145,7 +154,7 @@ class _Outputs(dict[str, Any]):
             raise AttributeError(name) from None
 
 
-class _Watched(_Outputs):
+class _Watched(Outputs):
     """Outputs that remember which of them were read, in order."""
 
     def __init__(self, items: Any) -> None:

@@ -5,7 +5,6 @@ It decides nothing, and does not know what is asked for.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -44,7 +43,9 @@ class PromptReader:
         prepared: Prepared,
         questions: Sequence[str],
         phase: Phase,
-        context: int | None = None,
+        *,
+        context: int | None,
+        clock: Callable[[], float],
     ) -> tuple[Reading, Branch | None]:
         """Returns what is read, and the prompt's branch if it was run on the way.
 
@@ -55,6 +56,7 @@ class PromptReader:
             phase: Entered around running the prompt and around reading.
             context: Tokens that the model's context takes; a question that goes beyond it is not
                 put. None sets no limit.
+            clock: Tells the seconds that reading takes.
 
         Raises:
             JudgeError: A question would go beyond the context.
@@ -62,7 +64,7 @@ class PromptReader:
         suffixes = self._shared_suffixes(conversations, prepared, questions)
         if suffixes is None:
             with phase("judge"):
-                return self._read_apart(conversations, questions), None
+                return self._read_apart(conversations, questions, clock), None
         drop = len(suffixes[0].tail)
         longest = max(len(tokens) for each in suffixes for tokens in each.questions)
         _check_room(prepared.ids.shape[1] - drop + longest, context)
@@ -76,9 +78,9 @@ class PromptReader:
                 whole = None
                 prefix = Branch.prefill(prepared, length=prepared.ids.shape[1] - drop)
         with phase("judge"):
-            started = time.perf_counter()
+            started = clock()
             rows = self._read_shared(prefix, suffixes)
-            reading = Reading(rows, time.perf_counter() - started)
+            reading = Reading(rows, clock() - started)
         with phase("prefill"):
             return reading, whole or prefix.extend(prepared.ids[:, -drop:])
 
@@ -113,17 +115,20 @@ class PromptReader:
         return [p[at * each : (at + 1) * each] for at in range(len(suffixes))]
 
     def _read_apart(
-        self, conversations: Sequence[Conversation], questions: Sequence[str]
+        self,
+        conversations: Sequence[Conversation],
+        questions: Sequence[str],
+        clock: Callable[[], float],
     ) -> Reading:
         """Reads off prompts of their own, for families in which no prefix can be shared."""
-        started = time.perf_counter()
+        started = clock()
         rows: list[Sequence[float] | Exception] = []
         for conversation in conversations:
             try:
                 rows.append(self.p_yes([conversation.ask(text) for text in questions]))
             except Exception as error:
                 rows.append(error)
-        return Reading(rows, time.perf_counter() - started)
+        return Reading(rows, clock() - started)
 
 
 def _check_room(tokens: int, context: int | None) -> None:

@@ -6,7 +6,6 @@ A prompt is run once; questions go on from its cache, and real and noised rows s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +23,7 @@ from guardrail.backends.transformers.interruption import interruptible
 from guardrail.backends.transformers.noise import PICTURE_INPUTS
 from guardrail.backends.transformers.prompt import to_device
 from guardrail.backends.transformers.reading import PromptReader
+from guardrail.backends.transformers.together import Together
 from guardrail.policy.terms import Counterfactual
 from guardrail.request.conversation import Conversation
 
@@ -40,7 +40,7 @@ class TransformersRun:
         stop: Asked before every layer of a prompt.
         context: Tokens that the model's context takes; None where that is not known.
         image_processor: Tells the model's pixel units.
-        computing: Held around every forward pass, and never across a yield.
+        together: Runs the model, perhaps with other runs; nothing is held across a yield.
     """
 
     def __init__(
@@ -54,21 +54,24 @@ class TransformersRun:
         stop: Stop | None,
         context: int | None,
         image_processor: Any,
-        computing: AbstractContextManager[Any],
+        together: Together,
     ) -> None:
         self._model, self._inputs, self._arguments = model, inputs, dict(arguments)
         self._conversations = tuple(conversations)
-        self._reader, self._image_processor, self._computing = reader, image_processor, computing
+        self._reader, self._image_processor = reader, image_processor
         self._stop, self._context = stop, context
+        self._together, self._caller = together, together.caller(stop)
         self._live = list(range(len(self._conversations)))
         self._real: Branch | None = None
         self._noised: Branch | None = None
         self._spent = False
-        with computing:
-            self._prepared = self._prepare(inputs)
+        self._prepared = self._prepare(inputs)
 
     def _prepare(self, inputs: Mapping[str, Any]) -> Prepared:
-        return prepare(self._model, inputs, **self._arguments)
+        """Has `generate()` resolve everything, pictures seen by the model among it."""
+        with self._together.alone, interruptible(self._model, self._stop):
+            prepared = prepare(self._model, inputs, **self._arguments)
+        return replace(prepared, forward=self._caller)
 
     @property
     def input_tokens(self) -> Sequence[int]:
@@ -96,12 +99,16 @@ class TransformersRun:
         """Puts questions after each request; whatever fails on the way, out of memory included,
         fails the reading.
         """
-        with self._computing:
+        with self._caller.held():
             try:
-                with interruptible(self._model, self._stop):
-                    reading, self._real = self._reader.read(
-                        self._conversations, self._prepared, questions, phase, self._context
-                    )
+                reading, self._real = self._reader.read(
+                    self._conversations,
+                    self._prepared,
+                    questions,
+                    phase,
+                    context=self._context,
+                    clock=self._caller.clock,
+                )
             except Interrupted:
                 raise
             except Exception as error:
@@ -113,7 +120,7 @@ class TransformersRun:
         """Runs the prompts, unless reading has done so."""
         if self._real is not None:
             return
-        with self._computing, interruptible(self._model, self._stop), phase("prefill"):
+        with self._caller.held(), phase("prefill"):
             if self._spent:
                 self._prepared = self._prepare(self._inputs)
             self._real = Branch.prefill(self._prepared)
@@ -137,7 +144,7 @@ class TransformersRun:
             MemoryError: There is no room for them.
         """
         try:
-            with self._computing, interruptible(self._model, self._stop):
+            with self._caller.held():
                 branch = Branch.prefill(self._prepare(self._beside(kind, noise_std, seed)))
                 whole = len(self._live) == len(self._conversations)
                 self._noised = branch if whole else branch.fork(self._live)
@@ -186,7 +193,7 @@ class TransformersRun:
         """
         ahead = torch.tensor([list(each) for each in tokens], device=self._ready.ids.device)
         try:
-            with self._computing:
+            with self._caller.held():
                 branch = self._ready.fork(rows)
                 for column in ahead.T:  # one by one, as every family decodes
                     branch = branch.extend(column[:, None])
@@ -250,7 +257,7 @@ class TransformersRun:
         if branch.batch > rows and not noised:
             branch = branch.fork(range(rows))  # the noised rows have done their work
         feed = self._ids[:, -1:].to(branch.ids.device)
-        with self._computing:
+        with self._caller.held():
             self._real = branch.extend(torch.cat([feed] * (branch.batch // rows)))
         self._allow()
 
@@ -269,7 +276,8 @@ class TransformersRun:
         """Does nothing: here the noised branch waits for no one."""
 
     def close(self) -> None:
-        """Does nothing: between two tokens nothing runs here."""
+        """Other runs wait for this one no longer."""
+        self._caller.close()
 
     @property
     def _ready(self) -> Branch:

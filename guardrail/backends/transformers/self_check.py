@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -64,12 +64,17 @@ class SelfCheck:
 
     Args:
         model: A Hugging Face model that can generate.
+
+    Attributes:
+        keeps_state: Whether the model was seen to keep something of a request on its modules, so
+            that the steps of two requests must not be mixed.
     """
 
     def __init__(self, model: Any) -> None:
         self._model = model
         self._passed: set[frozenset[str]] = set()
         self._lock = threading.Lock()
+        self.keeps_state = False
 
     def __call__(self, inputs: Mapping[str, Any]) -> None:
         """Checks the model on a request's own prompt, unless one of its kind has passed.
@@ -83,8 +88,33 @@ class SelfCheck:
         kind = frozenset(name for name, value in inputs.items() if value is not None)
         with self._lock:
             if kind not in self._passed:
+                before = _state(self._model)
                 check_cached_steps(self._model, inputs)
+                self.keeps_state |= not _is_same(before, _state(self._model))
                 self._passed.add(kind)
+
+
+def _state(model: Any) -> list[tuple[Any, str, Any]]:
+    """Returns what the modules of a model hold beside their weights."""
+    return [
+        (module, name, value)
+        for module in model.modules()
+        for holder in (vars(module), module._buffers)
+        for name, value in holder.items()
+        if not name.endswith("_hooks") and name not in _MODULE_PARTS
+    ]
+
+
+_MODULE_PARTS = frozenset({"_parameters", "_buffers", "_modules"})
+
+
+def _is_same(before: Sequence[tuple[Any, ...]], after: Sequence[tuple[Any, ...]]) -> bool:
+    return len(before) == len(after) and all(
+        one is other
+        for each, again in zip(before, after, strict=True)
+        for one, other in zip(each, again, strict=True)
+        if not isinstance(one, str)
+    )
 
 
 def check_cached_steps(model: Any, inputs: Mapping[str, Any]) -> None:
@@ -109,7 +139,7 @@ def check_cached_steps(model: Any, inputs: Mapping[str, Any]) -> None:
         ModelError: The logits differ, or a step could not be run at all.
         torch.OutOfMemoryError: As it came; it says nothing of the model. So does `Interrupted`.
     """
-    limit = _limit(model)
+    limit = rounding(model)
     least = float("inf")
     failure: Exception | None = None
     for probe in range(_PROBES):
@@ -155,13 +185,14 @@ def step_difference(model: Any, inputs: Mapping[str, Any], *, probe: int = 0) ->
         stepped = _stepped(branch, tokens)
         del branch  # its cache, so that no more is held than a request would hold
         differences = [
-            _difference(stepped, full.to(stepped.device).float())
+            relative_distance(stepped, full.to(stepped.device).float().repeat(2, 1, 1))
             for full in _full_forwards(prepared, tokens)
         ]
     return min(differences)
 
 
-def _limit(model: Any) -> float:
+def rounding(model: Any) -> float:
+    """Returns how far logits of a model may be apart by rounding alone; see `relative_distance`."""
     dtype, device = model.dtype, input_device(model)
     if torch.is_autocast_enabled(device.type):
         dtype = torch.get_autocast_dtype(device.type)
@@ -225,10 +256,16 @@ def _extended(prepared: Prepared, tokens: Tensor) -> dict[str, Any]:
     return inputs
 
 
-def _difference(stepped: Tensor, full: Tensor) -> float:
-    full = full.repeat(2, 1, 1)
+def relative_distance(found: Tensor, expected: Tensor) -> float:
+    """Returns the largest distance of logits from those expected, over rows and steps.
+
+    Args:
+        found: (rows, steps, vocabulary) float32.
+        expected: The same; their spread about their mean is the unit.
+    """
+    full = expected
     shown = full > full.amax(-1, keepdim=True) - _MASKED
     centred = full - (full * shown).sum(-1, keepdim=True) / shown.sum(-1, keepdim=True)
-    distance = ((stepped - full) * shown).norm(dim=-1) / (centred * shown).norm(dim=-1)
+    distance = ((found - full) * shown).norm(dim=-1) / (centred * shown).norm(dim=-1)
     worst = float(distance.max())
     return worst if math.isfinite(worst) else math.inf

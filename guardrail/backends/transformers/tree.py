@@ -76,7 +76,7 @@ def run_tree(
     keeps = "logits_to_keep" in inputs
     if keeps:
         arguments["logits_to_keep"] = last.to(tokens.device)
-    logits: Tensor = branch.model(**arguments, return_dict=True).logits
+    logits: Tensor = branch.forward(branch.model, arguments).logits
     return (logits if keeps else logits[:, last.to(logits.device)]).float()
 
 
