@@ -95,7 +95,12 @@ class Run(Protocol):
         """Goes on with these rows alone, which stay in their order."""
 
     def contrast_with(
-        self, kind: Counterfactual, *, noise_std: float, seed: int = 0
+        self,
+        kind: Counterfactual,
+        *,
+        noise_std: float,
+        seed: int = 0,
+        rows: Sequence[int] | None = None,
     ) -> Counterfactual:
         """Runs the same prompts with other pictures beside the real ones: the *noised* branch.
 
@@ -105,6 +110,8 @@ class Run(Protocol):
                 their own mean colour; always of the same size.
             noise_std: Standard deviation of Gaussian noise, in [0, 1] pixel units.
             seed: Mixed into each picture's own seed, for noise.
+            rows: Of which requests it is wanted, of those that were kept; of all without it. The
+                noised logits of others mean nothing.
 
         Returns:
             What they are: `photo-noise` for `noise`, where the model's own input cannot be reached.
@@ -170,6 +177,13 @@ class Run(Protocol):
     def take(self, tokens: Sequence[int]) -> list[FinishReason | None]:
         """Makes these the rows' next tokens; returns why rows have finished, None where not."""
 
+    def release(self, row: int) -> None:
+        """Is told that nobody wants any more of a row.
+
+        Args:
+            row: Its place among those that were kept.
+        """
+
     def advance(self, *, noised: bool) -> None:
         """Runs the model on what was taken; without `noised`, the noised rows are dropped."""
 
@@ -217,6 +231,10 @@ class Backend(Protocol):
 
     def resolved(self, settings: GenerationSettings) -> GenerationSettings:
         """Returns settings with what the model's own configuration adds to them."""
+
+    @property
+    def at_once(self) -> int:
+        """How many requests of several callers are best started together; 1 leaves them apart."""
 
     def groups(self, conversations: Sequence[Conversation]) -> list[list[int]]:
         """Returns which requests may run together, so that each is as it would be alone."""

@@ -24,4 +24,5 @@ def load_embedded(path: Path = CHECKPOINT) -> tuple[Any, Any]:
 
     processor = AutoProcessor.from_pretrained(path)
     model = AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32)
+    model.model.vision_tower.to(memory_format=torch.channels_last)
     return model.eval(), processor

@@ -166,6 +166,10 @@ class Deciding:
             if failures and error is None:
                 raise failures[0]
 
+    def failed(self, draft: Draft, error: Exception) -> Exception:
+        """Ends the record of a request that fails by itself; returns what to tell whoever asked."""
+        return _ended(draft, error) or error
+
     # Verdicts and rulings ----------------------------------------------------------------------
 
     def judge(

@@ -178,7 +178,8 @@ class _GuidedSteps:
         recorded = [at for at, plan in enumerate(self.plans) if plan.record and not self.ended[at]]
         before, after = self._mass.of(self._said, (real, steered), rows=recorded)
         apart = divergence(real, noised).tolist() if noised is not None else None
-        tops = _candidates(real, noised, steered, self.guidance.candidates)
+        contrasted = [plan.contrast for plan in self.plans]
+        tops = _candidates(real, noised, steered, self.guidance.candidates, contrasted)
         for row, token in enumerate(taken):
             self._said[row].append(token)
             self._mass.took(row, token)
@@ -226,7 +227,7 @@ class _GuidedSteps:
 
 
 def _candidates(
-    real: Array, noised: Array | None, steered: Array, count: int
+    real: Array, noised: Array | None, steered: Array, count: int, contrasted: Sequence[bool]
 ) -> list[tuple[CandidateTrace, ...]]:
     xp = array_namespace(real)
     best = xp.concat([largest(steered, count), largest(real, count)], axis=-1)
@@ -241,7 +242,7 @@ def _candidates(
                 CandidateTrace(
                     token,
                     real=p[0][row][places[token]],
-                    noised=p[2][row][places[token]] if noised is not None else None,
+                    noised=p[2][row][places[token]] if len(p) > 2 and contrasted[row] else None,
                     guarded=p[1][row][places[token]],
                 )
                 for token in dict.fromkeys(ids)

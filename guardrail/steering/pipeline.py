@@ -7,9 +7,8 @@ observe and feed nothing back.
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -50,7 +49,7 @@ UNEARNED_CAUTION = "the judge has not earned that the model leaves its caution"
 HELD_BACK = "the policy decided to refuse: the tool call was held back"
 """Why a call is not passed on, where the policy steers towards a refusal."""
 
-Event = tuple[int, Delta | Answer | GuardrailError]
+Event = tuple[int, Delta | Answer | Exception]
 """A request's place, and what comes of it: any number of deltas, then its answer or escalation."""
 
 
@@ -68,56 +67,97 @@ class Pipeline:
     deciding: Deciding
     refusal_index: Callable[[tuple[str, ...]], RefusalIndex]
 
-    def run(
+    def draft(
         self,
-        conversations: Sequence[Conversation],
+        conversation: Conversation,
         settings: GenerationSettings,
         *,
-        cancel: threading.Event | None = None,
-        contexts: Sequence[Context] | None = None,
+        context: Context | None = None,
         review: Review | None = None,
+    ) -> Draft:
+        """Begins the record of a request; `run` ends it, or whoever gives it up before.
+
+        Args:
+            conversation: What is asked.
+            settings: How it will be decoded.
+            context: Its OpenTelemetry context; the current one without it.
+            review: A human's word on it, if it was escalated before.
+        """
+        contexts = [context] if context is not None else None
+        [draft] = self.deciding.drafts([conversation], settings, contexts=contexts, review=review)
+        return draft
+
+    def run(
+        self, drafts: Sequence[Draft], settings: GenerationSettings, stops: Sequence[Stop | None]
     ) -> Generator[Event, None, None]:
         """Yields what comes of each request.
 
         Args:
-            conversations: One a row.
+            drafts: Their records, one a row.
             settings: The same for all.
-            cancel: Once set, decoding stops at the next token.
-            contexts: Each row's OpenTelemetry context; the current one without them.
-            review: A human's word on requests that were escalated before.
+            stops: Each row's; once it says so, that row's decoding stops at the next token.
 
         Raises:
             GuardrailError: The whole run cannot be served; nothing is generated.
         """
         settings = self.backend.resolved(settings)
-        drafts = self.deciding.drafts(conversations, settings, contexts=contexts, review=review)
         with self.deciding.recorded(drafts):
-            rows = [Row(at, draft) for at, draft in enumerate(drafts)]
+            rows = [Row(*each) for each in zip(range(len(drafts)), drafts, stops, strict=True)]
             try:
-                yield from self._run(rows, settings, cancel)
+                yield from self._run(rows, settings)
             except Interrupted:
                 for draft in drafts:
                     draft.stop("cancelled")
                 yield from _settled(rows)
 
-    def _run(
-        self, rows: list[Row], settings: GenerationSettings, cancel: threading.Event | None
-    ) -> Iterator[Event]:
-        drafts = [row.draft for row in rows]
-        if _cancelled(drafts, cancel):
-            yield from _settled(rows)
+    def _run(self, rows: Sequence[Row], settings: GenerationSettings) -> Iterator[Event]:
+        rows = yield from _still_wanted(rows)
+        if not rows:
             return
-        constraints = [self._constraint(draft) for draft in drafts]
-        asked = [draft.conversation for draft in drafts]
-        with closing(self.backend.start(asked, settings, stop=_stop(cancel))) as run:
-            yield from self._judged(rows, run, settings, cancel, constraints)
+        try:
+            constraints = [self._constraint(row.draft) for row in rows]
+            run = self._start(rows, settings)
+        except GuardrailError:
+            if len(rows) == 1:
+                raise
+            rows = yield from self._without_failures(rows, settings)
+            constraints = [self._constraint(row.draft) for row in rows]
+            run = self._start(rows, settings)
+        with closing(run):
+            yield from self._judged(rows, run, settings, constraints)
+
+    def _start(self, rows: Sequence[Row], settings: GenerationSettings) -> Run:
+        for place, row in enumerate(rows):
+            row.place = place
+        asked = [row.draft.conversation for row in rows]
+        return self.backend.start(asked, settings, stop=_stop(rows))
+
+    def _without_failures(
+        self, rows: Sequence[Row], settings: GenerationSettings
+    ) -> Generator[Event, None, Sequence[Row]]:
+        """Returns the requests that can be served; the others fail, each by itself.
+
+        Raises:
+            GuardrailError: There is none.
+        """
+        served: list[Row] = []
+        for row in rows:
+            try:
+                self._constraint(row.draft)
+                self._start([row], settings).close()
+            except GuardrailError as error:
+                if row is rows[-1] and not served:
+                    raise
+                yield row.at, self.deciding.failed(row.draft, error)
+            else:
+                served.append(row)
+        return served
 
     def _judged(
         self,
         rows: Sequence[Row],
         run: Run,
         settings: GenerationSettings,
-        cancel: threading.Event | None,
         constraints: Sequence[Constraint | None],
     ) -> Iterator[Event]:
         drafts = [row.draft for row in rows]
@@ -126,28 +166,22 @@ class Pipeline:
                 draft.note_error(line)
         stake = Stake(run, partial(self.refusal_index, self.deciding.policy.phrases))
         if self.deciding.mode != "off":
-            every = range(len(drafts))
-            near = partial(stake.near, live=every)
+            near = partial(stake.near, live=range(len(drafts)))
             self._foresee(run, drafts)
-            self.deciding.judge(drafts, run, stop=_stop(cancel), near=near)
+            self.deciding.judge(drafts, run, stop=_stop(rows), near=near)
         _count(rows, run)
-        if _cancelled(drafts, cancel):
-            yield from _settled(rows)
-            return
-        yield from _settled(row for row in rows if row.draft.settled)
-        live = [row for row in rows if not row.draft.settled]
+        live = yield from _still_wanted(rows)
         if not live:
             return
         run.prefill(partial(timed, drafts))
-        run.keep([row.at for row in live])
+        run.keep([row.place for row in live])
         self._contrast(run, live, drafts, stake)
         # A noised branch that failed may have settled some more.
-        yield from _settled(row for row in live if row.draft.settled)
-        live = [row for row in live if not row.draft.settled]
+        live = yield from _still_wanted(live)
         if not live:
             return
-        run.keep([row.at for row in live])
-        yield from self._decoded(live, run, settings, cancel, [constraints[r.at] for r in live])
+        run.keep([row.place for row in live])
+        yield from self._decoded(live, run, settings, [constraints[row.place] for row in live])
 
     # Contrast --------------------------------------------------------------------------------
 
@@ -161,20 +195,26 @@ class Pipeline:
         self, run: Run, live: Sequence[Row], drafts: Sequence[Draft], stake: Stake
     ) -> None:
         """Runs the noised branch if any row needs it, and notes in every row why or why not."""
-        skipped = {row.at: self._out_of_question(row.draft, run) for row in live}
+        skipped = {row.place: self._out_of_question(row.draft, run) for row in live}
         if self.deciding.policy.contrast.when == "at-stake":
-            asked = [row.at for row in live if not skipped[row.at] and _surely_safe(row.draft)]
+            asked = [
+                row.place for row in live if not skipped[row.place] and _surely_safe(row.draft)
+            ]
             for at, near in zip(asked, stake.near(asked, live=[*skipped]), strict=True):
                 skipped[at] = "" if near else "nothing is at stake"
         for row in live:
-            row.draft.contrast = ContrastRecord(skipped=skipped[row.at] or None)
-        wanted = [row.draft for row in live if not skipped[row.at]]
+            row.draft.contrast = ContrastRecord(skipped=skipped[row.place] or None)
+        wanted = [row.draft for row in live if not skipped[row.place]]
         if not wanted:
             return
         contrast = self.deciding.policy.contrast
         try:
-            with timed(drafts, "noised"):
-                kind = run.contrast_with(contrast.counterfactual, noise_std=contrast.noise_std)
+            with timed(wanted, "noised"):
+                kind = run.contrast_with(
+                    contrast.counterfactual,
+                    noise_std=contrast.noise_std,
+                    rows=[row.place for row in live if not skipped[row.place]],
+                )
         except MemoryError as error:
             _log.warning("out of memory in the noised branch; it was dropped", exc_info=error)
             for draft in wanted:
@@ -220,7 +260,6 @@ class Pipeline:
         rows: Sequence[Row],
         run: Run,
         settings: GenerationSettings,
-        cancel: threading.Event | None,
         constraints: Sequence[Constraint | None],
     ) -> Iterator[Event]:
         policy, mode = self.deciding.policy, self.deciding.mode
@@ -237,19 +276,38 @@ class Pipeline:
                 _lifted(draft, each) for draft, each in zip(drafts, constraints, strict=True)
             ],
         )
-        for row in rows:
-            row.draft.open()
-            row.begin(self._reader(row.draft, settings), self._gate(row.draft))
         with ExitStack() as phases:
-            for draft in drafts:
-                phases.enter_context(draft.trace.phase("guardrail.decode"))
-            phases.enter_context(timed(drafts, "decode"))
+            for row in rows:
+                row.draft.open()
+                row.begin(
+                    self._reader(row.draft, settings),
+                    self._gate(row.draft),
+                    phases.enter_context(self._decoding(row.draft)),
+                )
             for step in steps:
-                yield from self._emitted(rows, step)
-                if _cancelled(drafts, cancel) or all(row.closed for row in rows):
+                for place, row in enumerate(rows):
+                    yield from self._emitted(row, place, step)
+                    if row.ended:
+                        run.release(place)
+                        yield from self._ended(row, run)
+                if all(row.ended for row in rows):
                     break
-        _count(rows, run)
-        yield from _settled(rows)
+        for row in rows:
+            yield from self._ended(row, run)
+
+    @contextmanager
+    def _decoding(self, draft: Draft) -> Iterator[ExitStack]:
+        """A with-block in which a request is decoded; closing the stack says that it has been."""
+        with ExitStack() as phases:
+            phases.enter_context(draft.trace.phase("guardrail.decode"))
+            phases.enter_context(timed([draft], "decode"))
+            yield phases
+
+    def _ended(self, row: Row, run: Run) -> Iterator[Event]:
+        """Yields the end of a request, once, as soon as it is there."""
+        row.decoded()
+        _count([row], run)
+        yield from row.settle()
 
     def _plan(self, draft: Draft) -> RowPlan:
         if self.deciding.mode == "off":
@@ -268,14 +326,15 @@ class Pipeline:
             return self.refusal_index(policy.phrases).loose_tokens
         return None
 
-    def _emitted(self, rows: Sequence[Row], step: Step) -> Iterator[tuple[int, Delta]]:
-        for place, row in enumerate(rows):
-            token = step.token_ids[place]
-            if token is None or row.closed:
-                continue
+    def _emitted(self, row: Row, place: int, step: Step) -> Iterator[tuple[int, Delta]]:
+        token = step.token_ids[place]
+        if token is not None and not row.ended:
             spell = self.backend.spell
             for delta in row.push(token, step.traces[place], step.finished[place], spell):
                 yield row.at, delta
+        if row.cancelled:
+            row.draft.stop("cancelled")
+            row.ended = True
 
     # The form of the answer ------------------------------------------------------------------
 
@@ -310,7 +369,7 @@ class Pipeline:
 def _count(rows: Sequence[Row], run: Run) -> None:
     """Notes the prompts' tokens; where nothing was asked before the answer, they come with it."""
     for row in rows:
-        row.draft.input_tokens = run.input_tokens[row.at]
+        row.draft.input_tokens = run.input_tokens[row.place]
 
 
 def _surely_safe(draft: Draft) -> bool:
@@ -327,18 +386,23 @@ def _lifted(draft: Draft, constraint: Constraint | None) -> Constraint | None:
     return None
 
 
-def _settled(rows: Sequence[Row] | Iterator[Row]) -> Iterator[Event]:
+def _settled(rows: Iterable[Row]) -> Iterator[Event]:
     for row in rows:
         yield from row.settle()
 
 
-def _stop(cancel: threading.Event | None) -> Stop | None:
-    return cancel.is_set if cancel is not None else None
+def _still_wanted(rows: Sequence[Row]) -> Generator[Event, None, Sequence[Row]]:
+    """Ends requests that are cancelled, or that the policy has settled; returns the others."""
+    for row in rows:
+        if row.cancelled:
+            row.draft.stop("cancelled")
+    over = [row for row in rows if row.cancelled or row.draft.settled]
+    yield from _settled(over)
+    return [row for row in rows if row not in over]
 
 
-def _cancelled(drafts: Sequence[Draft], cancel: threading.Event | None) -> bool:
-    if cancel is None or not cancel.is_set():
-        return False
-    for draft in drafts:
-        draft.stop("cancelled")
-    return True
+def _stop(rows: Sequence[Row]) -> Stop | None:
+    """Stops the model once nobody wants anything of it any more."""
+    if any(row.stop is None for row in rows):
+        return None
+    return lambda: all(row.cancelled for row in rows)

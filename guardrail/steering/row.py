@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 
-from guardrail.backends import FinishReason
+from guardrail.backends import FinishReason, Stop
 from guardrail.errors import Escalation, GuardrailError
 from guardrail.judging.draft import Draft, Reply
 from guardrail.record.answer import Answer
@@ -19,29 +20,43 @@ class Row:
     """A request on its way.
 
     Args:
-        at: Its place in the batch.
+        at: Its place among the requests that were given.
         draft: Its record.
+        stop: Asked between two tokens whether nobody wants any more of it; None never stops.
 
     Attributes:
-        closed: Whether its answer is whole, so that further tokens do not count.
+        place: Its place in the backend's run, once that has started.
+        ended: Whether its answer is whole, or given up, so that further tokens do not count.
     """
 
-    def __init__(self, at: int, draft: Draft) -> None:
-        self.at = at
-        self.draft = draft
-        self.closed = False
+    def __init__(self, at: int, draft: Draft, stop: Stop | None = None) -> None:
+        self.at = self.place = at
+        self.draft, self.stop = draft, stop
+        self.ended = False
+        self._phases: ExitStack | None = None
         self._reader: AnswerReader | None = None
         self._gate: RefusalGate | None = None
         self._held: list[Delta] = []
 
-    def begin(self, reader: AnswerReader, gate: RefusalGate | None) -> None:
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody wants any more of it."""
+        return self.stop is not None and self.stop()
+
+    def begin(self, reader: AnswerReader, gate: RefusalGate | None, phases: ExitStack) -> None:
         """Makes ready for tokens.
 
         Args:
             reader: Turns them into text and calls.
             gate: Holds the answer back until it is known to refuse, where it has to.
+            phases: Closed when it has been decoded.
         """
-        self._reader, self._gate = reader, gate
+        self._reader, self._gate, self._phases = reader, gate, phases
+
+    def decoded(self) -> None:
+        """Notes that no more is decoded; before the record is made, which says how long it took."""
+        if self._phases is not None:
+            self._phases.close()
 
     def push(
         self,
@@ -67,17 +82,18 @@ class Row:
             return []
         if self._gate is not None:
             self._pass_gate(self._gate.state(draft.reply.whole, ended=False))
-        if self._gate is not None or self.closed:
+        if self._gate is not None or self.ended:
             return []
         given, self._held = self._held, []
         return given
 
     def _end(self) -> None:
         """Takes what was still held back; nothing more will come."""
-        if self.closed or self._reader is None:
+        if self._reader is None:
             return
-        self.closed = True
+        self.ended = True
         self._held += self._reader.flush()
+        self._reader = None
         if self._gate is not None:
             self._pass_gate(self._gate.state(self.draft.reply.whole, ended=True))
 
@@ -90,7 +106,7 @@ class Row:
             draft.reply = Reply.in_words(draft.refusal, instead_of=draft.reply)
             draft.stop("stop")
             self._held = [Delta(draft.reply.text)]
-            self.closed = True
+            self.ended, self._reader = True, None
 
     def settle(self) -> Iterator[tuple[int, Delta | Answer | GuardrailError]]:
         """Yields the end of this request: its answer, or its escalation."""
@@ -104,6 +120,7 @@ class Row:
                 f"a human must decide: {ruling.reasons[0] if ruling.reasons else ruling.label}"
             )
             decision = draft.conclude().decision
+            draft.end(None)
             yield self.at, Escalation(message, decision, draft.refusal, draft.token)
             return
         if draft.settled:
@@ -114,6 +131,7 @@ class Row:
         if draft.finish == "stop" and any(isinstance(each, ToolCall) for each in draft.reply.calls):
             draft.finish = "tool_calls"
         answer = draft.conclude()
+        draft.end(None)
         for delta in self._held:
             yield self.at, delta
         yield self.at, answer

@@ -18,6 +18,7 @@ from guardrail.record.answer import Answer
 from guardrail.request.conversation import Conversation, Picture, question
 from guardrail.request.delta import Delta
 from guardrail.request.settings import GenerationSettings
+from guardrail.steering.gathering import Asked, Gathering
 from guardrail.steering.guarded_model import GuardedModel
 from guardrail.steering.pipeline import Pipeline
 
@@ -55,6 +56,10 @@ class SafeCoDe(GuardedModel):
         >>> guarded = SafeCoDe.embedded()
         >>> guarded.ask("What is in this picture?", [load_picture("cliff.png")]).text
     """
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._gathering = Gathering(self.backend)
 
     def ask(
         self,
@@ -132,9 +137,10 @@ class SafeCoDe(GuardedModel):
                 the `Escalation`'s `token` back.
         """
         pipeline = self._prepared(policy, metadata, mode)
-        run = pipeline.run([conversation], settings, cancel=cancel, review=review)
-        with closing(run):
-            for _, event in run:
+        draft = pipeline.draft(conversation, settings, review=review)
+        asked = Asked(pipeline, draft, settings, cancel)
+        with closing(self._gathering.events(asked)) as events:
+            for event in events:
                 if isinstance(event, Exception):
                     raise event
                 yield event
@@ -173,10 +179,17 @@ class SafeCoDe(GuardedModel):
         results: list[Any] = [None] * len(conversations)
         pipeline = self._prepared(policy, metadata, mode)
         for group in self.backend.groups(conversations):
-            given = [conversations[at] for at in group]
-            own = [contexts[at] for at in group] if contexts else None
-            run = pipeline.run(given, settings, cancel=cancel, contexts=own, review=review)
-            with closing(run):
+            drafts = [
+                pipeline.draft(
+                    conversations[at],
+                    settings,
+                    context=contexts[at] if contexts else None,
+                    review=review,
+                )
+                for at in group
+            ]
+            stop = cancel.is_set if cancel is not None else None
+            with closing(pipeline.run(drafts, settings, [stop] * len(drafts))) as run:
                 for row, event in run:
                     if not isinstance(event, Delta):
                         results[group[row]] = event

@@ -86,6 +86,11 @@ class ServerBackend:
         """Returns the settings: what the model's own configuration adds, the server knows."""
         return settings
 
+    @property
+    def at_once(self) -> int:
+        """1: the server puts together what comes together."""
+        return 1
+
     def groups(self, conversations: Sequence[Conversation]) -> list[list[int]]:
         """Returns those together that are steered alike: the server batches by itself."""
         held = [needs_server(each) for each in conversations]

@@ -181,7 +181,12 @@ class ServerRun:
         self._with_others(kind, noise_std, 0)
 
     def contrast_with(
-        self, kind: Counterfactual, *, noise_std: float, seed: int = 0
+        self,
+        kind: Counterfactual,
+        *,
+        noise_std: float,
+        seed: int = 0,
+        rows: Sequence[int] | None = None,
     ) -> Counterfactual:
         """Has the same prompts run with other pictures, at the size at which they are sent."""
         self._noised = self._with_others(kind, noise_std, seed)
@@ -294,6 +299,12 @@ class ServerRun:
                 return "stop"
         return "length" if len(said) >= most_tokens(self._settings) else None
 
+    def release(self, row: int) -> None:
+        """Has the server say no more of one answer."""
+        at = self._live[row]
+        self._finished[at] = self._finished[at] or "stop"
+        self._real.leave(at)
+
     def advance(self, *, noised: bool) -> None:
         """Goes on from what was taken; what comes next is asked once it is wanted."""
         if not noised and self._noised is not None:
@@ -306,7 +317,8 @@ class ServerRun:
         while streams:
             tokens = [0] * len(self._live)
             for place, row in enumerate(self._live):
-                if row not in streams:
+                if row not in streams or self._finished[row] is not None:
+                    streams.pop(row, None)
                     continue
                 token, reason = next(streams[row])
                 tokens[place] = token

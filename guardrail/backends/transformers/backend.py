@@ -38,6 +38,9 @@ from guardrail.request.call_format import CallFormat, derive_call_format
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import DEFAULT_MAX_NEW_TOKENS, ONE_TOKEN, GenerationSettings
 
+AT_ONCE = 16
+"""Requests of several callers that are started together, at most."""
+
 MOST_BLANKS = 3
 """So many blank tokens may stand before the word that is asked for."""
 
@@ -94,6 +97,11 @@ class TransformersBackend:
             return None
         path = Path(str(folder)) / REFERENCE_FILE
         return path if path.is_file() else None
+
+    @property
+    def at_once(self) -> int:
+        """So many prompts that what they need beside their rows' caches stays small."""
+        return AT_ONCE
 
     def groups(self, conversations: Sequence[Conversation]) -> list[list[int]]:
         """Returns which requests may share a batch."""

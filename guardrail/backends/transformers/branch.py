@@ -18,6 +18,7 @@ from transformers import StoppingCriteriaList, StopStringCriteria
 from guardrail.backends.transformers.cache import (
     can_forget,
     forget_last,
+    grown_apart,
     join_cache_rows,
     select_cache_rows,
 )
@@ -203,6 +204,13 @@ class Branch:
         inputs = {name: _cut(name, value, length) for name, value in self.inputs.items()}
         carried = replace(self.carried, cache=cache)
         return replace(self, ids=self.ids[:, :length], inputs=inputs, carried=carried)
+
+    def beside(self) -> Branch:
+        """Returns this branch once more, of caches that grow by new tensors: both may be extended.
+
+        Nothing is copied; a cache with other layers than `DynamicLayer`s has to be forked.
+        """
+        return replace(self, carried=replace(self.carried, cache=grown_apart(self.carried.cache)))
 
     def fork(self, rows: Sequence[int]) -> Branch:
         """Returns an independent branch of the given rows; a row may be given several times."""

@@ -55,6 +55,17 @@ def can_forget(cache: Any, length: int) -> bool:
     )
 
 
+def grown_apart(cache: Any) -> Any:
+    """Returns the same cache once more: what is added to either is not added to the other.
+
+    Args:
+        cache: Of layers that grow by new tensors, as `DynamicLayer`s do; unchanged.
+    """
+    other = copy.copy(cache)
+    other.layers = [copy.copy(layer) for layer in cache.layers]
+    return other
+
+
 def forget_last(cache: Any, count: int) -> Any | None:
     """Returns a new cache without its last `count` tokens, or None where layers differ in length.
 
@@ -65,8 +76,7 @@ def forget_last(cache: Any, count: int) -> Any | None:
     lengths = {layer.get_seq_length() for layer in cache.layers if layer.is_initialized}
     if len(lengths) != 1:  # cross-attention keeps pictures in its layers, not tokens
         return None
-    shorter = copy.copy(cache)
-    shorter.layers = [copy.copy(layer) for layer in cache.layers]
+    shorter = grown_apart(cache)
     for layer in shorter.layers:
         if layer.is_initialized:  # a layer that looks at pictures stays empty without any
             layer.crop(-count)

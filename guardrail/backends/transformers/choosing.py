@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ class Chooser:
     """
 
     def __init__(self, prepared: Prepared, batch: int, seed: int | None) -> None:
-        self._processors: Callable[[Tensor, Tensor], Tensor] = prepared.logits_processor
+        self._processors: Any = prepared.logits_processor
         self._sample = bool(prepared.config.do_sample)
         device = prepared.ids.device
         self._generators = []
@@ -29,6 +30,19 @@ class Chooser:
             generator = torch.Generator(device=device)
             generator.seed() if seed is None else generator.manual_seed(seed)
             self._generators.append(generator)
+
+    @property
+    def tells_rows(self) -> bool:
+        """Whether a caller's processor holds something of every row, so that none may leave."""
+        return any(
+            isinstance(value, Tensor) and value.dim() > 1 and len(value) > 1
+            for each in self._processors
+            for value in vars(each).values()
+        )
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Goes on with these rows alone."""
+        self._generators = [self._generators[row] for row in rows] if self._sample else []
 
     def choose(self, ids: Tensor, logits: Tensor, allowed: Tensor | None) -> Tensor:
         """Returns the next tokens, (batch,) int64; draws advance the rows' randomness.

@@ -20,7 +20,6 @@ from transformers.cache_utils import Cache
 
 from guardrail.errors import ModelError
 
-
 Forward = Callable[[Any, dict[str, Any]], Any]
 """Runs a model on the arguments of a forward pass, and returns its outputs."""
 

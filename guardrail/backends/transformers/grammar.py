@@ -144,6 +144,10 @@ class RowConstraints:
                 allowed[at, self._eos_ids.cpu()] = row.satisfied
         return allowed.to(like.device)
 
+    def keep(self, rows: Sequence[int]) -> None:
+        """Goes on with these rows alone."""
+        self._rows = tuple(self._rows[row] for row in rows)
+
     def accept(self, at: int, token_id: int) -> bool:
         """Takes a row's token; returns whether its answer can only end after it."""
         row = self._rows[at]

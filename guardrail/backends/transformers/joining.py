@@ -60,7 +60,7 @@ def _is_whole(mask: Any, arguments: Arguments) -> bool:
         return True
     if not isinstance(mask, Tensor) or mask.dim() not in (2, 4) or len(mask) != rows_of(arguments):
         return False
-    return mask.shape[-1] == length_of(arguments) + arguments["input_ids"].shape[1]
+    return bool(mask.shape[-1] == length_of(arguments) + arguments["input_ids"].shape[1])
 
 
 def rows_of(arguments: Arguments) -> int:

@@ -150,7 +150,7 @@ def _read_as_tree(
     columns: list[Tensor] = []
     for start in range(0, len(questions), _JUDGE_ROWS):
         part = [tokens[alike:] for tokens in questions[start : start + _JUDGE_ROWS]]
-        logits = run_tree(prefix.fork(range(prefix.batch)), questions[0][:alike], part)
+        logits = run_tree(prefix, questions[0][:alike], part)
         if logits is None:
             return None
         columns.append(logits)

@@ -24,6 +24,7 @@ from guardrail.backends.transformers.noise import PICTURE_INPUTS
 from guardrail.backends.transformers.prompt import to_device
 from guardrail.backends.transformers.reading import PromptReader
 from guardrail.backends.transformers.together import Together
+from guardrail.backends.transformers.tree import run_ahead
 from guardrail.policy.terms import Counterfactual
 from guardrail.request.conversation import Conversation
 
@@ -64,6 +65,7 @@ class TransformersRun:
         self._live = list(range(len(self._conversations)))
         self._real: Branch | None = None
         self._noised: Branch | None = None
+        self._beside_rows: list[int] = []  # places of the rows that it has
         self._spent = False
         self._prepared = self._prepare(inputs)
 
@@ -132,30 +134,59 @@ class TransformersRun:
         places = [self._live.index(row) for row in rows]
         self._real = self._ready.fork(places)
         if self._noised is not None:
-            self._noised = self._noised.fork(places)
+            beside = [place for place in places if place in self._beside_rows]
+            self._noised = self._noised.fork([self._beside_rows.index(each) for each in beside])
+            self._beside_rows = [places.index(each) for each in beside]
         self._live = list(rows)
 
     def contrast_with(
-        self, kind: Counterfactual, *, noise_std: float, seed: int = 0
+        self,
+        kind: Counterfactual,
+        *,
+        noise_std: float,
+        seed: int = 0,
+        rows: Sequence[int] | None = None,
     ) -> Counterfactual:
         """Runs the same prompts with other pictures.
 
         Raises:
             MemoryError: There is no room for them.
         """
+        wanted = self._live if rows is None else list(rows)
+        if not self._has_rows(kind):
+            wanted = list(range(len(self._conversations)))
         try:
             with self._caller.held():
-                branch = Branch.prefill(self._prepare(self._beside(kind, noise_std, seed)))
-                whole = len(self._live) == len(self._conversations)
-                self._noised = branch if whole else branch.fork(self._live)
+                inputs = self._otherwise(kind, noise_std, seed, wanted)
+                branch = Branch.prefill(self._prepare(inputs))
+                kept = [at for at, row in enumerate(wanted) if row in self._live]
+                self._noised = branch if len(kept) == len(wanted) else branch.fork(kept)
+                self._beside_rows = [self._live.index(wanted[at]) for at in kept]
         except torch.OutOfMemoryError as error:
             raise MemoryError("out of memory in the noised branch") from error
         return kind
 
-    def _beside(self, kind: Counterfactual, noise_std: float, seed: int) -> Mapping[str, Any]:
+    def _has_rows(self, kind: Counterfactual) -> bool:
+        """Whether the inputs of some requests can be had without the others': one picture each."""
+        count = len(self._conversations)
+        return (
+            kind != "photo-noise"
+            and all(len(each.pictures) == 1 for each in self._conversations)
+            and all(
+                isinstance(value, Tensor) and value.dim() > 0 and len(value) == count
+                for value in self._inputs.values()
+            )
+        )
+
+    def _otherwise(
+        self, kind: Counterfactual, noise_std: float, seed: int, rows: Sequence[int]
+    ) -> Mapping[str, Any]:
         if kind != "photo-noise":
+            inputs = self._inputs
+            if len(rows) < len(self._conversations):
+                inputs = {name: value[list(rows)] for name, value in inputs.items()}
             return counterfactual_inputs(
-                self._inputs,
+                inputs,
                 kind,
                 noise_std=noise_std,
                 image_processor=self._image_processor,
@@ -180,10 +211,12 @@ class TransformersRun:
     def logits(self) -> tuple[Tensor, Tensor | None]:
         """Returns next-token logits, real and noised, each (rows, vocabulary) float32."""
         rows = len(self._live)
-        if self._noised is not None:
-            return self._ready.logits, self._noised.logits
         stacked = self._ready.logits
-        return stacked[:rows], stacked[rows:] if len(stacked) > rows else None
+        real = stacked[:rows]
+        noised = self._noised.logits if self._noised is not None else stacked[rows:]
+        if 0 < len(noised) < rows:
+            noised = real.index_copy(0, torch.tensor(self._beside_rows).to(real.device), noised)
+        return real, noised if len(noised) else None
 
     def ahead(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> Tensor:
         """Returns next-token logits had rows gone on with these tokens, (rows, vocabulary).
@@ -191,14 +224,34 @@ class TransformersRun:
         Raises:
             MemoryError: There is no room for it.
         """
-        ahead = torch.tensor([list(each) for each in tokens], device=self._ready.ids.device)
         try:
             with self._caller.held():
-                branch = self._ready.fork(rows)
-                for column in ahead.T:  # one by one, as every family decodes
-                    branch = branch.extend(column[:, None])
+                logits = self._as_tree(rows, tokens)
+                return self._as_rows(rows, tokens) if logits is None else logits
         except torch.OutOfMemoryError as error:
             raise MemoryError("out of memory in looking ahead") from error
+
+    def _as_tree(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> Tensor | None:
+        """Looks ahead in one pass on the rows' own cache; None where a family forbids it."""
+        asked: dict[int, list[Sequence[int]]] = {}
+        places = []
+        for row, each in zip(rows, tokens, strict=True):
+            places.append((row, len(asked.setdefault(row, []))))
+            asked[row].append(each)
+        shown, most = sorted(asked), max(map(len, asked.values()))
+        padded = [[*asked[row], *asked[row][:1] * (most - len(asked[row]))] for row in shown]
+        whole = len(shown) == self._ready.batch
+        branch = self._ready if whole else self._ready.fork(shown)
+        logits = run_ahead(branch, torch.tensor(padded))  # (rows, continuations, vocabulary)
+        if logits is None:
+            return None
+        return torch.stack([logits[shown.index(row), at] for row, at in places])
+
+    def _as_rows(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> Tensor:
+        """The same, as a batch of forks, token by token, as every family decodes."""
+        branch = self._ready.fork(rows)
+        for column in torch.tensor([list(each) for each in tokens]).T:
+            branch = branch.extend(column[:, None].to(branch.ids.device))
         return branch.logits
 
     def knows(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[bool]:
@@ -214,6 +267,7 @@ class TransformersRun:
         self._chooser = Chooser(self._prepared, rows, seed)
         self._held = RowConstraints(constraints, _eos_ids(self._prepared))
         self._finished: list[FinishReason | None] = [None] * rows
+        self._places = list(range(rows))
         self._lengths = [self.input_tokens[at] for at in self._live]
         self._allowed: Tensor | None = None
         self._allow()
@@ -251,26 +305,52 @@ class TransformersRun:
                     self._finished[row] = "length"
         return list(self._finished)
 
+    def release(self, row: int) -> None:
+        """Runs a row no further than the next step."""
+        if row in self._places:
+            at = self._places.index(row)
+            self._finished[at] = self._finished[at] or "stop"
+
     def advance(self, *, noised: bool) -> None:
         """Runs the model on what was taken."""
         branch, rows = self._ready, len(self._live)
         if branch.batch > rows and not noised:
             branch = branch.fork(range(rows))  # the noised rows have done their work
         feed = self._ids[:, -1:].to(branch.ids.device)
+        if branch.batch > rows:
+            feed = torch.cat([feed, feed[self._beside_rows]])
         with self._caller.held():
-            self._real = branch.extend(torch.cat([feed] * (branch.batch // rows)))
+            self._real = branch.extend(feed)
         self._allow()
 
     def rest(self) -> Iterator[tuple[list[int], list[FinishReason | None]]]:
-        """Decodes on, unsteered, until every row has finished."""
+        """Decodes on, unsteered, until every row has finished; rows that have leave the batch."""
+        tokens = [_pad_id(self._prepared)] * len(self._live)
+        finished = list(self._finished)
         while True:
             real, _ = self.logits()
-            tokens = self.choose(self.within(real))
-            finished = self.take(tokens)
-            yield tokens, finished
-            if all(finished):
+            chosen = self.choose(self.within(real))
+            reasons = self.take(chosen)
+            for at, place in enumerate(self._places):
+                tokens[place], finished[place] = chosen[at], reasons[at]
+            yield list(tokens), list(finished)
+            if all(self._finished):
                 return
+            self._drop_finished()
             self.advance(noised=False)
+
+    def _drop_finished(self) -> None:
+        """Runs those rows no further that have finished, or that nobody wants any more."""
+        going = [at for at, reason in enumerate(self._finished) if reason is None]
+        if len(going) == len(self._finished) or self._chooser.tells_rows:
+            return
+        self._real = self._ready.fork(going)
+        self._ids = self._ids[going]
+        self._chooser.keep(going)
+        self._held.keep(going)
+        self._finished = [None] * len(going)
+        for numbers in (self._lengths, self._live, self._places):
+            numbers[:] = [numbers[at] for at in going]
 
     def foresee(self, kind: Counterfactual, *, noise_std: float) -> None:
         """Does nothing: here the noised branch waits for no one."""

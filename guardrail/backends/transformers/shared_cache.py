@@ -104,7 +104,8 @@ def _still_together(caches: Sequence[Any]) -> Cache | None:
         if each.rows.start != row or each.padding + each.length != end:
             return None
         row = each.rows.stop
-    return whole if row == len(whole.layers[0].keys) else None
+    keys: Any = whole.layers[0].keys  # type: ignore[union-attr]
+    return whole if row == len(keys) else None
 
 
 def _joined_layer(layers: Sequence[Any], lengths: Sequence[int], longest: int) -> Any:

@@ -1,10 +1,10 @@
-"""Requests of several threads on one model: what they ask of it at the same time is asked at once.
+"""Runs of several threads on one model: what they need of it at the same time is run at once.
 
-Every request goes its own way, in a thread of its own: judged, guided, sampled, held to a form. Only
-where it needs the model, its forward pass waits until the model is free, and then runs as one with
-those that wait beside it: continuous batching (Orca, OSDI 2022) by flat combining (Hendler et al.,
-SPAA 2010): whoever finds the model free runs everybody's passes. So rows join and leave between
-two steps, and steps that are guided and steps that are not stand side by side.
+Every run goes its own way: judged, guided, sampled, held to a form. Only where it needs the model,
+its forward pass waits until the model is free, and then runs as one with those that wait beside it:
+continuous batching (Orca, OSDI 2022) by flat combining (Hendler et al., SPAA 2010), in which
+whoever finds the model free runs everybody's passes. So rows join and leave between two steps, and
+steps that are guided and steps that are not stand side by side.
 
 It knows nothing of what the passes are for.
 """
@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from guardrail.backends.backend import Interrupted, Stop
+from guardrail.backends.backend import Stop
 from guardrail.backends.transformers.generation import Outputs, run_model
 from guardrail.backends.transformers.interruption import interruptible
 from guardrail.backends.transformers.joining import (
@@ -162,7 +162,9 @@ class Together:
                 each
                 for each in self._waiting
                 if each is first
-                or (first.kind is not None and each.kind == first.kind and each.model is first.model)
+                or (
+                    first.kind is not None and each.kind == first.kind and each.model is first.model
+                )
             ]
             taken = _fitting(alike) if len(alike) > 1 else alike
             self._waiting = [each for each in self._waiting if each not in taken]

@@ -34,7 +34,7 @@ def run_tree(
     """Returns the next-token logits after the stem and each of the continuations.
 
     Args:
-        branch: The prompt, any number of rows. It is extended: fork it first to go on from it.
+        branch: The prompt, any number of rows; unchanged.
         stem: Tokens that all continuations begin with; may be empty.
         continuations: One or more, of one token or more each; the same for every row.
 
@@ -42,29 +42,51 @@ def run_tree(
         (batch, continuations, vocabulary) float32, or None (and nothing has been run) where this
         model's tokens are not placed by mask and positions alone.
     """
-    if not _is_plain(branch):
-        return None
     flat = [*stem, *(token for each in continuations for token in each)]
     tokens = torch.tensor([flat] * branch.batch, device=branch.ids.device)
+    return _run(branch, tokens, _laid_out(len(stem), [len(each) for each in continuations]))
+
+
+@torch.no_grad()
+def run_ahead(branch: Branch, tokens: Tensor) -> Tensor | None:
+    """Returns the next-token logits after continuations that every row has of its own.
+
+    Args:
+        branch: What was run so far, any number of rows; unchanged.
+        tokens: (batch, continuations, length) int64, length >= 1.
+
+    Returns:
+        As `run_tree`.
+    """
+    layout = _laid_out(0, [tokens.shape[2]] * tokens.shape[1])
+    return _run(branch, tokens.flatten(1).to(branch.ids.device), layout)
+
+
+def _run(branch: Branch, tokens: Tensor, layout: tuple[Tensor, Tensor, Tensor]) -> Tensor | None:
+    """Returns logits (batch, continuations, vocabulary) after tokens (batch, count) so laid out."""
+    if not _is_plain(branch):
+        return None
+    branch = branch.beside()
+    count = tokens.shape[1]
     ids = torch.cat([branch.ids, tokens], dim=1)
-    arguments, inputs = step_arguments(branch.model, ids, len(flat), branch.carried, branch.inputs)
+    arguments, inputs = step_arguments(branch.model, ids, count, branch.carried, branch.inputs)
     mask, positions = arguments.get("attention_mask"), arguments.get("position_ids")
     length = branch.ids.shape[1]
     if mask is None:  # nothing is padded
-        mask = torch.ones(branch.batch, length + len(flat), dtype=torch.bool, device=tokens.device)
+        mask = torch.ones(branch.batch, length + count, dtype=torch.bool, device=tokens.device)
     others = {name for name, value in arguments.items() if isinstance(value, Tensor)} - _KNOWN
     if (
         others
         or not isinstance(mask, Tensor)
-        or mask.shape != (branch.batch, length + len(flat))
+        or mask.shape != (branch.batch, length + count)
         or not isinstance(positions, Tensor)
-        or positions.shape != (branch.batch, len(flat))
+        or positions.shape != (branch.batch, count)
     ):
         return None
-    depths, visible, last = _laid_out(len(stem), [len(each) for each in continuations])
+    depths, visible, last = layout
     sees = torch.cat(
         [
-            mask[:, None, :length].bool().expand(-1, len(flat), -1),
+            mask[:, None, :length].bool().expand(-1, count, -1),
             visible.to(mask.device).expand(branch.batch, -1, -1),
         ],
         dim=-1,
