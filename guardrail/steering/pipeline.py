@@ -19,15 +19,14 @@ from guardrail.errors import GuardrailError
 from guardrail.judging.deciding import Deciding
 from guardrail.judging.draft import Draft
 from guardrail.judging.timing import timed
-from guardrail.policy.evaluation import UNEARNED
 from guardrail.policy.review import Review
 from guardrail.record.answer import Answer
-from guardrail.record.decision import ContrastRecord
 from guardrail.request.call_reader import CallReader
 from guardrail.request.conversation import Conversation
 from guardrail.request.delta import Delta
 from guardrail.request.settings import GenerationSettings
 from guardrail.steering.answer_reader import AnswerReader
+from guardrail.steering.contrasting import Contrasting
 from guardrail.steering.guided import decode
 from guardrail.steering.opening import openings_of
 from guardrail.steering.plan import Guidance, RowPlan, Step
@@ -39,12 +38,6 @@ from guardrail.steering.stake import Stake
 from guardrail.steering.text_stream import TextStream
 
 _log = logging.getLogger(__name__)
-
-CONFIDENTLY_SAFE = 0.5
-"""How far below `safe_below`, as a fraction of it, a verdict must be for contrast to be skipped."""
-
-UNEARNED_CAUTION = "the judge has not earned that the model leaves its caution"
-"""Why contrast, which would push the model away from a caution, is skipped."""
 
 HELD_BACK = "the policy decided to refuse: the tool call was held back"
 """Why a call is not passed on, where the policy steers towards a refusal."""
@@ -66,6 +59,10 @@ class Pipeline:
     backend: Backend
     deciding: Deciding
     refusal_index: Callable[[tuple[str, ...]], RefusalIndex]
+
+    @property
+    def _contrasting(self) -> Contrasting:
+        return Contrasting(self.deciding)
 
     def draft(
         self,
@@ -167,7 +164,7 @@ class Pipeline:
         stake = Stake(run, partial(self.refusal_index, self.deciding.policy.phrases))
         if self.deciding.mode != "off":
             near = partial(stake.near, live=range(len(drafts)))
-            self._foresee(run, drafts)
+            self._contrasting.foresee(run, drafts)
             self.deciding.judge(drafts, run, stop=_stop(rows), near=near)
         _count(rows, run)
         live = yield from _still_wanted(rows)
@@ -175,83 +172,13 @@ class Pipeline:
             return
         run.prefill(partial(timed, drafts))
         run.keep([row.place for row in live])
-        self._contrast(run, live, drafts, stake)
+        self._contrasting.run(run, live, stake)
         # A noised branch that failed may have settled some more.
         live = yield from _still_wanted(live)
         if not live:
             return
         run.keep([row.place for row in live])
         yield from self._decoded(live, run, settings, [constraints[row.place] for row in live])
-
-    # Contrast --------------------------------------------------------------------------------
-
-    def _foresee(self, run: Run, drafts: Sequence[Draft]) -> None:
-        """Tells a run of a contrast that no verdict can make needless."""
-        contrast = self.deciding.policy.contrast
-        if contrast.when == "always" and not all(self._out_of_question(d, run) for d in drafts):
-            run.foresee(contrast.counterfactual, noise_std=contrast.noise_std)
-
-    def _contrast(
-        self, run: Run, live: Sequence[Row], drafts: Sequence[Draft], stake: Stake
-    ) -> None:
-        """Runs the noised branch if any row needs it, and notes in every row why or why not."""
-        skipped = {row.place: self._out_of_question(row.draft, run) for row in live}
-        if self.deciding.policy.contrast.when == "at-stake":
-            asked = [
-                row.place for row in live if not skipped[row.place] and _surely_safe(row.draft)
-            ]
-            for at, near in zip(asked, stake.near(asked, live=[*skipped]), strict=True):
-                skipped[at] = "" if near else "nothing is at stake"
-        for row in live:
-            row.draft.contrast = ContrastRecord(skipped=skipped[row.place] or None)
-        wanted = [row.draft for row in live if not skipped[row.place]]
-        if not wanted:
-            return
-        contrast = self.deciding.policy.contrast
-        try:
-            with timed(wanted, "noised"):
-                kind = run.contrast_with(
-                    contrast.counterfactual,
-                    noise_std=contrast.noise_std,
-                    rows=[row.place for row in live if not skipped[row.place]],
-                )
-        except MemoryError as error:
-            _log.warning("out of memory in the noised branch; it was dropped", exc_info=error)
-            for draft in wanted:
-                self._lost_noised(draft)
-            return
-        for draft in wanted:
-            draft.contrast = ContrastRecord(
-                applied=True,
-                alpha=contrast.alpha,
-                counterfactual=kind,
-                noise_std=contrast.noise_std if "noise" in kind else 0.0,
-                steps=contrast.guided_steps,
-            )
-
-    def _out_of_question(self, draft: Draft, run: Run) -> str:
-        """Returns why contrast is not wanted whatever the model is about to say, or nothing."""
-        contrast, ruling = self.deciding.policy.contrast, draft.ruling
-        if self.deciding.mode == "off":
-            return "the mode is off"
-        if not draft.conversation.pictures:
-            return "there is no picture"
-        if not run.guides:
-            return "the model's steps cannot be guided"
-        if not run.shows_pictures:
-            return "this family's pictures cannot be noised"
-        if contrast.is_off:
-            return "the policy says never"
-        if contrast.when == "at-stake" and ruling is not None and ruling.rule == UNEARNED:
-            return UNEARNED_CAUTION
-        return ""
-
-    def _lost_noised(self, draft: Draft) -> None:
-        message = "out of memory in the noised branch: contrast was dropped"
-        draft.note_error(message)
-        draft.contrast = ContrastRecord(skipped="out of memory")
-        if self.deciding.policy.failure.noised_branch == "on_error":
-            self.deciding.rule_again(draft, message)
 
     # Decoding --------------------------------------------------------------------------------
 
@@ -370,12 +297,6 @@ def _count(rows: Sequence[Row], run: Run) -> None:
     """Notes the prompts' tokens; where nothing was asked before the answer, they come with it."""
     for row in rows:
         row.draft.input_tokens = run.input_tokens[row.place]
-
-
-def _surely_safe(draft: Draft) -> bool:
-    """Whether a verdict is so safe that contrast is at stake only where a refusal is near."""
-    ruling = draft.ruling
-    return ruling is not None and ruling.label == "safe" and ruling.confidence >= CONFIDENTLY_SAFE
 
 
 def _lifted(draft: Draft, constraint: Constraint | None) -> Constraint | None:

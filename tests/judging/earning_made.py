@@ -84,6 +84,9 @@ class Run:
     def take(self, tokens: Sequence[int]) -> list[str | None]:
         return ["stop"] * len(tokens)
 
+    def close(self) -> None:
+        self.closed = True
+
 
 def words(asked: Conversation) -> str:
     return " ".join(turn.text for turn in asked.turns)

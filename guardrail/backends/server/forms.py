@@ -25,6 +25,12 @@ CALLS = CallFormat(
 )
 """How calls that came from a server stand in an answer's text."""
 
+HELD = (
+    "the server holds the answer to its tools or its form: nothing is steered, and what is to be "
+    "refused is refused in the policy's words"
+)
+"""What is recorded where the server decodes by itself."""
+
 
 def needs_server(conversation: Conversation) -> bool:
     """Whether only the server can hold the answer to what is demanded of it."""

@@ -20,7 +20,7 @@ from guardrail.backends.server.asking import Asking, Prompt
 from guardrail.backends.server.branch import Branch, Said
 from guardrail.backends.server.capabilities import Capabilities
 from guardrail.backends.server.draws import Draws, Logits
-from guardrail.backends.server.forms import needs_server
+from guardrail.backends.server.forms import HELD, needs_server
 from guardrail.backends.server.labels import p_label, p_said
 from guardrail.backends.server.shown_answers import ShownAnswers
 from guardrail.backends.server.streamed_answer import StreamedAnswer
@@ -33,11 +33,6 @@ from guardrail.request.settings import GenerationSettings
 YES, NO = ("Yes", "yes", "YES"), ("No", "no", "NO")
 _FEW = 4
 """Tokens in which yes or no is said."""
-
-_HELD = (
-    "the server holds the answer to its tools or its form: nothing is steered, and what is to be "
-    "refused is refused in the policy's words"
-)
 
 _STRETCH = 6
 """Tokens of a greedy answer that are asked for at once: the guided steps, and one more."""
@@ -85,7 +80,7 @@ class ServerRun:
     @property
     def degraded(self) -> Sequence[str]:
         """What the server cannot do, and what that means."""
-        held = (_HELD,) if self._held and self._capabilities.guides else ()
+        held = (HELD,) if self._held and self._capabilities.guides else ()
         return (*self._capabilities.degraded, *held)
 
     @property
@@ -244,21 +239,21 @@ class ServerRun:
 
     def ahead(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> Logits:
         """Returns next-token log-probabilities of the real branch, had rows gone on with tokens."""
-        paths = [
-            (self._live[row], (*self._said[self._live[row]], *more))
-            for row, more in zip(rows, tokens, strict=True)
-        ]
+        paths = self._paths(rows, tokens)
         self._shown.know([(self._real, *each) for each in paths], stretch=1)
         width = len(self._asking.spelling.tokens)
         return np.stack([self._real.candidates(*each).row(width) for each in paths])
 
     def knows(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[bool]:
         """Whether the server has shown already what comes after these tokens."""
-        asked = [self._live[row] for row in rows]
-        paths = [(row, (*self._said[row], *more)) for row, more in zip(asked, tokens, strict=True)]
+        paths = self._paths(rows, tokens)
         for row, said in paths:
             self._real.follow(row, [said])
         return [self._real.get(*each) is not None for each in paths]
+
+    def _paths(self, rows: Sequence[int], more: Sequence[Sequence[int]]) -> list[tuple[int, Said]]:
+        asked = [self._live[row] for row in rows]
+        return [(row, (*self._said[row], *each)) for row, each in zip(asked, more, strict=True)]
 
     def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
         """Makes ready to decode."""
@@ -301,9 +296,8 @@ class ServerRun:
 
     def release(self, row: int) -> None:
         """Has the server say no more of one answer."""
-        at = self._live[row]
-        self._finished[at] = self._finished[at] or "stop"
-        self._real.leave(at)
+        self._finished[self._live[row]] = "stop"
+        self._real.leave(self._live[row])
 
     def advance(self, *, noised: bool) -> None:
         """Goes on from what was taken; what comes next is asked once it is wanted."""
@@ -314,19 +308,16 @@ class ServerRun:
     def rest(self) -> Iterator[tuple[list[int], list[FinishReason | None]]]:
         """Has the server answer on by itself, one stream a row, until every row has finished."""
         streams = {row: self._streamed(row) for row in self._going}
-        while streams:
+        while any(self._finished[row] is None for row in streams):
             tokens = [0] * len(self._live)
             for place, row in enumerate(self._live):
-                if row not in streams or self._finished[row] is not None:
-                    streams.pop(row, None)
-                    continue
-                token, reason = next(streams[row])
-                tokens[place] = token
-                self._finished[row] = reason or self._reason(row, token)
-                self._said[row] += (token,)
-                if self._finished[row] is not None:
-                    del streams[row]
-                    self._real.leave(row)
+                if self._finished[row] is None:
+                    token, reason = next(streams[row])
+                    tokens[place] = token
+                    self._finished[row] = reason or self._reason(row, token)
+                    self._said[row] += (token,)
+                    if self._finished[row] is not None:
+                        self._real.leave(row)
             yield tokens, [self._finished[row] for row in self._live]
 
     def close(self) -> None:

@@ -25,6 +25,7 @@ from guardrail.backends.transformers.cache import (
 from guardrail.backends.transformers.generation import (
     Carried,
     Forward,
+    after_prompt,
     cache_of,
     carried_outputs,
     prompt_arguments,
@@ -76,6 +77,18 @@ class Prepared:
     def embeds_prompt(self) -> bool:
         """Whether the prompt is given as embeddings, so that its text cannot be cut."""
         return self.inputs.get("inputs_embeds") is not None
+
+    @property
+    def pad_id(self) -> int:
+        """The token in the place of what no longer counts."""
+        pad = self.config._pad_token_tensor
+        return int(pad) if pad is not None else 0
+
+    @property
+    def eos_ids(self) -> Tensor:
+        """The tokens that end an answer, (count,) int64; may be none."""
+        eos: Tensor | None = self.config._eos_token_tensor
+        return eos.reshape(-1) if eos is not None else torch.empty(0, dtype=torch.long)
 
     @property
     def can_rewind(self) -> bool:
@@ -160,7 +173,7 @@ class Branch:
             inputs = {name: _cut(name, value, length) for name, value in inputs.items()}
         arguments = prompt_arguments(prepared.model, ids, inputs)
         outputs = prepared.forward(prepared.model, arguments)
-        return cls._after(prepared.model, ids, inputs, outputs, prepared.forward)
+        return cls._after(prepared.model, ids, after_prompt(inputs), outputs, prepared.forward)
 
     @property
     def batch(self) -> int:

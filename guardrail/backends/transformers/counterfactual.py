@@ -6,7 +6,7 @@ padding stay as they are in every family. It knows nothing of what the branches 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -21,6 +21,7 @@ from guardrail.backends.transformers.noise import (
     per_channel,
     temporal_patch,
 )
+from guardrail.request.conversation import Conversation
 
 GREY = 127 / 255
 """The grey of a grey picture, in pixel units: a byte's, so that a picture can be made of it."""
@@ -119,3 +120,16 @@ def _by_channel(part: Tensor, channels: int, temporal_patch: _Patch) -> tuple[Te
             return part.view(patches, frames, channels, size * size), 2
         return part.view(patches, channels, frames, size * size), 1
     return part, None
+
+
+def has_rows(inputs: Mapping[str, Any], conversations: Sequence[Conversation]) -> bool:
+    """Whether some requests' inputs can be had without the others': there is one picture in each.
+
+    Args:
+        inputs: Processor outputs of all of them.
+        conversations: The requests.
+    """
+    return all(len(each.pictures) == 1 for each in conversations) and all(
+        isinstance(value, Tensor) and value.dim() > 0 and len(value) == len(conversations)
+        for value in inputs.values()
+    )

@@ -54,6 +54,11 @@ def without_cache(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in inputs.items() if not isinstance(value, Cache)}
 
 
+def after_prompt(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a model's inputs without what it has seen: features that no later step is given."""
+    return {name: value for name, value in inputs.items() if name != "mm_encoder_outputs"}
+
+
 def prompt_arguments(model: Any, ids: Tensor, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the arguments of the forward pass that runs a prompt.
 

@@ -14,17 +14,17 @@ from torch import Tensor
 
 from guardrail.backends.backend import FinishReason, Interrupted, Phase, Reading, Stop
 from guardrail.backends.photographs import shown_otherwise
+from guardrail.backends.transformers.ahead import look_ahead
 from guardrail.backends.transformers.branch import Branch, Prepared, prepare
 from guardrail.backends.transformers.choosing import Chooser
 from guardrail.backends.transformers.context_limit import prompt_lengths
-from guardrail.backends.transformers.counterfactual import counterfactual_inputs
+from guardrail.backends.transformers.counterfactual import counterfactual_inputs, has_rows
 from guardrail.backends.transformers.grammar import Constraint, RowConstraints, floored
 from guardrail.backends.transformers.interruption import interruptible
 from guardrail.backends.transformers.noise import PICTURE_INPUTS
 from guardrail.backends.transformers.prompt import to_device
 from guardrail.backends.transformers.reading import PromptReader
 from guardrail.backends.transformers.together import Together
-from guardrail.backends.transformers.tree import run_ahead
 from guardrail.policy.terms import Counterfactual
 from guardrail.request.conversation import Conversation
 
@@ -153,7 +153,7 @@ class TransformersRun:
             MemoryError: There is no room for them.
         """
         wanted = self._live if rows is None else list(rows)
-        if not self._has_rows(kind):
+        if kind == "photo-noise" or not has_rows(self._inputs, self._conversations):
             wanted = list(range(len(self._conversations)))
         try:
             with self._caller.held():
@@ -165,18 +165,6 @@ class TransformersRun:
         except torch.OutOfMemoryError as error:
             raise MemoryError("out of memory in the noised branch") from error
         return kind
-
-    def _has_rows(self, kind: Counterfactual) -> bool:
-        """Whether the inputs of some requests can be had without the others': one picture each."""
-        count = len(self._conversations)
-        return (
-            kind != "photo-noise"
-            and all(len(each.pictures) == 1 for each in self._conversations)
-            and all(
-                isinstance(value, Tensor) and value.dim() > 0 and len(value) == count
-                for value in self._inputs.values()
-            )
-        )
 
     def _otherwise(
         self, kind: Counterfactual, noise_std: float, seed: int, rows: Sequence[int]
@@ -226,33 +214,9 @@ class TransformersRun:
         """
         try:
             with self._caller.held():
-                logits = self._as_tree(rows, tokens)
-                return self._as_rows(rows, tokens) if logits is None else logits
+                return look_ahead(self._ready, rows, tokens)
         except torch.OutOfMemoryError as error:
             raise MemoryError("out of memory in looking ahead") from error
-
-    def _as_tree(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> Tensor | None:
-        """Looks ahead in one pass on the rows' own cache; None where a family forbids it."""
-        asked: dict[int, list[Sequence[int]]] = {}
-        places = []
-        for row, each in zip(rows, tokens, strict=True):
-            places.append((row, len(asked.setdefault(row, []))))
-            asked[row].append(each)
-        shown, most = sorted(asked), max(map(len, asked.values()))
-        padded = [[*asked[row], *asked[row][:1] * (most - len(asked[row]))] for row in shown]
-        whole = len(shown) == self._ready.batch
-        branch = self._ready if whole else self._ready.fork(shown)
-        logits = run_ahead(branch, torch.tensor(padded))  # (rows, continuations, vocabulary)
-        if logits is None:
-            return None
-        return torch.stack([logits[shown.index(row), at] for row, at in places])
-
-    def _as_rows(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> Tensor:
-        """The same, as a batch of forks, token by token, as every family decodes."""
-        branch = self._ready.fork(rows)
-        for column in torch.tensor([list(each) for each in tokens]).T:
-            branch = branch.extend(column[:, None].to(branch.ids.device))
-        return branch.logits
 
     def knows(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[bool]:
         """True: a few tokens ahead cost little."""
@@ -265,7 +229,7 @@ class TransformersRun:
         self._prepared = replace(self._prepared, ids=ids[self._live] if len(ids) > rows else ids)
         self._ids = self._prepared.ids  # (rows, length), grows by a token each step
         self._chooser = Chooser(self._prepared, rows, seed)
-        self._held = RowConstraints(constraints, _eos_ids(self._prepared))
+        self._held = RowConstraints(constraints, self._prepared.eos_ids)
         self._finished: list[FinishReason | None] = [None] * rows
         self._places = list(range(rows))
         self._lengths = [self.input_tokens[at] for at in self._live]
@@ -290,7 +254,7 @@ class TransformersRun:
 
     def take(self, tokens: Sequence[int]) -> list[FinishReason | None]:
         """Makes these the rows' next tokens; returns why rows have finished."""
-        pad = _pad_id(self._prepared)
+        pad = self._prepared.pad_id
         taken = [pad if done else token for token, done in zip(tokens, self._finished, strict=True)]
         column = torch.tensor(taken, device=self._ids.device)[:, None]
         self._ids = torch.cat([self._ids, column], dim=1)
@@ -325,7 +289,7 @@ class TransformersRun:
 
     def rest(self) -> Iterator[tuple[list[int], list[FinishReason | None]]]:
         """Decodes on, unsteered, until every row has finished; rows that have leave the batch."""
-        tokens = [_pad_id(self._prepared)] * len(self._live)
+        tokens = [self._prepared.pad_id] * len(self._live)
         finished = list(self._finished)
         while True:
             real, _ = self.logits()
@@ -376,17 +340,7 @@ class TransformersRun:
         return self._lengths[row] + made >= self._context
 
     def _reason(self, token: int) -> FinishReason:
-        if token in _eos_ids(self._prepared).tolist():
+        if token in self._prepared.eos_ids.tolist():
             return "stop"
         longest = self._prepared.stopping_criteria.max_length
         return "length" if longest is not None and self._ids.shape[1] >= longest else "stop"
-
-
-def _pad_id(prepared: Prepared) -> int:
-    pad = prepared.config._pad_token_tensor
-    return int(pad) if pad is not None else 0
-
-
-def _eos_ids(prepared: Prepared) -> Tensor:
-    eos: Tensor | None = prepared.config._eos_token_tensor
-    return eos.reshape(-1) if eos is not None else torch.empty(0, dtype=torch.long)

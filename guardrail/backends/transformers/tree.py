@@ -64,7 +64,7 @@ def run_ahead(branch: Branch, tokens: Tensor) -> Tensor | None:
 
 def _run(branch: Branch, tokens: Tensor, layout: tuple[Tensor, Tensor, Tensor]) -> Tensor | None:
     """Returns logits (batch, continuations, vocabulary) after tokens (batch, count) so laid out."""
-    if not _is_plain(branch):
+    if not _is_plain(branch) or branch.carried.cache.get_seq_length() != branch.ids.shape[1]:
         return None
     branch = branch.beside()
     count = tokens.shape[1]
