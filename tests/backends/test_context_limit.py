@@ -59,10 +59,14 @@ def test_an_engine_refuses_it(mode: Any, forwards: list[object]) -> None:
     assert forwards == []
 
 
-def test_a_batch_refuses_it(forwards: list[object]) -> None:
+def test_a_batch_refuses_it_and_answers_the_others(forwards: list[object]) -> None:
+    short = question("Hi", [SHOWN])
     with pytest.raises(MessageError, match=BOTH):
-        engine().batch([question("Hi", [SHOWN]), LONG], FOUR)
+        engine().batch([LONG, LONG], FOUR)
     assert forwards == []
+    answer, refused = engine().batch([short, LONG], FOUR, return_exceptions=True)
+    assert answer.text == engine().answer(short, FOUR).text
+    assert isinstance(refused, MessageError)
 
 
 def test_the_chat_model_refuses_it(forwards: list[object]) -> None:

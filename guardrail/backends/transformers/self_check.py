@@ -95,13 +95,17 @@ class SelfCheck:
 
 
 def _state(model: Any) -> list[tuple[Any, str, Any]]:
-    """Returns what the modules of a model hold beside their weights."""
+    """Returns the tensors that the modules of a model hold beside their weights, and lists of such;
+    not what they note of themselves at their first pass.
+    """
     return [
         (module, name, value)
         for module in model.modules()
         for holder in (vars(module), module._buffers)
         for name, value in holder.items()
-        if not name.endswith("_hooks") and name not in _MODULE_PARTS
+        if isinstance(value, (Tensor, list, tuple, dict))
+        and not name.endswith("_hooks")
+        and name not in _MODULE_PARTS
     ]
 
 
