@@ -74,6 +74,7 @@ def serve(
         import uvicorn
 
         from guardrail.serving.app import create_app
+        from guardrail.serving.exposition import Exposition
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"serving needs {error.name}: pip install 'safecode-guardrail[serve]'"
@@ -84,12 +85,16 @@ def serve(
     if audit_log is not None:
         os.environ[LOG_VARIABLE] = str(audit_log)
     console = Console(stderr=True)
+    exposition = Exposition.of_process()
+    if exposition is None:
+        console.print("the process's meter provider is not OpenTelemetry's: there is no /metrics")
     engine = load_engine(model, policy, server=server, console=console)
     served = create_app(
         ChatSafeCoDe(engine=engine),
         tenants=tenants,
         hosts=LOOPBACK if host in LOOPBACK else None,
         max_inflight=max_inflight,
+        exposition=exposition,
     )
     console.print(f"serving {engine.model_name} under {policy}", highlight=False)
     uvicorn.run(served, host=host, port=port, log_level="info", timeout_graceful_shutdown=_GRACE_S)

@@ -13,8 +13,10 @@ from guardrail.errors import Escalation
 from guardrail.policy.review import Review
 from guardrail.serving.admission import Admission
 from guardrail.serving.body import ChatBody
+from guardrail.serving.exposition import Exposition
 from guardrail.serving.failures import Failure
 from guardrail.serving.tenants import Tenant, Tenants
+from guardrail.serving.visit import Visit
 from guardrail.serving.written import WrittenAnswer
 
 _KEPT = 10_000
@@ -34,6 +36,7 @@ class Desk:
         name: By which it is served.
         tenants: Who may ask; anybody without.
         admission: How many are under way.
+        exposition: What they and their decisions count up to, if that can be read here.
         decided: The latest decisions.
         tokens: What approvals of the latest escalations have to bring back.
         reviews: What humans have said of them.
@@ -43,6 +46,7 @@ class Desk:
     name: str
     tenants: Tenants | None
     admission: Admission
+    exposition: Exposition | None = None
     decided: OrderedDict[_Place, dict[str, Any]] = field(default_factory=OrderedDict)
     tokens: OrderedDict[_Place, str] = field(default_factory=OrderedDict)
     reviews: OrderedDict[_Place, Review] = field(default_factory=OrderedDict)
@@ -70,6 +74,7 @@ class Desk:
         body: ChatBody,
         tenant: Tenant,
         written: WrittenAnswer,
+        visit: Visit,
         *,
         session: str | None = None,
         reviewed: str | None = None,
@@ -80,6 +85,7 @@ class Desk:
             body: What is asked.
             tenant: Who asks.
             written: Takes the answer.
+            visit: Takes the decision.
             session: By which the tenant's earlier requests are remembered.
             reviewed: The escalated request that this one is again.
 
@@ -94,19 +100,20 @@ class Desk:
         if reviewed is not None and (review := self.reviews.get((tenant.name, reviewed))):
             asked["review"] = review
         chunks: Any = self.chat.astream(body.said(), config, stop=body.stops, **asked)
-        with self.admission.admitted():
+        with self.admission.admitted() as answering:
             try:
                 async with aclosing(chunks):
                     async for chunk in chunks:
+                        answering()
                         if (event := written.take(chunk)) is not None:
                             yield event
             except Escalation as escalation:
-                decided = escalation.decision
-                place = tenant.name, decided.request_id
-                _keep(self.decided, place, decided.model_dump(mode="json"))
+                decided = visit.decision = escalation.decision.model_dump(mode="json")
+                place = tenant.name, decided["request_id"]
+                _keep(self.decided, place, decided)
                 _keep(self.tokens, place, escalation.token)
                 raise
-            decision = written.decision
+            decision = visit.decision = written.decision
             _keep(self.decided, (tenant.name, decision["request_id"]), decision)
         usage = body.stream_options is not None and body.stream_options.include_usage
         for event in written.ended(usage=usage):

@@ -8,13 +8,15 @@ from contextlib import aclosing
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from guardrail.record.version import __version__
 from guardrail.serving.body import ChatBody, ReviewBody
 from guardrail.serving.desk import Desk
+from guardrail.serving.exposition import MEDIA_TYPE
 from guardrail.serving.failures import Failure, told
 from guardrail.serving.tenants import ANYBODY, Tenant
+from guardrail.serving.visit import CLIENT_CLOSED, Visit, visit_of
 from guardrail.serving.written import LAST_LINE, WrittenAnswer, event_line
 
 SESSION = "x-guardrail-session"
@@ -25,9 +27,6 @@ REVIEWED = "x-guardrail-review"
 
 _LONGEST_NAME = 200
 """Characters of a session's name."""
-
-_CLIENT_CLOSED = 499
-"""What nobody reads any more."""
 
 _Found = TypeVar("_Found")
 
@@ -41,13 +40,16 @@ def _desk(request: Request) -> Desk:
 
 def _tenant(request: Request) -> Tenant:
     tenants = _desk(request).tenants
+    visit = visit_of(request)
     if tenants is None:
+        visit.tenant = ANYBODY.name
         return ANYBODY
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     found = tenants.of(key.strip()) if scheme.lower() == "bearer" else None
     if found is None:
         headers = {"www-authenticate": "Bearer"}
         raise Failure(401, "a key is needed, and this is none", "no_key", headers=headers)
+    visit.tenant = found.name
     return found
 
 
@@ -65,6 +67,16 @@ async def health() -> dict[str, str]:
 async def ready(desk: _OfDesk) -> dict[str, Any]:
     """Says that requests are answered, and how many are under way."""
     return {"status": "ready", "model": desk.name, "under_way": desk.admission.under_way}
+
+
+@router.get("/metrics")
+def metrics(desk: _OfDesk, tenant: _Whose) -> Response:
+    """Shows what was counted, in Prometheus's text format."""
+    if not tenant.metrics:
+        raise Failure(403, "this key may not read metrics", "no_metrics_key")
+    if desk.exposition is None:
+        raise Failure(404, "this process's metrics are not read here", "no_metrics")
+    return Response(desk.exposition.text(), media_type=MEDIA_TYPE)
 
 
 @router.get("/v1/models")
@@ -105,13 +117,15 @@ async def completions(body: ChatBody, request: Request, desk: _OfDesk, tenant: _
         body,
         tenant,
         written,
+        visit_of(request),
         session=session,
         reviewed=request.headers.get(REVIEWED),
     )
     try:
         if body.stream:
             first = await _unless_gone(request, anext(events))
-            return StreamingResponse(_lines(first, events), media_type="text/event-stream")
+            lines = _lines(first, events, visit_of(request))
+            return StreamingResponse(lines, media_type="text/event-stream")
         await _unless_gone(request, _spent(events))
     except Exception as error:
         raise told(error) from None
@@ -129,7 +143,7 @@ async def _spent(events: AsyncGenerator[Any, None]) -> None:
 
 
 async def _lines(
-    first: dict[str, Any], events: AsyncGenerator[dict[str, Any], None]
+    first: dict[str, Any], events: AsyncGenerator[dict[str, Any], None], visit: Visit
 ) -> AsyncIterator[str]:
     """Yields an answer's events as lines; what fails in the middle is the last of them."""
     async with aclosing(events):
@@ -138,7 +152,9 @@ async def _lines(
             async for event in events:
                 yield event_line(event)
         except Exception as error:
-            yield event_line(told(error).body())
+            failure = told(error)
+            visit.code = failure.code
+            yield event_line(failure.body())
             return
     yield LAST_LINE
 
@@ -154,7 +170,7 @@ async def _unless_gone(request: Request, work: Awaitable[_Found]) -> _Found:
     try:
         await asyncio.wait({doing, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not doing.done():
-            raise Failure(_CLIENT_CLOSED, "the client has gone away", "client_closed")
+            raise Failure(CLIENT_CLOSED, "the client has gone away", "client_closed")
         return doing.result()
     finally:
         doing.cancel()
