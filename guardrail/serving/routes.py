@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from contextlib import aclosing
 from typing import Annotated, Any, TypeVar
 
@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from guardrail.record.version import __version__
 from guardrail.serving.body import ChatBody, ReviewBody
-from guardrail.serving.desk import Desk
+from guardrail.serving.desk import Ask, Desk
 from guardrail.serving.exposition import MEDIA_TYPE
 from guardrail.serving.failures import Failure, told
 from guardrail.serving.tenants import ANYBODY, Tenant
@@ -104,37 +104,59 @@ async def review(
     return {"request_id": request_id, "approved": found.approved, "by": found.by}
 
 
-@router.post("/v1/chat/completions", response_model=None)
-async def completions(body: ChatBody, request: Request, desk: _OfDesk, tenant: _Whose) -> Any:
-    """Answers, guarded."""
+async def _ask(body: ChatBody, request: Request, desk: _OfDesk, tenant: _Whose) -> Ask:
     if body.model not in (None, desk.name):
         raise Failure(404, f"there is no model {body.model!r}", "model_not_found", "model")
     session = request.headers.get(SESSION)
     if session is not None and len(session) > _LONGEST_NAME:
         raise Failure(400, f"{SESSION} is over {_LONGEST_NAME} characters", "invalid_session")
+    return Ask(body, tenant, session, request.headers.get(REVIEWED))
+
+
+_Asked = Annotated[Ask, Depends(_ask)]
+
+
+@router.post("/v1/chat/completions", response_model=None)
+async def completions(ask: _Asked, request: Request, desk: _OfDesk) -> Any:
+    """Answers, guarded."""
     written = WrittenAnswer(desk.name)
-    events = desk.events(
-        body,
-        tenant,
-        written,
-        visit_of(request),
-        session=session,
-        reviewed=request.headers.get(REVIEWED),
-    )
+    visit = visit_of(request)
+    events = desk.events(ask, written, visit)
     try:
-        if body.stream:
+        if ask.body.stream:
             first = await _unless_gone(request, anext(events))
-            lines = _lines(first, events, visit_of(request))
+            lines = _lines(first, events, visit)
             return StreamingResponse(lines, media_type="text/event-stream")
         await _unless_gone(request, _spent(events))
     except Exception as error:
         raise told(error) from None
-    said = written.decision
-    headers = {
-        "x-guardrail-action": said["action"],
-        "x-guardrail-request-id": said["request_id"],
+    return JSONResponse(written.whole(), headers=_headers(written.decision))
+
+
+@router.post("/v1/guardrail/decide", response_model=None)
+async def decide(ask: _Asked, request: Request, desk: _OfDesk) -> Any:
+    """Decides about a request that somebody else answers."""
+    if ask.body.stream:
+        raise Failure(400, "a decision is not streamed", "invalid_body", "stream")
+    try:
+        found = await _unless_gone(request, desk.decide(ask, visit_of(request)))
+    except Exception as error:
+        raise told(error) from None
+    decision = found.decision.model_dump(mode="json")
+    said = {
+        "decision": decision,
+        "action": decision["action"],
+        "withheld": found.withheld,
+        "words": found.refusal,
     }
-    return JSONResponse(written.whole(), headers=headers)
+    return JSONResponse(said, headers=_headers(decision))
+
+
+def _headers(decision: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "x-guardrail-action": decision["action"],
+        "x-guardrail-request-id": decision["request_id"],
+    }
 
 
 async def _spent(events: AsyncGenerator[Any, None]) -> None:
