@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,8 @@ from guardrail.record.audit.observer import LOG_VARIABLE
 from guardrail.serving.tenants import LOOPBACK, Tenants
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_LOG = logging.getLogger(__name__)
 
 _GRACE_S = 30
 """Seconds that requests under way have to end in, once the server is told to."""
@@ -60,6 +63,9 @@ def serve(
     max_inflight: Annotated[
         int, typer.Option(metavar="N", min=1, help="Requests at once; more are told to come again.")
     ] = 64,
+    json_logs: Annotated[
+        bool, typer.Option("--json-logs", help="Log one JSON object a line, for programs.")
+    ] = False,
 ) -> None:
     """Serve a guarded model over HTTP, by OpenAI's chat API.
 
@@ -75,6 +81,7 @@ def serve(
 
         from guardrail.serving.app import create_app
         from guardrail.serving.exposition import Exposition
+        from guardrail.serving.log import begin_log
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"serving needs {error.name}: pip install 'safecode-guardrail[serve]'"
@@ -84,11 +91,12 @@ def serve(
     tenants = Tenants.from_file(api_key_file) if api_key_file else None
     if audit_log is not None:
         os.environ[LOG_VARIABLE] = str(audit_log)
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=json_logs)
     exposition = Exposition.of_process()
-    if exposition is None:
-        console.print("the process's meter provider is not OpenTelemetry's: there is no /metrics")
     engine = load_engine(model, policy, server=server, console=console)
+    begin_log(as_json=json_logs)
+    if exposition is None:
+        _LOG.warning("the process's meter provider is not OpenTelemetry's: there is no /metrics")
     served = create_app(
         ChatSafeCoDe(engine=engine),
         tenants=tenants,
@@ -96,5 +104,13 @@ def serve(
         max_inflight=max_inflight,
         exposition=exposition,
     )
-    console.print(f"serving {engine.model_name} under {policy}", highlight=False)
-    uvicorn.run(served, host=host, port=port, log_level="info", timeout_graceful_shutdown=_GRACE_S)
+    _LOG.info("serving %s under %s", engine.model_name, policy)
+    uvicorn.run(
+        served,
+        host=host,
+        port=port,
+        log_level="info",
+        log_config=None,
+        access_log=False,  # it would hold paths and queries as they were asked
+        timeout_graceful_shutdown=_GRACE_S,
+    )

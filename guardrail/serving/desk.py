@@ -16,16 +16,12 @@ from guardrail.serving.admission import Admission
 from guardrail.serving.body import ChatBody
 from guardrail.serving.exposition import Exposition
 from guardrail.serving.failures import Failure
+from guardrail.serving.shelf import MOST, Place, Shelf
 from guardrail.serving.tenants import Tenant, Tenants
 from guardrail.serving.visit import Visit
 from guardrail.serving.written import WrittenAnswer
 
-_KEPT = 10_000
-"""Decisions that can be looked up again, and escalations that can be reviewed."""
-
 _Kept = TypeVar("_Kept")
-_Place = tuple[str, str]
-"""Whose request, and its id."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +61,9 @@ class Desk:
     tenants: Tenants | None
     admission: Admission
     exposition: Exposition | None = None
-    decided: OrderedDict[_Place, dict[str, Any]] = field(default_factory=OrderedDict)
-    tokens: OrderedDict[_Place, str] = field(default_factory=OrderedDict)
-    reviews: OrderedDict[_Place, Review] = field(default_factory=OrderedDict)
+    decided: Shelf = field(default_factory=Shelf)
+    tokens: OrderedDict[Place, str] = field(default_factory=OrderedDict)
+    reviews: OrderedDict[Place, Review] = field(default_factory=OrderedDict)
 
     def review(self, tenant: Tenant, request_id: str, *, approved: bool, by: str) -> Review:
         """Keeps a human's word on an escalation: the first one counts.
@@ -154,7 +150,7 @@ class Desk:
 
     def _decided(self, decision: dict[str, Any], tenant: Tenant, visit: Visit) -> None:
         visit.decision = decision
-        _keep(self.decided, (tenant.name, decision["request_id"]), decision)
+        self.decided.put((tenant.name, decision["request_id"]), decision)
 
     def _escalated(self, escalation: Escalation, tenant: Tenant, visit: Visit) -> None:
         decided = escalation.decision.model_dump(mode="json")
@@ -162,8 +158,8 @@ class Desk:
         _keep(self.tokens, (tenant.name, decided["request_id"]), escalation.token)
 
 
-def _keep(shelf: OrderedDict[_Place, _Kept], place: _Place, kept: _Kept) -> None:
+def _keep(shelf: OrderedDict[Place, _Kept], place: Place, kept: _Kept) -> None:
     """Keeps something, in the place of the oldest where there is much."""
     shelf[place] = kept
-    while len(shelf) > _KEPT:
+    while len(shelf) > MOST:
         shelf.popitem(last=False)
