@@ -14,6 +14,7 @@ from guardrail.cli.model_loading import load_engine
 from guardrail.cli.run_options import Server
 from guardrail.errors import SettingsError
 from guardrail.record.audit.observer import LOG_VARIABLE
+from guardrail.record.audit.own_log import is_folder
 from guardrail.serving.tenants import LOOPBACK, Tenants
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -57,8 +58,12 @@ def serve(
         ),
     ] = None,
     audit_log: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Where decisions are put on record.", show_default=False),
+        str | None,
+        typer.Option(
+            metavar="PATH|DIR/",
+            help="Where decisions are put on record; in a folder, in a log of this process's own.",
+            show_default=False,
+        ),
     ] = None,
     max_inflight: Annotated[
         int, typer.Option(metavar="N", min=1, help="Requests at once; more are told to come again.")
@@ -90,7 +95,9 @@ def serve(
 
     tenants = Tenants.from_file(api_key_file) if api_key_file else None
     if audit_log is not None:
-        os.environ[LOG_VARIABLE] = str(audit_log)
+        os.environ[LOG_VARIABLE] = audit_log
+        if is_folder(audit_log):
+            _make_folder(audit_log)
     console = Console(stderr=True, quiet=json_logs)
     exposition = Exposition.of_process()
     engine = load_engine(model, policy, server=server, console=console)
@@ -114,3 +121,10 @@ def serve(
         access_log=False,  # it would hold paths and queries as they were asked
         timeout_graceful_shutdown=_GRACE_S,
     )
+
+
+def _make_folder(path: str) -> None:
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"cannot make the folder {path!r}: {error.strerror}") from error

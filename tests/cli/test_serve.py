@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,8 +50,8 @@ def serving(
 def test_a_served_answer_is_on_record_and_the_server_stops_when_told(tmp_path: Path) -> None:
     keys = {"keys": [{"sha256": hashed("k"), "tenant": "shop"}]}
     (tmp_path / "keys.yaml").write_text(yaml.safe_dump(keys))
-    log = tmp_path / "audit.jsonl"
-    options = ("--api-key-file", str(tmp_path / "keys.yaml"), "--audit-log", str(log))
+    logs = tmp_path / "logs"
+    options = ("--api-key-file", str(tmp_path / "keys.yaml"), "--audit-log", f"{logs}/")
     with serving(*options) as (url, process):
         assert httpx.post(f"{url}/chat/completions", json=body()).status_code == 401
         found = httpx.post(
@@ -59,7 +60,10 @@ def test_a_served_answer_is_on_record_and_the_server_stops_when_told(tmp_path: P
         assert found["model"] == "embedded"
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) in (0, -signal.SIGTERM)
-    assert main(["audit", "verify", str(log)]) == 0
+    [log] = logs.iterdir()
+    assert log.name == f"guardrail-{socket.gethostname()}-{process.pid}.db"
+    assert logs.stat().st_mode & 0o077 == 0
+    assert main(["audit", "verify", str(logs)]) == 0
     assert main(["audit", "show", str(log), found["guardrail"]["request_id"]]) == 0
 
 
@@ -112,6 +116,7 @@ def test_json_logs_are_one_object_a_line_without_a_word_of_requests(tmp_path: Pa
         (["--api-key-file", "nowhere.yaml"], "cannot be read"),
         (["--policy", "nowhere"], "nowhere"),
         (["--model", "nowhere"], "nowhere"),
+        (["--audit-log", f"{__file__}/"], "cannot make the folder"),
         (["--server", "nowhere"], "address"),
         (["--server", "http://127.0.0.1:9/v1"], "cannot be reached"),
     ],
