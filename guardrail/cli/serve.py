@@ -95,9 +95,9 @@ def serve(
 
     tenants = Tenants.from_file(api_key_file) if api_key_file else None
     if audit_log is not None:
-        os.environ[LOG_VARIABLE] = audit_log
         if is_folder(audit_log):
             _make_folder(audit_log)
+        os.environ[LOG_VARIABLE] = audit_log
     console = Console(stderr=True, quiet=json_logs)
     exposition = Exposition.of_process()
     engine = load_engine(model, policy, server=server, console=console)

@@ -60,7 +60,7 @@ def test_a_served_answer_is_on_record_and_the_server_stops_when_told(tmp_path: P
         assert found["model"] == "embedded"
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) in (0, -signal.SIGTERM)
-    [log] = logs.iterdir()
+    [log] = logs.glob("*.db")
     assert log.name == f"guardrail-{socket.gethostname()}-{process.pid}.db"
     assert logs.stat().st_mode & 0o077 == 0
     assert main(["audit", "verify", str(logs)]) == 0
