@@ -100,11 +100,18 @@ class ServerError(ModelError):
     Args:
         *args: The message.
         status: Of its HTTP answer, if there was one.
+        retry_after_s: In how many seconds it wants to be asked again, if it said so.
     """
 
-    def __init__(self, *args: object, status: int | None = None, reason: str | None = None) -> None:
+    def __init__(
+        self,
+        *args: object,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        reason: str | None = None,
+    ) -> None:
         super().__init__(*args, reason=reason)
-        self.status = status
+        self.status, self.retry_after_s = status, retry_after_s
 
 
 class SettingsError(Withheld):

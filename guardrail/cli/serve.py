@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +14,12 @@ from guardrail.cli.model_loading import load_engine
 from guardrail.cli.run_options import Server
 from guardrail.errors import SettingsError
 from guardrail.record.audit.observer import LOG_VARIABLE
+from guardrail.record.audit.own_log import is_folder
 from guardrail.serving.tenants import LOOPBACK, Tenants
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_LOG = logging.getLogger(__name__)
 
 _GRACE_S = 30
 """Seconds that requests under way have to end in, once the server is told to."""
@@ -54,12 +58,19 @@ def serve(
         ),
     ] = None,
     audit_log: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Where decisions are put on record.", show_default=False),
+        str | None,
+        typer.Option(
+            metavar="PATH|DIR/",
+            help="Where decisions are put on record; in a folder, in a log of this process's own.",
+            show_default=False,
+        ),
     ] = None,
     max_inflight: Annotated[
         int, typer.Option(metavar="N", min=1, help="Requests at once; more are told to come again.")
     ] = 64,
+    json_logs: Annotated[
+        bool, typer.Option("--json-logs", help="Log one JSON object a line, for programs.")
+    ] = False,
 ) -> None:
     """Serve a guarded model over HTTP, by OpenAI's chat API.
 
@@ -74,6 +85,8 @@ def serve(
         import uvicorn
 
         from guardrail.serving.app import create_app
+        from guardrail.serving.exposition import Exposition
+        from guardrail.serving.log import begin_log
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"serving needs {error.name}: pip install 'safecode-guardrail[serve]'"
@@ -82,14 +95,36 @@ def serve(
 
     tenants = Tenants.from_file(api_key_file) if api_key_file else None
     if audit_log is not None:
-        os.environ[LOG_VARIABLE] = str(audit_log)
-    console = Console(stderr=True)
+        if is_folder(audit_log):
+            _make_folder(audit_log)
+        os.environ[LOG_VARIABLE] = audit_log
+    console = Console(stderr=True, quiet=json_logs)
+    exposition = Exposition.of_process()
     engine = load_engine(model, policy, server=server, console=console)
+    begin_log(as_json=json_logs)
+    if exposition is None:
+        _LOG.warning("the process's meter provider is not OpenTelemetry's: there is no /metrics")
     served = create_app(
         ChatSafeCoDe(engine=engine),
         tenants=tenants,
         hosts=LOOPBACK if host in LOOPBACK else None,
         max_inflight=max_inflight,
+        exposition=exposition,
     )
-    console.print(f"serving {engine.model_name} under {policy}", highlight=False)
-    uvicorn.run(served, host=host, port=port, log_level="info", timeout_graceful_shutdown=_GRACE_S)
+    _LOG.info("serving %s under %s", engine.model_name, policy)
+    uvicorn.run(
+        served,
+        host=host,
+        port=port,
+        log_level="info",
+        log_config=None,
+        access_log=False,  # it would hold paths and queries as they were asked
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+
+
+def _make_folder(path: str) -> None:
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"cannot make the folder {path!r}: {error.strerror}") from error

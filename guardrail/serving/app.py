@@ -15,9 +15,12 @@ from guardrail.record.version import __version__
 from guardrail.serving.admission import Admission
 from guardrail.serving.desk import Desk
 from guardrail.serving.doorway import Doorway
+from guardrail.serving.exposition import Exposition
 from guardrail.serving.failures import Failure, told
 from guardrail.serving.routes import router
 from guardrail.serving.tenants import Tenants
+from guardrail.serving.traffic import Traffic
+from guardrail.serving.visit import Visits, note_failure
 
 
 def create_app(
@@ -26,6 +29,7 @@ def create_app(
     tenants: Tenants | None = None,
     hosts: Collection[str] | None = None,
     max_inflight: int = 64,
+    exposition: Exposition | None = None,
 ) -> FastAPI:
     """Returns the application around a guarded model.
 
@@ -34,12 +38,17 @@ def create_app(
         tenants: Who may ask; anybody without.
         hosts: By which names the server may be asked; None for any.
         max_inflight: Requests under way at once; more are told to come again (429).
+        exposition: What `/metrics` shows, and where the server counts; without it there is no such
+            page, and the server counts with OpenTelemetry's global provider.
     """
     # FastAPI's own pages load their scripts from elsewhere; what they show is in /openapi.json.
     app = FastAPI(title="guardrail", version=__version__, docs_url=None, redoc_url=None)
-    app.state.desk = Desk(chat, chat.engine.model_name, tenants, Admission(max_inflight))
+    traffic = Traffic(exposition.meter("guardrail.serving") if exposition else None)
+    admission = Admission(max_inflight, traffic)
+    app.state.desk = Desk(chat, chat.engine.model_name, tenants, admission, exposition)
     app.include_router(router)
     app.add_middleware(Doorway, hosts=hosts)
+    app.add_middleware(Visits, traffic=traffic)
     for kind in (Failure, Exception):
         app.add_exception_handler(kind, _failed)
     app.add_exception_handler(HTTPException, _no_such)
@@ -48,15 +57,14 @@ def create_app(
 
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:
-    return _written(told(error))
+    return _written(request, told(error))
 
 
 async def _no_such(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     headers = error.headers or {}
-    return _written(
-        Failure(error.status_code, error.detail.lower(), "no_such_path", headers=headers)
-    )
+    failure = Failure(error.status_code, error.detail.lower(), "no_such_path", headers=headers)
+    return _written(request, failure)
 
 
 async def _no_body(request: Request, error: Exception) -> JSONResponse:
@@ -64,8 +72,10 @@ async def _no_body(request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     place = ".".join(str(each) for each in first["loc"][1:])
     message = f"{place or 'the body'}: {first['msg'].lower()}"
-    return _written(Failure(HTTPStatus.BAD_REQUEST, message, "invalid_body", place or None))
+    failure = Failure(HTTPStatus.BAD_REQUEST, message, "invalid_body", place or None)
+    return _written(request, failure)
 
 
-def _written(failure: Failure) -> JSONResponse:
+def _written(request: Request, failure: Failure) -> JSONResponse:
+    note_failure(request.scope, failure.code)
     return JSONResponse(failure.body(), failure.status, headers=dict(failure.headers))

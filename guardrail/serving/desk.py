@@ -11,18 +11,34 @@ from typing import Any, TypeVar
 from guardrail.chat.model import ChatSafeCoDe
 from guardrail.errors import Escalation
 from guardrail.policy.review import Review
+from guardrail.record.answer import Judgement
 from guardrail.serving.admission import Admission
 from guardrail.serving.body import ChatBody
+from guardrail.serving.exposition import Exposition
 from guardrail.serving.failures import Failure
+from guardrail.serving.shelf import MOST, Place, Shelf
 from guardrail.serving.tenants import Tenant, Tenants
+from guardrail.serving.visit import Visit
 from guardrail.serving.written import WrittenAnswer
 
-_KEPT = 10_000
-"""Decisions that can be looked up again, and escalations that can be reviewed."""
-
 _Kept = TypeVar("_Kept")
-_Place = tuple[str, str]
-"""Whose request, and its id."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request, as it came in.
+
+    Attributes:
+        body: What is asked.
+        tenant: Who asks.
+        session: By which the tenant's earlier requests are remembered.
+        reviewed: The escalated request that this one is again.
+    """
+
+    body: ChatBody
+    tenant: Tenant
+    session: str | None = None
+    reviewed: str | None = None
 
 
 @dataclass
@@ -34,6 +50,7 @@ class Desk:
         name: By which it is served.
         tenants: Who may ask; anybody without.
         admission: How many are under way.
+        exposition: What they and their decisions count up to, if that can be read here.
         decided: The latest decisions.
         tokens: What approvals of the latest escalations have to bring back.
         reviews: What humans have said of them.
@@ -43,9 +60,10 @@ class Desk:
     name: str
     tenants: Tenants | None
     admission: Admission
-    decided: OrderedDict[_Place, dict[str, Any]] = field(default_factory=OrderedDict)
-    tokens: OrderedDict[_Place, str] = field(default_factory=OrderedDict)
-    reviews: OrderedDict[_Place, Review] = field(default_factory=OrderedDict)
+    exposition: Exposition | None = None
+    decided: Shelf = field(default_factory=Shelf)
+    tokens: OrderedDict[Place, str] = field(default_factory=OrderedDict)
+    reviews: OrderedDict[Place, Review] = field(default_factory=OrderedDict)
 
     def review(self, tenant: Tenant, request_id: str, *, approved: bool, by: str) -> Review:
         """Keeps a human's word on an escalation: the first one counts.
@@ -66,55 +84,82 @@ class Desk:
         return found
 
     async def events(
-        self,
-        body: ChatBody,
-        tenant: Tenant,
-        written: WrittenAnswer,
-        *,
-        session: str | None = None,
-        reviewed: str | None = None,
+        self, ask: Ask, written: WrittenAnswer, visit: Visit
     ) -> AsyncGenerator[dict[str, Any], None]:
         """Yields the events of a guarded answer while it is written.
 
         Args:
-            body: What is asked.
-            tenant: Who asks.
+            ask: What is asked.
             written: Takes the answer.
-            session: By which the tenant's earlier requests are remembered.
-            reviewed: The escalated request that this one is again.
+            visit: Takes the decision.
 
         Raises:
             Failure: Too many are under way.
             GuardrailError: The request cannot be served.
         """
-        config: Any = {"metadata": dict(tenant.metadata)}
-        if session:
-            config["configurable"] = {"session_id": tenant.session(session)}
-        asked = body.settings()
-        if reviewed is not None and (review := self.reviews.get((tenant.name, reviewed))):
-            asked["review"] = review
-        chunks: Any = self.chat.astream(body.said(), config, stop=body.stops, **asked)
-        with self.admission.admitted():
+        messages, config, call = self._call(ask)
+        chunks: Any = self.chat.astream(messages, config, **call)
+        with self.admission.admitted() as answering:
             try:
                 async with aclosing(chunks):
                     async for chunk in chunks:
+                        answering()
                         if (event := written.take(chunk)) is not None:
                             yield event
             except Escalation as escalation:
-                decided = escalation.decision
-                place = tenant.name, decided.request_id
-                _keep(self.decided, place, decided.model_dump(mode="json"))
-                _keep(self.tokens, place, escalation.token)
+                self._escalated(escalation, ask.tenant, visit)
                 raise
-            decision = written.decision
-            _keep(self.decided, (tenant.name, decision["request_id"]), decision)
-        usage = body.stream_options is not None and body.stream_options.include_usage
-        for event in written.ended(usage=usage):
+            self._decided(written.decision, ask.tenant, visit)
+        options = ask.body.stream_options
+        for event in written.ended(usage=options is not None and options.include_usage):
             yield event
 
+    async def decide(self, ask: Ask, visit: Visit) -> Judgement:
+        """Returns what is decided about a request that somebody else answers.
 
-def _keep(shelf: OrderedDict[_Place, _Kept], place: _Place, kept: _Kept) -> None:
+        Args:
+            ask: What is asked.
+            visit: Takes the decision.
+
+        Raises:
+            Failure: Too many are under way.
+            Escalation: The policy wants a human to decide.
+            GuardrailError: The request cannot be judged.
+        """
+        messages, config, call = self._call(ask)
+        with self.admission.admitted():
+            found = await self.chat.adecide(messages, config, **call)
+        if found.token:
+            reasons = found.decision.reasons
+            why = f"a human must decide: {reasons[0] if reasons else found.decision.action}"
+            escalation = Escalation(why, found.decision, found.refusal, found.token)
+            self._escalated(escalation, ask.tenant, visit)
+            raise escalation
+        self._decided(found.decision.model_dump(mode="json"), ask.tenant, visit)
+        return found
+
+    def _call(self, ask: Ask) -> tuple[list[dict[str, Any]], Any, dict[str, Any]]:
+        """Returns messages, configuration and arguments of a call to the guarded model."""
+        config: Any = {"metadata": dict(ask.tenant.metadata)}
+        if ask.session:
+            config["configurable"] = {"session_id": ask.tenant.session(ask.session)}
+        call = {**ask.body.settings(), "stop": ask.body.stops}
+        if ask.reviewed and (review := self.reviews.get((ask.tenant.name, ask.reviewed))):
+            call["review"] = review
+        return ask.body.said(), config, call
+
+    def _decided(self, decision: dict[str, Any], tenant: Tenant, visit: Visit) -> None:
+        visit.decision = decision
+        self.decided.put((tenant.name, decision["request_id"]), decision)
+
+    def _escalated(self, escalation: Escalation, tenant: Tenant, visit: Visit) -> None:
+        decided = escalation.decision.model_dump(mode="json")
+        self._decided(decided, tenant, visit)
+        _keep(self.tokens, (tenant.name, decided["request_id"]), escalation.token)
+
+
+def _keep(shelf: OrderedDict[Place, _Kept], place: Place, kept: _Kept) -> None:
     """Keeps something, in the place of the oldest where there is much."""
     shelf[place] = kept
-    while len(shelf) > _KEPT:
+    while len(shelf) > MOST:
         shelf.popitem(last=False)

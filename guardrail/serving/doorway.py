@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guardrail.serving.failures import Failure
+from guardrail.serving.visit import note_failure
 
 LARGEST_BODY = 64 * 2**20
 """Bytes of a request."""
@@ -59,6 +60,7 @@ class Doorway:
         except _GoneError:
             return
         except Failure as failure:
+            note_failure(scope, failure.code)
             headers = {**failure.headers, "connection": "close"}
             answer = JSONResponse(failure.body(), failure.status, headers=headers)
             await answer(scope, receive, send)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from contextlib import aclosing
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from guardrail.record.version import __version__
 from guardrail.serving.body import ChatBody, ReviewBody
-from guardrail.serving.desk import Desk
+from guardrail.serving.desk import Ask, Desk
+from guardrail.serving.exposition import MEDIA_TYPE
 from guardrail.serving.failures import Failure, told
 from guardrail.serving.tenants import ANYBODY, Tenant
+from guardrail.serving.visit import CLIENT_CLOSED, Visit, visit_of
 from guardrail.serving.written import LAST_LINE, WrittenAnswer, event_line
 
 SESSION = "x-guardrail-session"
@@ -25,9 +27,6 @@ REVIEWED = "x-guardrail-review"
 
 _LONGEST_NAME = 200
 """Characters of a session's name."""
-
-_CLIENT_CLOSED = 499
-"""What nobody reads any more."""
 
 _Found = TypeVar("_Found")
 
@@ -41,13 +40,16 @@ def _desk(request: Request) -> Desk:
 
 def _tenant(request: Request) -> Tenant:
     tenants = _desk(request).tenants
+    visit = visit_of(request)
     if tenants is None:
+        visit.tenant = ANYBODY.name
         return ANYBODY
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     found = tenants.of(key.strip()) if scheme.lower() == "bearer" else None
     if found is None:
         headers = {"www-authenticate": "Bearer"}
         raise Failure(401, "a key is needed, and this is none", "no_key", headers=headers)
+    visit.tenant = found.name
     return found
 
 
@@ -65,6 +67,16 @@ async def health() -> dict[str, str]:
 async def ready(desk: _OfDesk) -> dict[str, Any]:
     """Says that requests are answered, and how many are under way."""
     return {"status": "ready", "model": desk.name, "under_way": desk.admission.under_way}
+
+
+@router.get("/metrics")
+def metrics(desk: _OfDesk, tenant: _Whose) -> Response:
+    """Shows what was counted, in Prometheus's text format."""
+    if not tenant.metrics:
+        raise Failure(403, "this key may not read metrics", "no_metrics_key")
+    if desk.exposition is None:
+        raise Failure(404, "this process's metrics are not read here", "no_metrics")
+    return Response(desk.exposition.text(), media_type=MEDIA_TYPE)
 
 
 @router.get("/v1/models")
@@ -92,35 +104,59 @@ async def review(
     return {"request_id": request_id, "approved": found.approved, "by": found.by}
 
 
-@router.post("/v1/chat/completions", response_model=None)
-async def completions(body: ChatBody, request: Request, desk: _OfDesk, tenant: _Whose) -> Any:
-    """Answers, guarded."""
+async def _ask(body: ChatBody, request: Request, desk: _OfDesk, tenant: _Whose) -> Ask:
     if body.model not in (None, desk.name):
         raise Failure(404, f"there is no model {body.model!r}", "model_not_found", "model")
     session = request.headers.get(SESSION)
     if session is not None and len(session) > _LONGEST_NAME:
         raise Failure(400, f"{SESSION} is over {_LONGEST_NAME} characters", "invalid_session")
+    return Ask(body, tenant, session, request.headers.get(REVIEWED))
+
+
+_Asked = Annotated[Ask, Depends(_ask)]
+
+
+@router.post("/v1/chat/completions", response_model=None)
+async def completions(ask: _Asked, request: Request, desk: _OfDesk) -> Any:
+    """Answers, guarded."""
     written = WrittenAnswer(desk.name)
-    events = desk.events(
-        body,
-        tenant,
-        written,
-        session=session,
-        reviewed=request.headers.get(REVIEWED),
-    )
+    visit = visit_of(request)
+    events = desk.events(ask, written, visit)
     try:
-        if body.stream:
+        if ask.body.stream:
             first = await _unless_gone(request, anext(events))
-            return StreamingResponse(_lines(first, events), media_type="text/event-stream")
+            lines = _lines(first, events, visit)
+            return StreamingResponse(lines, media_type="text/event-stream")
         await _unless_gone(request, _spent(events))
     except Exception as error:
         raise told(error) from None
-    said = written.decision
-    headers = {
-        "x-guardrail-action": said["action"],
-        "x-guardrail-request-id": said["request_id"],
+    return JSONResponse(written.whole(), headers=_headers(written.decision))
+
+
+@router.post("/v1/guardrail/decide", response_model=None)
+async def decide(ask: _Asked, request: Request, desk: _OfDesk) -> Any:
+    """Decides about a request that somebody else answers."""
+    if ask.body.stream:
+        raise Failure(400, "a decision is not streamed", "invalid_body", "stream")
+    try:
+        found = await _unless_gone(request, desk.decide(ask, visit_of(request)))
+    except Exception as error:
+        raise told(error) from None
+    decision = found.decision.model_dump(mode="json")
+    said = {
+        "decision": decision,
+        "action": decision["action"],
+        "withheld": found.withheld,
+        "words": found.refusal,
     }
-    return JSONResponse(written.whole(), headers=headers)
+    return JSONResponse(said, headers=_headers(decision))
+
+
+def _headers(decision: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "x-guardrail-action": decision["action"],
+        "x-guardrail-request-id": decision["request_id"],
+    }
 
 
 async def _spent(events: AsyncGenerator[Any, None]) -> None:
@@ -129,7 +165,7 @@ async def _spent(events: AsyncGenerator[Any, None]) -> None:
 
 
 async def _lines(
-    first: dict[str, Any], events: AsyncGenerator[dict[str, Any], None]
+    first: dict[str, Any], events: AsyncGenerator[dict[str, Any], None], visit: Visit
 ) -> AsyncIterator[str]:
     """Yields an answer's events as lines; what fails in the middle is the last of them."""
     async with aclosing(events):
@@ -138,7 +174,9 @@ async def _lines(
             async for event in events:
                 yield event_line(event)
         except Exception as error:
-            yield event_line(told(error).body())
+            failure = told(error)
+            visit.code = failure.code
+            yield event_line(failure.body())
             return
     yield LAST_LINE
 
@@ -154,7 +192,7 @@ async def _unless_gone(request: Request, work: Awaitable[_Found]) -> _Found:
     try:
         await asyncio.wait({doing, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not doing.done():
-            raise Failure(_CLIENT_CLOSED, "the client has gone away", "client_closed")
+            raise Failure(CLIENT_CLOSED, "the client has gone away", "client_closed")
         return doing.result()
     finally:
         doing.cancel()

@@ -29,18 +29,20 @@ class Tenant:
         name: In whose name sessions and records are kept.
         metadata: What a selection of policies looks at.
         reviews: Whether this key may decide what was escalated, of this tenant's requests.
+        metrics: Whether this key may read the server's metrics.
     """
 
     name: str
     metadata: Metadata = field(default_factory=dict)
     reviews: bool = False
+    metrics: bool = False
 
     def session(self, named: str) -> str:
         """Returns a session of this tenant, which is nobody else's."""
         return f"{self.name}\x1f{named}"
 
 
-ANYBODY = Tenant("local", reviews=True)
+ANYBODY = Tenant("local", reviews=True, metrics=True)
 """Who asks where no keys are given."""
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -54,6 +56,12 @@ class _Key(BaseModel):
     tenant: str = Field(min_length=1, max_length=200)
     metadata: dict[str, str | list[str]] = Field(default_factory=dict)
     reviews: bool = False
+    metrics: bool = False
+
+    @property
+    def owner(self) -> Tenant:
+        """Whose it is."""
+        return Tenant(self.tenant, self.metadata, self.reviews, self.metrics)
 
 
 class _Keys(BaseModel):
@@ -97,9 +105,7 @@ class Tenants:
         digests = [each.sha256 for each in found.keys]
         if len(set(digests)) < len(digests):
             raise SettingsError(f"the file of keys {str(path)!r} holds a key twice")
-        return cls(
-            [(each.sha256, Tenant(each.tenant, each.metadata, each.reviews)) for each in found.keys]
-        )
+        return cls([(each.sha256, each.owner) for each in found.keys])
 
     def of(self, key: str) -> Tenant | None:
         """Returns whose key it is; None if it is nobody's. Takes as long for every key."""

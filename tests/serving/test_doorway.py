@@ -17,7 +17,7 @@ from guardrail.serving.app import create_app
 from guardrail.serving.doorway import Doorway
 from guardrail.serving.failures import Failure
 from guardrail.serving.tenants import LOOPBACK, Tenant, Tenants
-from tests.serving.served import COMPLETIONS, backend, body, chat, client, hashed, headers
+from tests.serving.served import COMPLETIONS, DECIDE, backend, body, chat, client, hashed, headers
 
 KEYS = Tenants([(hashed("k-shop"), Tenant("shop")), (hashed("k-lab"), Tenant("lab"))])
 
@@ -34,10 +34,10 @@ KEYS = Tenants([(hashed("k-shop"), Tenant("shop")), (hashed("k-lab"), Tenant("la
         {"authorization": b"Bearer \xff\xfe"},
     ],
 )
-@pytest.mark.parametrize("path", [COMPLETIONS, "/v1/models", "/v1/guardrail/decisions/x"])
+@pytest.mark.parametrize("path", [COMPLETIONS, DECIDE, "/v1/models", "/v1/guardrail/decisions/x"])
 def test_without_a_key_nothing_is_told(path: str, sent: Any) -> None:
     asked = client(create_app(chat(), tenants=KEYS))
-    given = {"json": body()} if path == COMPLETIONS else {}
+    given = {"json": body()} if path in (COMPLETIONS, DECIDE) else {}
     found = asked.request("POST" if given else "GET", path, headers=sent, **given)
     assert (found.status_code, found.json()["error"]["code"]) == (401, "no_key")
     assert found.headers["www-authenticate"] == "Bearer"
