@@ -60,6 +60,14 @@ def serve(
     max_inflight: Annotated[
         int, typer.Option(metavar="N", min=1, help="Requests at once; more are told to come again.")
     ] = 64,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare/--no-compare",
+            help="Without keys, show this machine unguarded answers beside guarded ones; with "
+            "them, keys say so.",
+        ),
+    ] = True,
 ) -> None:
     """Serve a guarded model over HTTP, by OpenAI's chat API.
 
@@ -90,6 +98,7 @@ def serve(
         tenants=tenants,
         hosts=LOOPBACK if host in LOOPBACK else None,
         max_inflight=max_inflight,
+        compares=compare,
     )
     console.print(f"serving {engine.model_name} under {policy}", highlight=False)
     uvicorn.run(served, host=host, port=port, log_level="info", timeout_graceful_shutdown=_GRACE_S)

@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 
 from guardrail.chat.model import ChatSafeCoDe
 from guardrail.errors import Escalation
+from guardrail.policy import Policy
 from guardrail.policy.review import Review
+from guardrail.policy.terms import Mode
 from guardrail.serving.admission import Admission
 from guardrail.serving.body import ChatBody
 from guardrail.serving.failures import Failure
-from guardrail.serving.tenants import Tenant, Tenants
+from guardrail.serving.tenants import ANYBODY, Tenant, Tenants
 from guardrail.serving.written import WrittenAnswer
 
 _KEPT = 10_000
@@ -32,8 +34,9 @@ class Desk:
     Attributes:
         chat: The guarded model.
         name: By which it is served.
-        tenants: Who may ask; anybody without.
+        tenants: Who may ask; `anybody` without.
         admission: How many are under way.
+        anybody: Who asks where there are no tenants.
         decided: The latest decisions.
         tokens: What approvals of the latest escalations have to bring back.
         reviews: What humans have said of them.
@@ -43,9 +46,19 @@ class Desk:
     name: str
     tenants: Tenants | None
     admission: Admission
+    anybody: Tenant = ANYBODY
     decided: OrderedDict[_Place, dict[str, Any]] = field(default_factory=OrderedDict)
     tokens: OrderedDict[_Place, str] = field(default_factory=OrderedDict)
     reviews: OrderedDict[_Place, Review] = field(default_factory=OrderedDict)
+
+    def policy(self, tenant: Tenant) -> tuple[Policy, Mode]:
+        """Returns what holds for a tenant's requests. It may read files.
+
+        Raises:
+            PolicyError: The tenant's metadata cannot be compared.
+        """
+        found: Policy = self.chat.engine.policy_for(self.chat.policy, tenant.metadata)
+        return found, self.chat.mode or found.mode
 
     def review(self, tenant: Tenant, request_id: str, *, approved: bool, by: str) -> Review:
         """Keeps a human's word on an escalation: the first one counts.
@@ -111,6 +124,33 @@ class Desk:
         usage = body.stream_options is not None and body.stream_options.include_usage
         for event in written.ended(usage=usage):
             yield event
+
+    async def unguarded(self, body: ChatBody, tenant: Tenant) -> dict[str, Any]:
+        """Returns what the model answers without its guard; on record with the mode `off`.
+
+        INVARIANT: called for tenants that may compare, of what was answered guarded before.
+
+        Args:
+            body: What is asked.
+            tenant: Who asks.
+
+        Raises:
+            Failure: Too many are under way.
+            GuardrailError: The request cannot be served.
+        """
+        assert tenant.compares
+        written = WrittenAnswer(self.name)
+        config: Any = {"metadata": dict(tenant.metadata)}
+        chunks: Any = self.chat.astream(
+            body.said(), config, stop=body.stops, **body.settings(), mode="off"
+        )
+        with self.admission.admitted():
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    written.take(chunk)
+        decision = written.decision
+        _keep(self.decided, (tenant.name, decision["request_id"]), decision)
+        return written.unguarded()
 
 
 def _keep(shelf: OrderedDict[_Place, _Kept], place: _Place, kept: _Kept) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Annotated, Any, TypeVar
 
@@ -14,7 +14,7 @@ from guardrail.record.version import __version__
 from guardrail.serving.body import ChatBody, ReviewBody
 from guardrail.serving.desk import Desk
 from guardrail.serving.failures import Failure, told
-from guardrail.serving.tenants import ANYBODY, Tenant
+from guardrail.serving.tenants import LOOPBACK, Tenant
 from guardrail.serving.written import LAST_LINE, WrittenAnswer, event_line
 
 SESSION = "x-guardrail-session"
@@ -34,15 +34,17 @@ _Found = TypeVar("_Found")
 router = APIRouter()
 
 
-def _desk(request: Request) -> Desk:
+def desk_of(request: Request) -> Desk:
+    """Returns the desk of the application that is asked."""
     found: Desk = request.app.state.desk
     return found
 
 
 def _tenant(request: Request) -> Tenant:
-    tenants = _desk(request).tenants
+    desk = desk_of(request)
+    tenants = desk.tenants
     if tenants is None:
-        return ANYBODY
+        return desk.anybody
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     found = tenants.of(key.strip()) if scheme.lower() == "bearer" else None
     if found is None:
@@ -51,8 +53,20 @@ def _tenant(request: Request) -> Tenant:
     return found
 
 
-_OfDesk = Annotated[Desk, Depends(_desk)]
+_OfDesk = Annotated[Desk, Depends(desk_of)]
 _Whose = Annotated[Tenant, Depends(_tenant)]
+
+
+def _comparing(request: Request, desk: _OfDesk, tenant: _Whose) -> Tenant:
+    # Without keys this machine alone may: whatever the server listens on, and by whatever name it
+    # is asked.
+    here = request.client is not None and request.client.host in LOOPBACK
+    if not tenant.compares or (desk.tenants is None and not here):
+        raise Failure(403, "unguarded answers are not for you to see", "no_comparison")
+    return tenant
+
+
+_WhoseComparison = Annotated[Tenant, Depends(_comparing)]
 
 
 @router.get("/health")
@@ -72,6 +86,23 @@ async def models(desk: _OfDesk, tenant: _Whose) -> dict[str, Any]:
     """Lists the one model."""
     known = {"id": desk.name, "object": "model", "created": 0, "owned_by": "guardrail"}
     return {"object": "list", "data": [known]}
+
+
+@router.get("/v1/guardrail/policy")
+def policy(desk: _OfDesk, tenant: _Whose) -> dict[str, Any]:
+    """Says which policy holds for this key: its thresholds, and what is done at each label."""
+    found, mode = desk.policy(tenant)
+    rules = [
+        {
+            "id": rule.id,
+            "safe_below": rule.safe_below,
+            "unsafe_at": rule.unsafe_at,
+            "actions": {**rule.actions, "uncertain": rule.asked_of_uncertain},
+        }
+        for rule in found.rules
+    ]
+    named = {"name": found.name, "version": found.version, "digest": found.digest}
+    return {**named, "mode": mode, "categories": rules}
 
 
 @router.get("/v1/guardrail/decisions/{request_id}")
@@ -95,19 +126,60 @@ async def review(
 @router.post("/v1/chat/completions", response_model=None)
 async def completions(body: ChatBody, request: Request, desk: _OfDesk, tenant: _Whose) -> Any:
     """Answers, guarded."""
+    written = WrittenAnswer(desk.name)
+    events = _events(body, request, desk, tenant, written)
+    return await _answered(body, request, events, written.whole, written)
+
+
+@router.post("/v1/guardrail/compare", response_model=None)
+async def compare(body: ChatBody, request: Request, desk: _OfDesk, tenant: _WhoseComparison) -> Any:
+    """Answers guarded, and then once more unguarded, for those who may see that.
+
+    What is blocked or refused is asked unguarded, too; what a human has to decide is not.
+    """
+    if body.tools:
+        raise Failure(400, "unguarded calls of tools cannot be had", "invalid_body", "tools")
+    written = WrittenAnswer(desk.name)
+    unguarded: dict[str, Any] = {}
+
+    async def both() -> AsyncGenerator[dict[str, Any], None]:
+        async with aclosing(_events(body, request, desk, tenant, written)) as events:
+            async for event in events:
+                yield event
+        unguarded.update(await desk.unguarded(body, tenant))
+        yield written.compared(unguarded)
+
+    def whole() -> dict[str, Any]:
+        return {"guarded": written.whole(), "unguarded": unguarded}
+
+    return await _answered(body, request, both(), whole, written)
+
+
+def _events(
+    body: ChatBody, request: Request, desk: Desk, tenant: Tenant, written: WrittenAnswer
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Returns the events of the guarded answer to a request.
+
+    Raises:
+        Failure: It asks for a model that there is not, or names a session at too great a length.
+    """
     if body.model not in (None, desk.name):
         raise Failure(404, f"there is no model {body.model!r}", "model_not_found", "model")
     session = request.headers.get(SESSION)
     if session is not None and len(session) > _LONGEST_NAME:
         raise Failure(400, f"{SESSION} is over {_LONGEST_NAME} characters", "invalid_session")
-    written = WrittenAnswer(desk.name)
-    events = desk.events(
-        body,
-        tenant,
-        written,
-        session=session,
-        reviewed=request.headers.get(REVIEWED),
-    )
+    reviewed = request.headers.get(REVIEWED)
+    return desk.events(body, tenant, written, session=session, reviewed=reviewed)
+
+
+async def _answered(
+    body: ChatBody,
+    request: Request,
+    events: AsyncGenerator[dict[str, Any], None],
+    whole: Callable[[], dict[str, Any]],
+    written: WrittenAnswer,
+) -> Any:
+    """Returns the answer: its events while they are made, or what `whole` returns after them."""
     try:
         if body.stream:
             first = await _unless_gone(request, anext(events))
@@ -120,7 +192,7 @@ async def completions(body: ChatBody, request: Request, desk: _OfDesk, tenant: _
         "x-guardrail-action": said["action"],
         "x-guardrail-request-id": said["request_id"],
     }
-    return JSONResponse(written.whole(), headers=headers)
+    return JSONResponse(whole(), headers=headers)
 
 
 async def _spent(events: AsyncGenerator[Any, None]) -> None:

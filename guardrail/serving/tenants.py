@@ -29,11 +29,13 @@ class Tenant:
         name: In whose name sessions and records are kept.
         metadata: What a selection of policies looks at.
         reviews: Whether this key may decide what was escalated, of this tenant's requests.
+        compares: Whether this key may see what the model answers unguarded.
     """
 
     name: str
     metadata: Metadata = field(default_factory=dict)
     reviews: bool = False
+    compares: bool = False
 
     def session(self, named: str) -> str:
         """Returns a session of this tenant, which is nobody else's."""
@@ -54,6 +56,7 @@ class _Key(BaseModel):
     tenant: str = Field(min_length=1, max_length=200)
     metadata: dict[str, str | list[str]] = Field(default_factory=dict)
     reviews: bool = False
+    compares: bool = False
 
 
 class _Keys(BaseModel):
@@ -98,7 +101,10 @@ class Tenants:
         if len(set(digests)) < len(digests):
             raise SettingsError(f"the file of keys {str(path)!r} holds a key twice")
         return cls(
-            [(each.sha256, Tenant(each.tenant, each.metadata, each.reviews)) for each in found.keys]
+            [
+                (each.sha256, Tenant(each.tenant, each.metadata, each.reviews, each.compares))
+                for each in found.keys
+            ]
         )
 
     def of(self, key: str) -> Tenant | None:

@@ -43,7 +43,12 @@ def chat(p: float | Callable[[JudgeRequest], float] | None = 0.01, **verdict: An
 
 def client(app: FastAPI | None = None, **options: Any) -> TestClient:
     found = app or create_app(chat(), hosts=LOOPBACK, **options)
-    return TestClient(found, base_url="http://127.0.0.1", raise_server_exceptions=False)
+    return TestClient(
+        found,
+        base_url="http://127.0.0.1",
+        raise_server_exceptions=False,
+        client=("127.0.0.1", 50000),
+    )
 
 
 def picture(name: str) -> dict[str, Any]:
