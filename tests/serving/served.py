@@ -25,6 +25,7 @@ from guardrail.serving.tenants import LOOPBACK
 PICTURES = Path(__file__).parents[2] / "examples" / "pictures"
 NAME = "embedded"
 COMPLETIONS = "/v1/chat/completions"
+COMPARE = "/v1/guardrail/compare"
 
 
 @cache

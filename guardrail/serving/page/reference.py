@@ -12,12 +12,12 @@ Kind = tuple[tuple[str, str | None], ...]
 """A type in words; beside each piece, the shape that it names, if any."""
 
 _LIMITS = (
-    ("minimum", "at least {}"),
-    ("exclusiveMinimum", "above {}"),
-    ("maximum", "at most {}"),
-    ("minLength", "{} characters or more"),
-    ("maxLength", "at most {} characters"),
-    ("minItems", "{} or more"),
+    ("minimum", "at least {:g}"),
+    ("exclusiveMinimum", "above {:g}"),
+    ("maximum", "at most {:g}"),
+    ("minLength", "length at least {}"),
+    ("maxLength", "length at most {}"),
+    ("minItems", "at least {}"),
 )
 
 

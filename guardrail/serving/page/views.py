@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from guardrail.record.audit.page.views import source_hash, static_file
 from guardrail.record.version import __version__
@@ -105,7 +105,17 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     found.globals.update(version=__version__)
+    found.filters.update(coded=_coded)
     return found
+
+
+def _coded(text: str) -> Markup:
+    """Returns a docstring's words, escaped, what stands in backticks as code."""
+    pieces = (
+        Markup("<code>{}</code>").format(piece) if at % 2 else escape(piece)
+        for at, piece in enumerate(text.split("`"))
+    )
+    return Markup("").join(pieces)
 
 
 @cache

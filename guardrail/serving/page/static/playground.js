@@ -26,8 +26,11 @@
   const rect = (kind, value, place = {}) =>
     drawn("rect", { class: kind, width: percent(value), height: "100%", ...place });
   const code = (text) => make("code", {}, text);
+  const token = (text) => code(text.trim() ? text : JSON.stringify(text)); // else there is nothing to see
   const cell = (label, ...inside) => make("td", { "data-label": label }, ...inside);
-  const table = (kind, heads, rows) => make("div", { class: "scroll" }, make("table", { class: kind },
+  const scrolled = (tag, kind, title, ...inside) =>
+    make(tag, { class: kind, tabindex: "0", role: "region", "aria-label": title }, ...inside);
+  const table = (kind, title, heads, rows) => scrolled("div", "scroll", title, make("table", { class: kind },
     make("thead", {}, make("tr", {}, ...heads.map((each) => make("th", { scope: "col" }, each)))),
     make("tbody", {}, ...rows)));
   const part = (title, ...inside) => make("section", {}, make("h3", {}, title), ...inside);
@@ -86,8 +89,12 @@
   for (const each of document.querySelectorAll("[data-picture]"))
     each.addEventListener("click", async () => {
       question.value = each.dataset.question;
-      const answer = await fetch(each.dataset.picture);
-      await take(await answer.blob(), each.dataset.shows);
+      try {
+        const answer = await fetch(each.dataset.picture);
+        await take(await answer.blob(), each.dataset.shows);
+      } catch (error) {
+        fail(error.message);
+      }
     });
 
   // --- asking
@@ -110,8 +117,17 @@
       }
     }
   }
+  const refusal = async (answer) => {
+    if (answer.ok) return null;
+    try {
+      return (await answer.json()).error;
+    } catch { // of somebody between
+      return { message: "The server cannot be asked", code: answer.status };
+    }
+  };
   const told = (error) => {
     fail(`${error.message} (${error.code})`);
+    if (!error.guardrail && !at("guarded").textContent) found.hidden = true;
     if (error.code === "no_key") key?.focus();
     if (error.guardrail) return decision(error.guardrail, {});
   };
@@ -124,6 +140,7 @@
     decided.hidden = at("action").hidden = true;
     at("unguarded-side").hidden = !both;
     found.hidden = false;
+    found.scrollIntoView({ block: "nearest" });
     busy("guarded", true);
     busy("unguarded", both);
   };
@@ -142,17 +159,15 @@
     status.textContent = "Asking …";
     const began = performance.now(), measured = {};
     let answer = await asked(both, signal);
-    if (both && answer.status === 403) {
+    let refused = await refusal(answer);
+    if (both && refused?.code === "no_comparison") {
       both = compare.checked = false;
       clear(both);
-      const why = (await answer.json()).error.message;
-      status.textContent = `Asking guarded alone: ${why} …`;
+      status.textContent = `Asking guarded alone: ${refused.message} …`;
       answer = await asked(both, signal);
+      refused = await refusal(answer);
     }
-    if (!answer.ok) {
-      status.textContent = "";
-      return told((await answer.json()).error);
-    }
+    if (refused) return told(refused);
     for await (const event of events(answer)) {
       if (event.error) return told(event.error);
       const piece = event.choices?.[0]?.delta?.content;
@@ -270,7 +285,7 @@
     if (!rows.length) return part(title, make("p", { class: "muted" }, record.verdict.error || "No category was judged."));
     return part(title,
       make("p", { class: "muted" }, `Probability that helping would cause harm, as judged by ${record.verdict.source}. Marks: safe below, unsafe at.`),
-      table("verdict", ["Category", "Probability", "p", "safe below", "unsafe at", "Label"], rows));
+      table("verdict", "Verdict by category", ["Category", "Probability", "p", "safe below", "unsafe at", "Label"], rows));
   };
 
   const steps = (record) => {
@@ -280,19 +295,19 @@
       : `No contrast${record.contrast.skipped ? `: ${record.contrast.skipped}` : ""}.`;
     if (!record.steps.length) return part(title, make("p", { class: "muted" }, "Nothing was generated under guidance."));
     const rows = record.steps.map((each) => make("tr", each.token === each.token_unguarded ? {} : { class: "decided" },
-      make("th", { scope: "row" }, String(each.step)), cell("token", code(each.token)),
-      cell("would have been", code(each.token_unguarded)),
+      make("th", { scope: "row" }, String(each.step)), cell("token", token(each.token)),
+      cell("would have been", token(each.token_unguarded)),
       cell("refusal before", number(each.refusal_mass_before)), cell("refusal after", number(each.refusal_mass_after)),
       cell("divergence", number(each.divergence))));
     const heads = ["Step", "Token", "Would have been", "Refusal mass before", "after", "Divergence (nats)"];
-    return part(title, table("guided", heads, rows), make("p", { class: "muted" }, contrast),
+    return part(title, table("guided", title, heads, rows), make("p", { class: "muted" }, contrast),
       make("details", {}, make("summary", {}, "The likeliest tokens of each step"),
         make("div", { class: "steps" }, ...record.steps.map(candidates))));
   };
-  const candidates = (each) => make("article", { class: "step" }, make("h4", {}, `Step ${each.step}: `, code(each.token)),
-    table("tokens", ["Token", "Probability", "real", "noised", "after"], each.top.map((one) =>
+  const candidates = (each) => make("article", { class: "step" }, make("h4", {}, `Step ${each.step}: `, token(each.token)),
+    table("tokens", `Tokens of step ${each.step}`, ["Token", "Probability", "real", "noised", "after"], each.top.map((one) =>
       make("tr", one.token === each.token ? { class: "decided" } : {},
-        make("th", { scope: "row" }, code(one.token)),
+        make("th", { scope: "row" }, token(one.token)),
         make("td", { class: "wide" }, drawn("svg", { class: "triple", "aria-hidden": "true" },
           rect("real", one.real, { y: "0", height: "30%" }), rect("noised", one.noised, { y: "35%", height: "30%" }),
           rect("guarded", one.guarded, { y: "70%", height: "30%" }))),
@@ -303,8 +318,7 @@
       make("div", {}, make("dt", {}, name.replaceAll("_", " ")), make("dd", {}, `${number(took, 1)} ms`)))));
 
   const whole = (record) => make("details", {}, make("summary", {}, "The whole decision, as JSON"),
-    make("pre", { class: "line", tabindex: "0", role: "region", "aria-label": "The decision as JSON" },
-      JSON.stringify(record, null, 2)));
+    scrolled("pre", "line", "The decision as JSON", JSON.stringify(record, null, 2)));
 
   form.hidden = false;
   state();
