@@ -67,7 +67,7 @@ def start_page(running: Running, api: Mapping[str, Any]) -> Page:
     """
     return _page(
         "start.html",
-        script=_own_file("static/playground.js"),
+        script=_own_file("static/decision.js") + _own_file("static/playground.js"),
         running=running,
         operations=operations_of(api),
         examples=EXAMPLES.values(),

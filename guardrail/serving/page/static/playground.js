@@ -1,6 +1,5 @@
-// The playground: asks by the chat API and shows what comes. Nothing is stored, and what a model or
-// a server says is text to the page, never markup.
-"use strict";
+// Asks by the chat API and shows what comes. Nothing is stored, and what a model or a server says is
+// text to the page, never markup. How a decision is shown is in decision.js, which stands before.
 (() => {
   const at = (id) => document.getElementById(id);
   const form = at("ask"), question = at("question"), key = at("key"), compare = at("compare");
@@ -8,33 +7,6 @@
   const go = at("go"), stop = at("stop"), file = at("file");
   const largest = 40 * 2 ** 20; // bytes of a picture, which become a third more on their way
   let picture = null, running = null, policy = null;
-
-  const make = (tag, given = {}, ...inside) => {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(given)) made.setAttribute(name, value);
-    made.append(...inside);
-    return made;
-  };
-  const drawn = (tag, given, ...inside) => {
-    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(given)) made.setAttribute(name, value);
-    made.append(...inside);
-    return made;
-  };
-  const number = (value, digits = 3) => typeof value === "number" ? value.toFixed(digits) : "–";
-  const percent = (value) => `${100 * Math.min(Math.max(value || 0, 0), 1)}%`;
-  const rect = (kind, value, place = {}) =>
-    drawn("rect", { class: kind, width: percent(value), height: "100%", ...place });
-  const code = (text) => make("code", {}, text);
-  const token = (text) => code(text.trim() ? text : JSON.stringify(text)); // else there is nothing to see
-  const cell = (label, ...inside) => make("td", { "data-label": label }, ...inside);
-  const scrolled = (tag, kind, title, ...inside) =>
-    make(tag, { class: kind, tabindex: "0", role: "region", "aria-label": title }, ...inside);
-  const table = (kind, title, heads, rows) => scrolled("div", "scroll", title, make("table", { class: kind },
-    make("thead", {}, make("tr", {}, ...heads.map((each) => make("th", { scope: "col" }, each)))),
-    make("tbody", {}, ...rows)));
-  const part = (title, ...inside) => make("section", {}, make("h3", {}, title), ...inside);
-  const listed = (kind, each) => make("ul", { class: kind }, ...each.map((one) => make("li", {}, one)));
 
   // --- the picture
 
@@ -70,7 +42,8 @@
     file.focus();
   });
   document.addEventListener("paste", (event) => {
-    const pasted = [...(event.clipboardData?.files || [])].find((each) => each.type.startsWith("image/"));
+    const given = [...(event.clipboardData?.files || [])];
+    const pasted = given.find((each) => each.type.startsWith("image/"));
     if (!pasted) return;
     event.preventDefault();
     take(pasted, pasted.name);
@@ -79,7 +52,9 @@
     event.preventDefault(); // else a picture that misses the place opens instead of the page
     at("drop").classList.add("over");
   });
-  document.addEventListener("dragleave", (event) => event.relatedTarget || at("drop").classList.remove("over"));
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) at("drop").classList.remove("over"); // it has left the page
+  });
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     at("drop").classList.remove("over");
@@ -111,6 +86,7 @@
       const lines = (held + value).split("\n\n");
       held = lines.pop();
       for (const line of lines) {
+        if (!line.startsWith("data: ")) continue; // a sign of life
         const said = line.slice("data: ".length);
         if (said === "[DONE]") return;
         yield JSON.parse(said);
@@ -191,7 +167,7 @@
       }
     }
   };
-  const ended = (reason, took) => `Ended by ${reason}, ${number(took, 0)} ms.`;
+  const ended = (reason, took) => `Ended by ${reason}, ${took?.toFixed(0) ?? "–"} ms.`;
   const said = (record) => `Answered: ${record.action}, the verdict is ${record.verdict.label ?? "none"}.`;
 
   form.addEventListener("submit", async (event) => {
@@ -224,8 +200,9 @@
 
   const state = async () => {
     try {
-      const now = await (await fetch("ready")).json();
-      at("state").textContent = `${now.status}, ${now.under_way} under way`;
+      const answer = await fetch("ready");
+      const now = answer.ok ? await answer.json() : null;
+      at("state").textContent = now ? `${now.status}, ${now.under_way} under way` : "not ready";
     } catch {
       at("state").textContent = "cannot be reached";
     }
@@ -249,76 +226,9 @@
     action.className = `badge ${record.action}`;
     action.hidden = false;
     const known = await limits(record.policy.digest);
-    decided.replaceChildren(
-      why(record), verdict(record, known), steps(record), timings(record, measured), whole(record));
+    decided.replaceChildren(...partsOf(record, known, measured));
     decided.hidden = false;
   };
-
-  const why = (record) => {
-    const rule = make("p", {}, ...(record.rule ? ["Rule ", code(record.rule), " of "] : ["Under "]),
-      `policy ${record.policy.name}`, record.mode === "enforce" ? "." : `, mode ${record.mode}.`);
-    const made = part("Why", rule, listed("reasons", record.reasons));
-    if (record.outcome.replaced) made.append(make("p", {}, "The policy’s words replaced what the model began."));
-    if (record.errors.length) made.append(listed("problem", record.errors));
-    return made;
-  };
-
-  const label = (p, limit) => {
-    if (!limit) return "";
-    return p >= limit.unsafe_at ? "unsafe" : p < limit.safe_below ? "safe" : "uncertain";
-  };
-  const mark = (kind, value) =>
-    drawn("line", { class: kind, x1: percent(value), x2: percent(value), y1: "0", y2: "100%" });
-  const verdict = (record, known) => {
-    const rows = Object.entries(record.verdict.categories).sort((one, other) => other[1] - one[1]).map(([name, p]) => {
-      const limit = known.get(name), decides = name === record.category;
-      const bar = drawn("svg", { class: "bar tall", role: "img", "aria-label": `${number(p, 2)} of 1` },
-        rect("track", 1), rect(`fill ${label(p, limit)}`, p));
-      if (limit) bar.append(mark("mark", limit.safe_below), mark("mark strong", limit.unsafe_at));
-      return make("tr", decides ? { class: "decided" } : {},
-        make("th", { scope: "row" }, name, ...(decides ? [make("small", {}, " decided")] : [])),
-        make("td", { class: "wide" }, bar), cell("p", number(p)),
-        cell("safe below", number(limit?.safe_below, 2)), cell("unsafe at", number(limit?.unsafe_at, 2)),
-        cell("label", label(p, limit) || "–"));
-    });
-    const title = `Verdict: ${record.verdict.label ?? "not judged"}`;
-    if (!rows.length) return part(title, make("p", { class: "muted" }, record.verdict.error || "No category was judged."));
-    return part(title,
-      make("p", { class: "muted" }, `Probability that helping would cause harm, as judged by ${record.verdict.source}. Marks: safe below, unsafe at.`),
-      table("verdict", "Verdict by category", ["Category", "Probability", "p", "safe below", "unsafe at", "Label"], rows));
-  };
-
-  const steps = (record) => {
-    const title = "Guided steps";
-    const contrast = record.contrast.applied
-      ? `Contrast was applied: alpha ${record.contrast.alpha}, noise ${record.contrast.noise_std}.`
-      : `No contrast${record.contrast.skipped ? `: ${record.contrast.skipped}` : ""}.`;
-    if (!record.steps.length) return part(title, make("p", { class: "muted" }, "Nothing was generated under guidance."));
-    const rows = record.steps.map((each) => make("tr", each.token === each.token_unguarded ? {} : { class: "decided" },
-      make("th", { scope: "row" }, String(each.step)), cell("token", token(each.token)),
-      cell("would have been", token(each.token_unguarded)),
-      cell("refusal before", number(each.refusal_mass_before)), cell("refusal after", number(each.refusal_mass_after)),
-      cell("divergence", number(each.divergence))));
-    const heads = ["Step", "Token", "Would have been", "Refusal mass before", "after", "Divergence (nats)"];
-    return part(title, table("guided", title, heads, rows), make("p", { class: "muted" }, contrast),
-      make("details", {}, make("summary", {}, "The likeliest tokens of each step"),
-        make("div", { class: "steps" }, ...record.steps.map(candidates))));
-  };
-  const candidates = (each) => make("article", { class: "step" }, make("h4", {}, `Step ${each.step}: `, token(each.token)),
-    table("tokens", `Tokens of step ${each.step}`, ["Token", "Probability", "real", "noised", "after"], each.top.map((one) =>
-      make("tr", one.token === each.token ? { class: "decided" } : {},
-        make("th", { scope: "row" }, token(one.token)),
-        make("td", { class: "wide" }, drawn("svg", { class: "triple", "aria-hidden": "true" },
-          rect("real", one.real, { y: "0", height: "30%" }), rect("noised", one.noised, { y: "35%", height: "30%" }),
-          rect("guarded", one.guarded, { y: "70%", height: "30%" }))),
-        cell("real", number(one.real)), cell("noised", number(one.noised)), cell("after", number(one.guarded))))));
-
-  const timings = (record, measured) => part("Timings", make("dl", {},
-    ...Object.entries({ ...record.timings_ms, ...measured }).map(([name, took]) =>
-      make("div", {}, make("dt", {}, name.replaceAll("_", " ")), make("dd", {}, `${number(took, 1)} ms`)))));
-
-  const whole = (record) => make("details", {}, make("summary", {}, "The whole decision, as JSON"),
-    scrolled("pre", "line", "The decision as JSON", JSON.stringify(record, null, 2)));
 
   form.hidden = false;
   state();
