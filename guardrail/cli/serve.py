@@ -71,6 +71,14 @@ def serve(
     json_logs: Annotated[
         bool, typer.Option("--json-logs", help="Log one JSON object a line, for programs.")
     ] = False,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare/--no-compare",
+            help="Without keys, show this machine unguarded answers beside guarded ones; with "
+            "them, keys say so.",
+        ),
+    ] = True,
 ) -> None:
     """Serve a guarded model over HTTP, by OpenAI's chat API.
 
@@ -109,6 +117,7 @@ def serve(
         tenants=tenants,
         hosts=LOOPBACK if host in LOOPBACK else None,
         max_inflight=max_inflight,
+        compares=compare,
         exposition=exposition,
     )
     _LOG.info("serving %s under %s", engine.model_name, policy)

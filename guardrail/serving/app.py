@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -13,12 +14,14 @@ from starlette.exceptions import HTTPException
 from guardrail.chat.model import ChatSafeCoDe
 from guardrail.record.version import __version__
 from guardrail.serving.admission import Admission
+from guardrail.serving.body import ErrorBody
 from guardrail.serving.desk import Desk
 from guardrail.serving.doorway import Doorway
 from guardrail.serving.exposition import Exposition
 from guardrail.serving.failures import Failure, told
+from guardrail.serving.page.routes import pages
 from guardrail.serving.routes import router
-from guardrail.serving.tenants import Tenants
+from guardrail.serving.tenants import ANYBODY, LOOPBACK, Tenants
 from guardrail.serving.traffic import Traffic
 from guardrail.serving.visit import Visits, note_failure
 
@@ -29,6 +32,7 @@ def create_app(
     tenants: Tenants | None = None,
     hosts: Collection[str] | None = None,
     max_inflight: int = 64,
+    compares: bool = True,
     exposition: Exposition | None = None,
 ) -> FastAPI:
     """Returns the application around a guarded model.
@@ -38,15 +42,26 @@ def create_app(
         tenants: Who may ask; anybody without.
         hosts: By which names the server may be asked; None for any.
         max_inflight: Requests under way at once; more are told to come again (429).
+        compares: Whether anybody may see unguarded answers, where only this machine is let in, by
+            its own names; with tenants their keys say so.
         exposition: What `/metrics` shows, and where the server counts; without it there is no such
             page, and the server counts with OpenTelemetry's global provider.
     """
-    # FastAPI's own pages load their scripts from elsewhere; what they show is in /openapi.json.
+    alone = tenants is None and hosts is not None and LOOPBACK.issuperset(hosts)
+    anybody = replace(ANYBODY, compares=compares and alone)
+    # FastAPI's own pages load their scripts from elsewhere; `guardrail.serving.page` has ours.
     app = FastAPI(title="guardrail", version=__version__, docs_url=None, redoc_url=None)
     traffic = Traffic(exposition.meter("guardrail.serving") if exposition else None)
-    admission = Admission(max_inflight, traffic)
-    app.state.desk = Desk(chat, chat.engine.model_name, tenants, admission, exposition)
-    app.include_router(router)
+    app.state.desk = Desk(
+        chat,
+        chat.engine.model_name,
+        tenants,
+        Admission(max_inflight, traffic),
+        anybody=anybody,
+        exposition=exposition,
+    )
+    app.include_router(router, responses={"4XX": {"model": ErrorBody, "description": "Refused"}})
+    app.include_router(pages, include_in_schema=False)
     app.add_middleware(Doorway, hosts=hosts)
     app.add_middleware(Visits, traffic=traffic)
     for kind in (Failure, Exception):

@@ -120,5 +120,20 @@ class ReviewBody(BaseModel):
     by: str = Field(min_length=1, max_length=200)
 
 
+class Error(BaseModel):
+    """Why a request is refused, or failed."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorBody(BaseModel):
+    """What is told of an error; what was escalated says its `request_id` and decision, too."""
+
+    error: Error
+
+
 _DECODING: Sequence[str] = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed")
 _DEMANDED: Sequence[str] = ("tools", "tool_choice", "parallel_tool_calls", "response_format")

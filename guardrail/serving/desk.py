@@ -10,14 +10,16 @@ from typing import Any, TypeVar
 
 from guardrail.chat.model import ChatSafeCoDe
 from guardrail.errors import Escalation
+from guardrail.policy import Policy
 from guardrail.policy.review import Review
+from guardrail.policy.terms import Mode
 from guardrail.record.answer import Judgement
 from guardrail.serving.admission import Admission
 from guardrail.serving.body import ChatBody
 from guardrail.serving.exposition import Exposition
 from guardrail.serving.failures import Failure
 from guardrail.serving.shelf import MOST, Place, Shelf
-from guardrail.serving.tenants import Tenant, Tenants
+from guardrail.serving.tenants import ANYBODY, Tenant, Tenants
 from guardrail.serving.visit import Visit
 from guardrail.serving.written import WrittenAnswer
 
@@ -48,8 +50,9 @@ class Desk:
     Attributes:
         chat: The guarded model.
         name: By which it is served.
-        tenants: Who may ask; anybody without.
+        tenants: Who may ask; `anybody` without.
         admission: How many are under way.
+        anybody: Who asks where there are no tenants.
         exposition: What they and their decisions count up to, if that can be read here.
         decided: The latest decisions.
         tokens: What approvals of the latest escalations have to bring back.
@@ -60,10 +63,20 @@ class Desk:
     name: str
     tenants: Tenants | None
     admission: Admission
+    anybody: Tenant = ANYBODY
     exposition: Exposition | None = None
     decided: Shelf = field(default_factory=Shelf)
     tokens: OrderedDict[Place, str] = field(default_factory=OrderedDict)
     reviews: OrderedDict[Place, Review] = field(default_factory=OrderedDict)
+
+    def policy(self, tenant: Tenant) -> tuple[Policy, Mode]:
+        """Returns what holds for a tenant's requests. It may read files.
+
+        Raises:
+            PolicyError: The tenant's metadata cannot be compared.
+        """
+        found: Policy = self.chat.engine.policy_for(self.chat.policy, tenant.metadata)
+        return found, self.chat.mode or found.mode
 
     def review(self, tenant: Tenant, request_id: str, *, approved: bool, by: str) -> Review:
         """Keeps a human's word on an escalation: the first one counts.
@@ -113,6 +126,30 @@ class Desk:
         options = ask.body.stream_options
         for event in written.ended(usage=options is not None and options.include_usage):
             yield event
+
+    async def unguarded(self, ask: Ask) -> dict[str, Any]:
+        """Returns what the model answers without its guard; on record with the mode `off`.
+
+        INVARIANT: called for tenants that may compare, of what was answered guarded before.
+
+        Args:
+            ask: What is asked. Its session remembers nothing of this.
+
+        Raises:
+            Failure: Too many are under way.
+            GuardrailError: The request cannot be served.
+        """
+        assert ask.tenant.compares
+        written = WrittenAnswer(self.name)
+        messages, config, call = self._call(Ask(ask.body, ask.tenant))
+        chunks: Any = self.chat.astream(messages, config, **call, mode="off")
+        with self.admission.admitted() as answering:
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    answering()
+                    written.take(chunk)
+        self.decided.put((ask.tenant.name, written.decision["request_id"]), written.decision)
+        return written.unguarded()
 
     async def decide(self, ask: Ask, visit: Visit) -> Judgement:
         """Returns what is decided about a request that somebody else answers.

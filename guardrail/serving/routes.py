@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Annotated, Any, TypeVar
 
@@ -15,7 +15,7 @@ from guardrail.serving.body import ChatBody, ReviewBody
 from guardrail.serving.desk import Ask, Desk
 from guardrail.serving.exposition import MEDIA_TYPE
 from guardrail.serving.failures import Failure, told
-from guardrail.serving.tenants import ANYBODY, Tenant
+from guardrail.serving.tenants import LOOPBACK, Tenant
 from guardrail.serving.visit import CLIENT_CLOSED, Visit, visit_of
 from guardrail.serving.written import LAST_LINE, WrittenAnswer, event_line
 
@@ -33,17 +33,18 @@ _Found = TypeVar("_Found")
 router = APIRouter()
 
 
-def _desk(request: Request) -> Desk:
+def desk_of(request: Request) -> Desk:
+    """Returns the desk of the application that is asked."""
     found: Desk = request.app.state.desk
     return found
 
 
 def _tenant(request: Request) -> Tenant:
-    tenants = _desk(request).tenants
-    visit = visit_of(request)
+    desk, visit = desk_of(request), visit_of(request)
+    tenants = desk.tenants
     if tenants is None:
-        visit.tenant = ANYBODY.name
-        return ANYBODY
+        visit.tenant = desk.anybody.name
+        return desk.anybody
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     found = tenants.of(key.strip()) if scheme.lower() == "bearer" else None
     if found is None:
@@ -53,8 +54,16 @@ def _tenant(request: Request) -> Tenant:
     return found
 
 
-_OfDesk = Annotated[Desk, Depends(_desk)]
+_OfDesk = Annotated[Desk, Depends(desk_of)]
 _Whose = Annotated[Tenant, Depends(_tenant)]
+
+
+def _comparing(request: Request, desk: _OfDesk, tenant: _Whose) -> None:
+    # Without keys this machine alone may: whatever the server listens on, and by whatever name it
+    # is asked.
+    here = request.client is not None and request.client.host in LOOPBACK
+    if not tenant.compares or (desk.tenants is None and not here):
+        raise Failure(403, "unguarded answers are not for you to see", "no_comparison")
 
 
 @router.get("/health")
@@ -84,6 +93,23 @@ async def models(desk: _OfDesk, tenant: _Whose) -> dict[str, Any]:
     """Lists the one model."""
     known = {"id": desk.name, "object": "model", "created": 0, "owned_by": "guardrail"}
     return {"object": "list", "data": [known]}
+
+
+@router.get("/v1/guardrail/policy")
+def policy(desk: _OfDesk, tenant: _Whose) -> dict[str, Any]:
+    """Says which policy holds for this key: its thresholds, and what is done at each label."""
+    found, mode = desk.policy(tenant)
+    rules = [
+        {
+            "id": rule.id,
+            "safe_below": rule.safe_below,
+            "unsafe_at": rule.unsafe_at,
+            "actions": {**rule.actions, "uncertain": rule.asked_of_uncertain},
+        }
+        for rule in found.rules
+    ]
+    named = {"name": found.name, "version": found.version, "digest": found.digest}
+    return {**named, "mode": mode, "categories": rules}
 
 
 @router.get("/v1/guardrail/decisions/{request_id}")
@@ -120,17 +146,32 @@ _Asked = Annotated[Ask, Depends(_ask)]
 async def completions(ask: _Asked, request: Request, desk: _OfDesk) -> Any:
     """Answers, guarded."""
     written = WrittenAnswer(desk.name)
-    visit = visit_of(request)
-    events = desk.events(ask, written, visit)
-    try:
-        if ask.body.stream:
-            first = await _unless_gone(request, anext(events))
-            lines = _lines(first, events, visit)
-            return StreamingResponse(lines, media_type="text/event-stream")
-        await _unless_gone(request, _spent(events))
-    except Exception as error:
-        raise told(error) from None
-    return JSONResponse(written.whole(), headers=_headers(written.decision))
+    events = desk.events(ask, written, visit_of(request))
+    return await _answered(ask, request, events, written, written.whole)
+
+
+@router.post("/v1/guardrail/compare", response_model=None, dependencies=[Depends(_comparing)])
+async def compare(ask: _Asked, request: Request, desk: _OfDesk) -> Any:
+    """Answers guarded, and then once more unguarded, for those who may see that.
+
+    What is blocked or refused is asked unguarded, too; what a human has to decide is not.
+    """
+    if ask.body.tools:
+        raise Failure(400, "unguarded calls of tools cannot be had", "invalid_body", "tools")
+    written = WrittenAnswer(desk.name)
+    unguarded: dict[str, Any] = {}
+
+    async def both() -> AsyncGenerator[dict[str, Any], None]:
+        async with aclosing(desk.events(ask, written, visit_of(request))) as events:
+            async for event in events:
+                yield event
+        unguarded.update(await desk.unguarded(ask))
+        yield written.compared(unguarded)
+
+    def whole() -> dict[str, Any]:
+        return {"guarded": written.whole(), "unguarded": unguarded}
+
+    return await _answered(ask, request, both(), written, whole)
 
 
 @router.post("/v1/guardrail/decide", response_model=None)
@@ -150,6 +191,25 @@ async def decide(ask: _Asked, request: Request, desk: _OfDesk) -> Any:
         "words": found.refusal,
     }
     return JSONResponse(said, headers=_headers(decision))
+
+
+async def _answered(
+    ask: Ask,
+    request: Request,
+    events: AsyncGenerator[dict[str, Any], None],
+    written: WrittenAnswer,
+    whole: Callable[[], dict[str, Any]],
+) -> Any:
+    """Returns the answer: its events while they are made, or what `whole` returns after them."""
+    try:
+        if ask.body.stream:
+            first = await _unless_gone(request, anext(events))
+            lines = _lines(first, events, visit_of(request))
+            return StreamingResponse(lines, media_type="text/event-stream")
+        await _unless_gone(request, _spent(events))
+    except Exception as error:
+        raise told(error) from None
+    return JSONResponse(whole(), headers=_headers(written.decision))
 
 
 def _headers(decision: Mapping[str, Any]) -> dict[str, str]:

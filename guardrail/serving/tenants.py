@@ -29,12 +29,14 @@ class Tenant:
         name: In whose name sessions and records are kept.
         metadata: What a selection of policies looks at.
         reviews: Whether this key may decide what was escalated, of this tenant's requests.
+        compares: Whether this key may see what the model answers unguarded.
         metrics: Whether this key may read the server's metrics.
     """
 
     name: str
     metadata: Metadata = field(default_factory=dict)
     reviews: bool = False
+    compares: bool = False
     metrics: bool = False
 
     def session(self, named: str) -> str:
@@ -56,12 +58,19 @@ class _Key(BaseModel):
     tenant: str = Field(min_length=1, max_length=200)
     metadata: dict[str, str | list[str]] = Field(default_factory=dict)
     reviews: bool = False
+    compares: bool = False
     metrics: bool = False
 
     @property
     def owner(self) -> Tenant:
         """Whose it is."""
-        return Tenant(self.tenant, self.metadata, self.reviews, self.metrics)
+        return Tenant(
+            self.tenant,
+            self.metadata,
+            reviews=self.reviews,
+            compares=self.compares,
+            metrics=self.metrics,
+        )
 
 
 class _Keys(BaseModel):

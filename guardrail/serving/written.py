@@ -117,6 +117,19 @@ class WrittenAnswer:
             "guardrail": self.decision,
         }
 
+    def unguarded(self) -> dict[str, Any]:
+        """Returns the answer as that of a comparison: a text to be looked at."""
+        return {
+            "text": self._text,
+            "finish_reason": self.finish_reason,
+            "request_id": self.decision["request_id"],
+            "timings_ms": self.decision["timings_ms"],
+        }
+
+    def compared(self, unguarded: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the event that ends a comparison."""
+        return {**self._named("guardrail.comparison"), "unguarded": unguarded}
+
     def _event(self, delta: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
         return {**self._named("chat.completion.chunk"), "choices": [choice]}

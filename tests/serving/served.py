@@ -26,6 +26,7 @@ PICTURES = Path(__file__).parents[2] / "examples" / "pictures"
 NAME = "embedded"
 COMPLETIONS = "/v1/chat/completions"
 DECIDE = "/v1/guardrail/decide"
+COMPARE = "/v1/guardrail/compare"
 
 
 @cache
@@ -44,7 +45,12 @@ def chat(p: float | Callable[[JudgeRequest], float] | None = 0.01, **verdict: An
 
 def client(app: FastAPI | None = None, **options: Any) -> TestClient:
     found = app or create_app(chat(), hosts=LOOPBACK, **options)
-    return TestClient(found, base_url="http://127.0.0.1", raise_server_exceptions=False)
+    return TestClient(
+        found,
+        base_url="http://127.0.0.1",
+        raise_server_exceptions=False,
+        client=("127.0.0.1", 50000),
+    )
 
 
 def picture(name: str) -> dict[str, Any]:
