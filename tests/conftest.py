@@ -28,13 +28,13 @@ def _redis_of_this_run() -> Iterator[str]:
 
 
 @pytest.fixture
-def redis_url(_redis_of_this_run: str) -> Iterator[str]:
+def redis_url(_redis_of_this_run: str) -> str:
     """The address of a real Redis that holds nothing."""
     import redis
 
     with redis.Redis.from_url(_redis_of_this_run) as client:
         client.flushall()
-    yield _redis_of_this_run
+    return _redis_of_this_run
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks

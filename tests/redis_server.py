@@ -27,7 +27,7 @@ def redis_command() -> str:
 
 @contextmanager
 def running_redis(*options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Yields the address of a Redis that listens on a socket in the file system, and its process."""
+    """Yields the address of a Redis that listens on a socket file, and its process."""
     pytest.importorskip("redis")
     command = redis_command()
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:

@@ -14,6 +14,8 @@ from guardrail.cli.run_options import Server
 from guardrail.errors import SettingsError
 from guardrail.record.audit.observer import LOG_VARIABLE
 from guardrail.serving.tenants import LOOPBACK, Tenants
+from guardrail.shared import engine_options, reached
+from guardrail.shared.connection import URL_VARIABLE
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -60,6 +62,17 @@ def serve(
     max_inflight: Annotated[
         int, typer.Option(metavar="N", min=1, help="Requests at once; more are told to come again.")
     ] = 64,
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar=URL_VARIABLE,
+            show_envvar=False,
+            help="A Redis in which several servers share sessions, reviews and rates "
+            "(docs/replicas.md); with a password in it, better as GUARDRAIL_REDIS.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Serve a guarded model over HTTP, by OpenAI's chat API.
 
@@ -81,15 +94,17 @@ def serve(
     from guardrail.chat.model import ChatSafeCoDe
 
     tenants = Tenants.from_file(api_key_file) if api_key_file else None
+    shared = reached(redis) if redis else None
     if audit_log is not None:
         os.environ[LOG_VARIABLE] = str(audit_log)
     console = Console(stderr=True)
-    engine = load_engine(model, policy, server=server, console=console)
+    engine = load_engine(model, policy, server=server, console=console, **engine_options(shared))
     served = create_app(
         ChatSafeCoDe(engine=engine),
         tenants=tenants,
         hosts=LOOPBACK if host in LOOPBACK else None,
         max_inflight=max_inflight,
+        shared=shared,
     )
     console.print(f"serving {engine.model_name} under {policy}", highlight=False)
     uvicorn.run(served, host=host, port=port, log_level="info", timeout_graceful_shutdown=_GRACE_S)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from guardrail.serving.failures import Failure
-
-_COME_AGAIN_S = 1
+from guardrail.serving.failures import COME_AGAIN_S, Failure
 
 
 class Admission:
@@ -33,7 +31,7 @@ class Admission:
                 429,
                 f"{self.under_way} requests are under way already",
                 "busy",
-                headers={"retry-after": str(_COME_AGAIN_S)},
+                headers={"retry-after": str(COME_AGAIN_S)},
             )
         self.under_way += 1
         try:

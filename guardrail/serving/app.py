@@ -16,8 +16,11 @@ from guardrail.serving.admission import Admission
 from guardrail.serving.desk import Desk
 from guardrail.serving.doorway import Doorway
 from guardrail.serving.failures import Failure, told
+from guardrail.serving.rates import RateHeaders, Rates
 from guardrail.serving.routes import router
+from guardrail.serving.shelf import SharedShelf
 from guardrail.serving.tenants import Tenants
+from guardrail.shared.connection import SharedRedis
 
 
 def create_app(
@@ -26,6 +29,7 @@ def create_app(
     tenants: Tenants | None = None,
     hosts: Collection[str] | None = None,
     max_inflight: int = 64,
+    shared: SharedRedis | None = None,
 ) -> FastAPI:
     """Returns the application around a guarded model.
 
@@ -34,11 +38,18 @@ def create_app(
         tenants: Who may ask; anybody without.
         hosts: By which names the server may be asked; None for any.
         max_inflight: Requests under way at once; more are told to come again (429).
+        shared: Where replicas keep together what was decided and counted; in this process without.
+            What the model remembers is the engine's (`SafeCoDe(sessions=…, approval_ledger=…)`).
     """
     # FastAPI's own pages load their scripts from elsewhere; what they show is in /openapi.json.
     app = FastAPI(title="guardrail", version=__version__, docs_url=None, redoc_url=None)
-    app.state.desk = Desk(chat, chat.engine.model_name, tenants, Admission(max_inflight))
+    desk = Desk(chat, chat.engine.model_name, tenants, Admission(max_inflight), Rates(shared))
+    if shared is not None:
+        desk.decided = SharedShelf(shared, "decision")
+        desk.escalated = SharedShelf(shared, "escalation")
+    app.state.desk = desk
     app.include_router(router)
+    app.add_middleware(RateHeaders)
     app.add_middleware(Doorway, hosts=hosts)
     for kind in (Failure, Exception):
         app.add_exception_handler(kind, _failed)

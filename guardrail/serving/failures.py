@@ -17,9 +17,13 @@ from guardrail.errors import (
     ModelError,
     PictureError,
     SettingsError,
+    StoreError,
 )
 
 _LOG = logging.getLogger(__name__)
+
+COME_AGAIN_S = 1
+"""Seconds after which a client may try what failed for now."""
 
 _TYPES = {
     401: "authentication_error",
@@ -70,6 +74,9 @@ def _failure_of(error: BaseException) -> Failure:
             return Failure(400, str(error), f"invalid_{code}")
         case AuditError():
             return Failure(503, "the decision cannot be put on record", "unrecorded")
+        case StoreError():
+            said = "what the replicas share cannot be reached"
+            return Failure(503, said, "unshared", headers={"retry-after": str(COME_AGAIN_S)})
         case ModelError():
             return Failure(502, "the model cannot answer", "model_failed")
         case TimeoutError():

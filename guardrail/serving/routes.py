@@ -14,6 +14,7 @@ from guardrail.record.version import __version__
 from guardrail.serving.body import ChatBody, ReviewBody
 from guardrail.serving.desk import Desk
 from guardrail.serving.failures import Failure, told
+from guardrail.serving.rates import tell
 from guardrail.serving.tenants import ANYBODY, Tenant
 from guardrail.serving.written import LAST_LINE, WrittenAnswer, event_line
 
@@ -55,6 +56,16 @@ _OfDesk = Annotated[Desk, Depends(_desk)]
 _Whose = Annotated[Tenant, Depends(_tenant)]
 
 
+async def _asking(request: Request, desk: _OfDesk, tenant: _Whose) -> Tenant:
+    """Counts a request for an answer among those of its key."""
+    tell(request.scope, await desk.rates.count(tenant.rate, tenant.key))
+    return tenant
+
+
+_Asking = Annotated[Tenant, Depends(_asking)]
+"""Whoever asks for something to be decided, at the rate of its key."""
+
+
 @router.get("/health")
 async def health() -> dict[str, str]:
     """Says that the process lives."""
@@ -77,10 +88,7 @@ async def models(desk: _OfDesk, tenant: _Whose) -> dict[str, Any]:
 @router.get("/v1/guardrail/decisions/{request_id}")
 async def decision(request_id: str, desk: _OfDesk, tenant: _Whose) -> dict[str, Any]:
     """Returns one of the latest decisions on this key's requests."""
-    found = desk.decided.get((tenant.name, request_id))
-    if found is None:
-        raise Failure(404, "there is no such decision, or it is too old", "no_decision")
-    return found
+    return await desk.decision(tenant, request_id)
 
 
 @router.post("/v1/guardrail/reviews/{request_id}")
@@ -88,12 +96,12 @@ async def review(
     request_id: str, body: ReviewBody, desk: _OfDesk, tenant: _Whose
 ) -> dict[str, Any]:
     """Takes a human's word on an escalation; the client then makes the request again."""
-    found = desk.review(tenant, request_id, approved=body.approved, by=body.by)
-    return {"request_id": request_id, "approved": found.approved, "by": found.by}
+    await desk.review(tenant, request_id, approved=body.approved, by=body.by)
+    return {"request_id": request_id, "approved": body.approved, "by": body.by}
 
 
 @router.post("/v1/chat/completions", response_model=None)
-async def completions(body: ChatBody, request: Request, desk: _OfDesk, tenant: _Whose) -> Any:
+async def completions(body: ChatBody, request: Request, desk: _OfDesk, tenant: _Asking) -> Any:
     """Answers, guarded."""
     if body.model not in (None, desk.name):
         raise Failure(404, f"there is no model {body.model!r}", "model_not_found", "model")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from guardrail.errors import SettingsError
 
@@ -29,15 +29,23 @@ class Tenant:
         name: In whose name sessions and records are kept.
         metadata: What a selection of policies looks at.
         reviews: Whether this key may decide what was escalated, of this tenant's requests.
+        rate: How often this key may ask, as `60/minute`; as often as it likes without.
+        key: The hash of the key.
     """
 
     name: str
     metadata: Metadata = field(default_factory=dict)
     reviews: bool = False
+    rate: str | None = None
+    key: str = field(default="", compare=False)
 
     def session(self, named: str) -> str:
         """Returns a session of this tenant, which is nobody else's."""
         return f"{self.name}\x1f{named}"
+
+    def place(self, request_id: str) -> str:
+        """Returns where what is kept of a request of this tenant lies."""
+        return f"{self.name}\x1f{request_id}"
 
 
 ANYBODY = Tenant("local", reviews=True)
@@ -54,6 +62,17 @@ class _Key(BaseModel):
     tenant: str = Field(min_length=1, max_length=200)
     metadata: dict[str, str | list[str]] = Field(default_factory=dict)
     reviews: bool = False
+    rate: str | None = None
+
+    @field_validator("rate")
+    @classmethod
+    def _is_rate(cls, rate: str | None) -> str | None:
+        from guardrail.serving.rates import checked_rate
+
+        return None if rate is None else checked_rate(rate)
+
+    def tenant_of_it(self) -> Tenant:
+        return Tenant(self.tenant, self.metadata, self.reviews, self.rate, self.sha256)
 
 
 class _Keys(BaseModel):
@@ -97,9 +116,7 @@ class Tenants:
         digests = [each.sha256 for each in found.keys]
         if len(set(digests)) < len(digests):
             raise SettingsError(f"the file of keys {str(path)!r} holds a key twice")
-        return cls(
-            [(each.sha256, Tenant(each.tenant, each.metadata, each.reviews)) for each in found.keys]
-        )
+        return cls([(each.sha256, each.tenant_of_it()) for each in found.keys])
 
     def of(self, key: str) -> Tenant | None:
         """Returns whose key it is; None if it is nobody's. Takes as long for every key."""

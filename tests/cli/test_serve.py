@@ -64,12 +64,19 @@ def test_a_served_answer_is_on_record_and_the_server_stops_when_told(tmp_path: P
         (["--model", "nowhere"], "nowhere"),
         (["--server", "nowhere"], "address"),
         (["--server", "http://127.0.0.1:9/v1"], "cannot be reached"),
+        (["--redis", "redis://:secret@127.0.0.1:9"], "the Redis at 127.0.0.1:9/0 failed"),
+        (["--redis", "127.0.0.1:secret"], "expected redis://"),
     ],
 )
 def test_what_cannot_be_served_is_one_clear_line(
-    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    options: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("GUARDRAIL_APPROVAL_KEY", "k" * 16)
     assert main(["serve", *options]) == 2
     [line] = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("guardrail: error: ")
     assert said in line
+    assert "secret" not in line

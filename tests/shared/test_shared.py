@@ -1,4 +1,4 @@
-"""What several processes share, in a real Redis: kept in bounds, unreadable, and closed if it dies."""
+"""What processes share, in a real Redis: kept in bounds, unreadable, and closed where it dies."""
 
 from __future__ import annotations
 
