@@ -11,6 +11,7 @@ from rich.console import Console
 
 from guardrail.cli.model_loading import load_engine
 from guardrail.cli.run_options import Server
+from guardrail.cli.serve_replicas import serve_replicas
 from guardrail.errors import SettingsError
 from guardrail.record.audit.observer import LOG_VARIABLE
 from guardrail.serving.tenants import LOOPBACK, Tenants
@@ -57,7 +58,11 @@ def serve(
     ] = None,
     audit_log: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Where decisions are put on record.", show_default=False),
+        typer.Option(
+            metavar="PATH",
+            help="Where decisions are put on record; a folder, with --replicas.",
+            show_default=False,
+        ),
     ] = None,
     max_inflight: Annotated[
         int, typer.Option(metavar="N", min=1, help="Requests at once; more are told to come again.")
@@ -73,6 +78,14 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    replicas: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="How many processes, each with its own model, on Ray Serve; they need --redis.",
+        ),
+    ] = 1,
 ) -> None:
     """Serve a guarded model over HTTP, by OpenAI's chat API.
 
@@ -83,6 +96,21 @@ def serve(
             f"--host {host} is not this machine alone: give --api-key-file, so that not everybody "
             "may ask"
         )
+    if replicas > 1:
+        serve_replicas(
+            replicas,
+            host=host,
+            port=port,
+            redis=redis,
+            grace_s=_GRACE_S,
+            model=model,
+            server=server,
+            policy=policy,
+            api_key_file=api_key_file,
+            audit_folder=audit_log,
+            max_inflight=max_inflight,
+        )
+        return
     try:
         import uvicorn
 
