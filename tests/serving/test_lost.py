@@ -81,5 +81,5 @@ async def test_what_is_no_request_is_left_alone() -> None:
 
 
 def test_rays_proxy_is_told_by_the_name_that_is_there() -> None:
-    assert PROXY_CALLBACK == f"{in_proxy.__module__}:{in_proxy.__name__}"
+    assert f"{in_proxy.__module__}:{in_proxy.__name__}" == PROXY_CALLBACK
     assert [each.cls for each in in_proxy()] == [LostReplicas]
