@@ -200,6 +200,7 @@ def test_what_no_replica_can_serve_is_one_clear_line(
         assert said in line
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray's own, while it is imported
 def test_what_stands_in_a_yaml_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     from guardrail.serving.replicas import SERVER_KEY, Serving, deployment
 
