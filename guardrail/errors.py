@@ -11,6 +11,7 @@ GuardrailError
 │   └── Escalation     the policy wants a human to decide (carries the decision)
 ├── ModelError         a model or processor cannot be served
 ├── JudgeError         a judge gave nothing usable (becomes the verdict *unavailable*)
+├── StoreError         what several processes share cannot be reached
 └── DatasetError       an evaluation data set is missing or malformed
 ```
 
@@ -124,6 +125,10 @@ class JudgeError(GuardrailError):
 
 class AuditError(Withheld):
     """The audit log cannot be written, read or verified."""
+
+
+class StoreError(GuardrailError):
+    """What several processes share cannot be reached, or is not what it should be."""
 
 
 class DatasetError(GuardrailError):

@@ -12,10 +12,13 @@ from rich.console import Console
 
 from guardrail.cli.model_loading import load_engine
 from guardrail.cli.run_options import Server
+from guardrail.cli.serve_replicas import serve_replicas
 from guardrail.errors import SettingsError
 from guardrail.record.audit.observer import LOG_VARIABLE
 from guardrail.record.audit.own_log import is_folder
 from guardrail.serving.tenants import LOOPBACK, Tenants
+from guardrail.shared import engine_options, reached
+from guardrail.shared.connection import URL_VARIABLE
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -61,7 +64,8 @@ def serve(
         str | None,
         typer.Option(
             metavar="PATH|DIR/",
-            help="Where decisions are put on record; in a folder, in a log of this process's own.",
+            help="Where decisions are put on record; in a folder, in a log of this process's own. "
+            "A folder, with --replicas.",
             show_default=False,
         ),
     ] = None,
@@ -79,6 +83,25 @@ def serve(
             "them, keys say so.",
         ),
     ] = True,
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar=URL_VARIABLE,
+            show_envvar=False,
+            help="A Redis in which several servers share sessions, reviews and rates "
+            "(docs/replicas.md); with a password in it, better as GUARDRAIL_REDIS.",
+            show_default=False,
+        ),
+    ] = None,
+    replicas: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="How many processes, each with its own model, on Ray Serve; they need --redis.",
+        ),
+    ] = 1,
 ) -> None:
     """Serve a guarded model over HTTP, by OpenAI's chat API.
 
@@ -89,6 +112,23 @@ def serve(
             f"--host {host} is not this machine alone: give --api-key-file, so that not everybody "
             "may ask"
         )
+    if replicas > 1:
+        serve_replicas(
+            replicas,
+            host=host,
+            port=port,
+            redis=redis,
+            grace_s=_GRACE_S,
+            model=model,
+            server=server,
+            policy=policy,
+            api_key_file=api_key_file,
+            audit_folder=Path(audit_log) if audit_log else None,
+            max_inflight=max_inflight,
+            json_logs=json_logs,
+            compares=compare,
+        )
+        return
     try:
         import uvicorn
 
@@ -102,13 +142,14 @@ def serve(
     from guardrail.chat.model import ChatSafeCoDe
 
     tenants = Tenants.from_file(api_key_file) if api_key_file else None
+    shared = reached(redis) if redis else None
     if audit_log is not None:
         if is_folder(audit_log):
             _make_folder(audit_log)
         os.environ[LOG_VARIABLE] = audit_log
     console = Console(stderr=True, quiet=json_logs)
     exposition = Exposition.of_process()
-    engine = load_engine(model, policy, server=server, console=console)
+    engine = load_engine(model, policy, server=server, console=console, **engine_options(shared))
     begin_log(as_json=json_logs)
     if exposition is None:
         _LOG.warning("the process's meter provider is not OpenTelemetry's: there is no /metrics")
@@ -119,6 +160,7 @@ def serve(
         max_inflight=max_inflight,
         compares=compare,
         exposition=exposition,
+        shared=shared,
     )
     _LOG.info("serving %s under %s", engine.model_name, policy)
     uvicorn.run(

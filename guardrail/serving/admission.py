@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from guardrail.serving.failures import Failure
+from guardrail.serving.failures import COME_AGAIN_S, Failure
 from guardrail.serving.traffic import Traffic
-
-_COME_AGAIN_S = 1
 
 
 class Admission:
@@ -37,7 +35,7 @@ class Admission:
                 429,
                 f"{self.under_way} requests are under way already",
                 "busy",
-                headers={"retry-after": str(_COME_AGAIN_S)},
+                headers={"retry-after": str(COME_AGAIN_S)},
             )
         self.under_way += 1
         try:

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from guardrail.chat.model import ChatSafeCoDe
+from guardrail.errors import GuardrailError
 from guardrail.record.version import __version__
 from guardrail.serving.admission import Admission
 from guardrail.serving.body import ErrorBody
@@ -20,10 +21,13 @@ from guardrail.serving.doorway import Doorway
 from guardrail.serving.exposition import Exposition
 from guardrail.serving.failures import Failure, told
 from guardrail.serving.page.routes import pages
+from guardrail.serving.rates import Rates
 from guardrail.serving.routes import router
+from guardrail.serving.shelf import SharedShelf
 from guardrail.serving.tenants import ANYBODY, LOOPBACK, Tenants
 from guardrail.serving.traffic import Traffic
 from guardrail.serving.visit import Visits, note_failure
+from guardrail.shared.connection import SharedRedis
 
 
 def create_app(
@@ -34,6 +38,7 @@ def create_app(
     max_inflight: int = 64,
     compares: bool = True,
     exposition: Exposition | None = None,
+    shared: SharedRedis | None = None,
 ) -> FastAPI:
     """Returns the application around a guarded model.
 
@@ -46,25 +51,32 @@ def create_app(
             its own names; with tenants their keys say so.
         exposition: What `/metrics` shows, and where the server counts; without it there is no such
             page, and the server counts with OpenTelemetry's global provider.
+        shared: Where replicas keep together what was decided and counted; in this process without.
+            What the model remembers is the engine's (`SafeCoDe(sessions=…, approval_ledger=…)`).
     """
     alone = tenants is None and hosts is not None and LOOPBACK.issuperset(hosts)
     anybody = replace(ANYBODY, compares=compares and alone)
     # FastAPI's own pages load their scripts from elsewhere; `guardrail.serving.page` has ours.
     app = FastAPI(title="guardrail", version=__version__, docs_url=None, redoc_url=None)
     traffic = Traffic(exposition.meter("guardrail.serving") if exposition else None)
-    app.state.desk = Desk(
+    desk = Desk(
         chat,
         chat.engine.model_name,
         tenants,
         Admission(max_inflight, traffic),
+        Rates(shared),
         anybody=anybody,
         exposition=exposition,
     )
+    if shared is not None:
+        desk.decided = SharedShelf(shared, "decision")
+        desk.escalated = SharedShelf(shared, "escalation")
+    app.state.desk = desk
     app.include_router(router, responses={"4XX": {"model": ErrorBody, "description": "Refused"}})
     app.include_router(pages, include_in_schema=False)
     app.add_middleware(Doorway, hosts=hosts)
     app.add_middleware(Visits, traffic=traffic)
-    for kind in (Failure, Exception):
+    for kind in (Failure, GuardrailError, Exception):
         app.add_exception_handler(kind, _failed)
     app.add_exception_handler(HTTPException, _no_such)
     app.add_exception_handler(RequestValidationError, _no_body)

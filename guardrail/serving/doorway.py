@@ -7,7 +7,9 @@ and a body has an end, in size and in time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from ipaddress import ip_address
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
@@ -108,6 +110,33 @@ class Doorway:
     @property
     def _too_large(self) -> Failure:
         return Failure(413, f"the request is over {self._largest:,} bytes", "too_large")
+
+
+class LocalPeers:
+    """Lets in what comes from this machine alone: for a server that others bind to an address.
+
+    Args:
+        app: What answers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
+        if scope["type"] != "lifespan" and not is_local(scope.get("client")):
+            failure = Failure(403, "without keys, this machine alone is answered", "host")
+            await JSONResponse(failure.body(), failure.status)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def is_local(client: Sequence[Any] | None) -> bool:
+    """Whether what asks, an address and a port, is on this machine."""
+    try:
+        return client is not None and ip_address(client[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def _parts(address: str) -> SplitResult:

@@ -19,12 +19,16 @@ from guardrail.errors import (
     PictureError,
     ServerError,
     SettingsError,
+    StoreError,
 )
 
 _LOG = logging.getLogger(__name__)
 
 _LONGEST_WAIT_S = 60
 """What a client is told at most, however long the model's server wants to be left alone."""
+
+COME_AGAIN_S = 1
+"""Seconds after which a client may try what failed for now."""
 
 _TYPES = {
     401: "authentication_error",
@@ -77,6 +81,9 @@ def _failure_of(error: BaseException) -> Failure:
             return Failure(503, "the decision cannot be put on record", "unrecorded")
         case ServerError(status=429 | 503):
             return _busy_behind(error)
+        case StoreError():
+            said = "what the replicas share cannot be reached"
+            return Failure(503, said, "unshared", headers={"retry-after": str(COME_AGAIN_S)})
         case ModelError():
             return Failure(502, "the model cannot answer", "model_failed")
         case TimeoutError():
@@ -103,7 +110,7 @@ def told(error: BaseException) -> Failure:
 
 def _busy_behind(error: ServerError) -> Failure:
     """Says when to come again as the model's server does, within bounds."""
-    seconds = math.ceil(min(error.retry_after_s or 1, _LONGEST_WAIT_S))
+    seconds = math.ceil(min(error.retry_after_s or COME_AGAIN_S, _LONGEST_WAIT_S))
     headers = {"retry-after": str(seconds)}
     return Failure(503, "the model's server is busy", "busy_behind", headers=headers)
 

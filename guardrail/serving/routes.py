@@ -13,9 +13,10 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from guardrail.record.version import __version__
 from guardrail.serving.body import ChatBody, ReviewBody
 from guardrail.serving.desk import Ask, Desk
+from guardrail.serving.doorway import is_local
 from guardrail.serving.exposition import MEDIA_TYPE
 from guardrail.serving.failures import Failure, told
-from guardrail.serving.tenants import LOOPBACK, Tenant
+from guardrail.serving.tenants import Tenant
 from guardrail.serving.visit import CLIENT_CLOSED, Visit, visit_of
 from guardrail.serving.written import LAST_LINE, WrittenAnswer, event_line
 
@@ -61,8 +62,7 @@ _Whose = Annotated[Tenant, Depends(_tenant)]
 def _comparing(request: Request, desk: _OfDesk, tenant: _Whose) -> None:
     # Without keys this machine alone may: whatever the server listens on, and by whatever name it
     # is asked.
-    here = request.client is not None and request.client.host in LOOPBACK
-    if not tenant.compares or (desk.tenants is None and not here):
+    if not tenant.compares or (desk.tenants is None and not is_local(request.client)):
         raise Failure(403, "unguarded answers are not for you to see", "no_comparison")
 
 
@@ -115,10 +115,7 @@ def policy(desk: _OfDesk, tenant: _Whose) -> dict[str, Any]:
 @router.get("/v1/guardrail/decisions/{request_id}")
 async def decision(request_id: str, desk: _OfDesk, tenant: _Whose) -> dict[str, Any]:
     """Returns one of the latest decisions on this key's requests."""
-    found = desk.decided.get((tenant.name, request_id))
-    if found is None:
-        raise Failure(404, "there is no such decision, or it is too old", "no_decision")
-    return found
+    return await desk.decision(tenant, request_id)
 
 
 @router.post("/v1/guardrail/reviews/{request_id}")
@@ -126,11 +123,20 @@ async def review(
     request_id: str, body: ReviewBody, desk: _OfDesk, tenant: _Whose
 ) -> dict[str, Any]:
     """Takes a human's word on an escalation; the client then makes the request again."""
-    found = desk.review(tenant, request_id, approved=body.approved, by=body.by)
-    return {"request_id": request_id, "approved": found.approved, "by": found.by}
+    await desk.review(tenant, request_id, approved=body.approved, by=body.by)
+    return {"request_id": request_id, "approved": body.approved, "by": body.by}
 
 
-async def _ask(body: ChatBody, request: Request, desk: _OfDesk, tenant: _Whose) -> Ask:
+async def _counted(request: Request, desk: _OfDesk, tenant: _Whose) -> Tenant:
+    """Counts a request among those of its key: once, however many answers are given to it."""
+    visit_of(request).headers.update(await desk.rates.count(tenant.rate, tenant.key))
+    return tenant
+
+
+_Counted = Annotated[Tenant, Depends(_counted)]
+
+
+async def _ask(body: ChatBody, request: Request, desk: _OfDesk, tenant: _Counted) -> Ask:
     if body.model not in (None, desk.name):
         raise Failure(404, f"there is no model {body.model!r}", "model_not_found", "model")
     session = request.headers.get(SESSION)

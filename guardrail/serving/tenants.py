@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from guardrail.errors import SettingsError
 
@@ -31,6 +31,8 @@ class Tenant:
         reviews: Whether this key may decide what was escalated, of this tenant's requests.
         compares: Whether this key may see what the model answers unguarded.
         metrics: Whether this key may read the server's metrics.
+        rate: How often this key may ask, as `60/minute`; as often as it likes without.
+        key: The hash of the key.
     """
 
     name: str
@@ -38,10 +40,16 @@ class Tenant:
     reviews: bool = False
     compares: bool = False
     metrics: bool = False
+    rate: str | None = None
+    key: str = field(default="", compare=False)
 
     def session(self, named: str) -> str:
         """Returns a session of this tenant, which is nobody else's."""
         return f"{self.name}\x1f{named}"
+
+    def place(self, request_id: str) -> str:
+        """Returns where what is kept of a request of this tenant lies."""
+        return f"{self.name}\x1f{request_id}"
 
 
 ANYBODY = Tenant("local", reviews=True, metrics=True)
@@ -60,6 +68,14 @@ class _Key(BaseModel):
     reviews: bool = False
     compares: bool = False
     metrics: bool = False
+    rate: str | None = None
+
+    @field_validator("rate")
+    @classmethod
+    def _is_rate(cls, rate: str | None) -> str | None:
+        from guardrail.serving.rates import checked_rate
+
+        return None if rate is None else checked_rate(rate)
 
     @property
     def owner(self) -> Tenant:
@@ -70,6 +86,8 @@ class _Key(BaseModel):
             reviews=self.reviews,
             compares=self.compares,
             metrics=self.metrics,
+            rate=self.rate,
+            key=self.sha256,
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,6 +31,7 @@ class Visit:
         tenant: Who asks; None while nobody knows.
         decision: What was decided, as plain JSON; None where nothing was.
         status: Of its answer; None while there is none.
+        headers: What its answer says beside.
         code: By which the client was told of what failed, if anything did.
     """
 
@@ -38,6 +40,7 @@ class Visit:
     decision: Mapping[str, Any] | None = None
     status: int | None = None
     code: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -97,6 +100,7 @@ class Visits:
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 visit.status = message["status"]
+                MutableHeaders(scope=message).update(visit.headers)
             await send(message)
 
         scheme = scope.get("scheme", "http")

@@ -119,12 +119,19 @@ def test_json_logs_are_one_object_a_line_without_a_word_of_requests(tmp_path: Pa
         (["--audit-log", f"{__file__}/"], "cannot make the folder"),
         (["--server", "nowhere"], "address"),
         (["--server", "http://127.0.0.1:9/v1"], "cannot be reached"),
+        (["--redis", "redis://:secret@127.0.0.1:9"], "the Redis at 127.0.0.1:9/0 failed"),
+        (["--redis", "127.0.0.1:secret"], "expected redis://"),
     ],
 )
 def test_what_cannot_be_served_is_one_clear_line(
-    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    options: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("GUARDRAIL_APPROVAL_KEY", "k" * 16)
     assert main(["serve", *options]) == 2
     [line] = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("guardrail: error: ")
     assert said in line
+    assert "secret" not in line

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
+from starlette.responses import PlainTextResponse
 
 from guardrail import ChatSafeCoDe, SafeCoDe
 from guardrail.errors import SettingsError
 from guardrail.serving.admission import Admission
 from guardrail.serving.app import create_app
-from guardrail.serving.doorway import Doorway
+from guardrail.serving.doorway import Doorway, LocalPeers
 from guardrail.serving.failures import Failure
 from guardrail.serving.tenants import LOOPBACK, Tenant, Tenants
 from tests.serving.served import (
@@ -156,6 +157,32 @@ async def door(messages: list[dict[str, Any]], sent: Any = (), **limits: Any) ->
 
 def piece(body: bytes, more: bool) -> dict[str, Any]:
     return {"type": "http.request", "body": body, "more_body": more}
+
+
+@pytest.mark.parametrize(
+    ("peer", "status"),
+    [
+        (("127.0.0.1", 5), 200),
+        (("::1", 5), 200),
+        (("192.0.2.1", 5), 403),
+        (("localhost.evil.test", 5), 403),
+        (None, 403),
+    ],
+)
+async def test_without_keys_other_machines_are_not_answered_wherever_it_listens(
+    peer: Any, status: int
+) -> None:
+    said: list[Any] = []
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    async def receive() -> Any:
+        return piece(b"", False)
+
+    scope = {"type": "http", "client": peer, "headers": [(b"host", b"localhost")]}
+    await LocalPeers(PlainTextResponse("answered"))(scope, receive, send)
+    assert said[0]["status"] == status
 
 
 async def test_a_body_comes_whole() -> None:

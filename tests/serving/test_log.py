@@ -13,7 +13,6 @@ from guardrail.errors import AuditError
 from guardrail.record.telemetry.tracing import Tracing
 from guardrail.serving.app import create_app
 from guardrail.serving.log import JsonLines, Lines
-from guardrail.serving.shelf import Shelf
 from tests.serving.served import COMPLETIONS, body, chat, client
 
 FORMATTERS = [Lines(), JsonLines()]
@@ -75,22 +74,3 @@ def test_a_request_says_its_trace_and_what_became_of_its_stream(
     said = line.request  # type: ignore[attr-defined]
     assert (said["status"], said["action"], said["tenant"]) == (200, "block", "local")
     assert len(said["trace_id"]) == len(said["request_id"]) == 32
-
-
-def test_a_shelf_is_bounded_in_number_and_in_bytes() -> None:
-    shelf = Shelf(most=3)
-    for at in range(5):
-        shelf.put(("t", str(at)), {"at": at})
-    kept = [shelf.get(("t", str(at))) for at in range(5)]
-    assert kept == [None, None, {"at": 2}, {"at": 3}, {"at": 4}]
-    shelf.put(("t", "4"), {"at": "again"})
-    assert (len(shelf), shelf.get(("t", "4"))) == (3, {"at": "again"})
-    assert shelf.get(("other", "4")) is None
-    small = Shelf(largest=200)
-    for at in range(50):
-        small.put(("t", str(at)), {"at": at, "text": "x" * 1000})
-        assert small.size <= 200
-    assert 1 < len(small) < 50
-    small.put(("t", "large"), {"text": "".join(map(str, range(1000)))})
-    assert (len(small), small.get(("t", "49"))) == (1, None)
-    assert small.get(("t", "large")) is not None
