@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from guardrail.chat.model import ChatSafeCoDe
 from guardrail.record.version import __version__
+from guardrail.request.picture_limits import PictureLimits
 from guardrail.serving.admission import Admission
 from guardrail.serving.desk import Desk
 from guardrail.serving.doorway import Doorway
@@ -30,13 +32,17 @@ def create_app(
     """Returns the application around a guarded model.
 
     Args:
-        chat: The guarded model.
+        chat: The guarded model; of pictures it is given no paths of this machine, whatever its
+            `picture_limits` say.
         tenants: Who may ask; anybody without.
         hosts: By which names the server may be asked; None for any.
         max_inflight: Requests under way at once; more are told to come again (429).
     """
     # FastAPI's own pages load their scripts from elsewhere; what they show is in /openapi.json.
     app = FastAPI(title="guardrail", version=__version__, docs_url=None, redoc_url=None)
+    # INVARIANT: no request reads a file of this machine.
+    limits = replace(chat.picture_limits or PictureLimits(), local_files=False)
+    chat = chat.model_copy(update={"picture_limits": limits})
     app.state.desk = Desk(chat, chat.engine.model_name, tenants, Admission(max_inflight))
     app.include_router(router)
     app.add_middleware(Doorway, hosts=hosts)

@@ -100,7 +100,7 @@ async def completions(body: ChatBody, request: Request, desk: _OfDesk, tenant: _
     session = request.headers.get(SESSION)
     if session is not None and len(session) > _LONGEST_NAME:
         raise Failure(400, f"{SESSION} is over {_LONGEST_NAME} characters", "invalid_session")
-    written = WrittenAnswer(desk.name)
+    written = WrittenAnswer(desk.name, json_asked=body.json_asked)
     events = desk.events(
         body,
         tenant,
