@@ -92,4 +92,11 @@ def serve(
         max_inflight=max_inflight,
     )
     console.print(f"serving {engine.model_name} under {policy}", highlight=False)
-    uvicorn.run(served, host=host, port=port, log_level="info", timeout_graceful_shutdown=_GRACE_S)
+    uvicorn.run(
+        served,
+        host=host,
+        port=port,
+        log_level="info",
+        http="h11",  # which refuses what two parsers may read in two ways
+        timeout_graceful_shutdown=_GRACE_S,
+    )

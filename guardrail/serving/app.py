@@ -59,10 +59,10 @@ async def _failed(request: Request, error: Exception) -> JSONResponse:
 
 async def _no_such(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    unread = error.status_code == HTTPStatus.BAD_REQUEST  # FastAPI's, of a body
+    code = "invalid_body" if unread else "no_such_path"
     headers = error.headers or {}
-    return _written(
-        Failure(error.status_code, error.detail.lower(), "no_such_path", headers=headers)
-    )
+    return _written(Failure(error.status_code, error.detail.lower(), code, headers=headers))
 
 
 async def _no_body(request: Request, error: Exception) -> JSONResponse:

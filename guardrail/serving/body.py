@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+_MOST_PARTS = 10_000
+"""Messages, their parts and calls, and tools of a request, each; each of them costs time."""
+
+_MOST_TEXT = 4_000_000
+"""Characters of a request beside its pictures, all together."""
+
+_MOST_STOPS = 64
+_LONGEST_STOP = 1000
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
@@ -30,6 +40,18 @@ class Function(_Known):
     arguments: str
     parsed_arguments: Any = Field(None, exclude=True)
     """What OpenAI's SDK read out of the arguments, and sends along."""
+
+    @field_validator("arguments")
+    @classmethod
+    def _readable(cls, written: str) -> str:
+        """Whoever reads them further on is not asked to go deeper, or further, than Python goes."""
+        try:
+            json.loads(written)
+        except json.JSONDecodeError:
+            pass  # what is no JSON is text
+        except (ValueError, RecursionError):
+            raise ValueError("the arguments nest too deeply, or hold too long a number") from None
+        return written
 
 
 class Call(_Known):
@@ -64,6 +86,11 @@ class Message(_Known):
             raise ValueError("only messages of the assistant hold tool_calls")
         return self
 
+    @property
+    def parts(self) -> list[Any]:
+        """The blocks of its content."""
+        return self.content if isinstance(self.content, list) else [self.content]
+
 
 class StreamOptions(_Known):
     """How an answer is streamed."""
@@ -80,7 +107,7 @@ class ChatBody(_Known):
     """
 
     model: str | None = None
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1, max_length=_MOST_PARTS)
     max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0, le=2)
@@ -109,6 +136,26 @@ class ChatBody(_Known):
     modalities: list[Literal["text"]] | None = None
     service_tier: Literal["auto", "default"] | None = None
     reasoning_effort: Literal["none"] | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> ChatBody:
+        parts = [part for each in self.messages for part in each.parts]
+        calls = [call for each in self.messages for call in each.tool_calls or ()]
+        tools = self.tools or []
+        counts = {"parts": parts, "tool calls": calls, "tools": tools}
+        for name, found in counts.items():
+            if len(found) > _MOST_PARTS:
+                raise ValueError(f"there are {len(found):,} {name}, at most {_MOST_PARTS:,}")
+        worded = [part for part in parts if not _is_picture(part)]
+        written = [call.function.arguments for call in calls]
+        text = _characters([*worded, *written, *tools, self.response_format])
+        if text > _MOST_TEXT:
+            raise ValueError(f"there are {text:,} characters of text, at most {_MOST_TEXT:,}")
+        stops = self.stops or []
+        if len(stops) > _MOST_STOPS or any(len(each) > _LONGEST_STOP for each in stops):
+            most = f"at most {_MOST_STOPS}, of {_LONGEST_STOP} characters each"
+            raise ValueError(f"the strings in stop are too many or too long: {most}")
+        return self
 
     @property
     def stops(self) -> list[str] | None:
@@ -148,5 +195,25 @@ class ReviewBody(_Known):
     by: str = Field(min_length=1, max_length=200)
 
 
+def _is_picture(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") in _PICTURES
+
+
+def _characters(values: list[Any]) -> int:
+    """Returns how long the texts in nested values are together, one more for each value."""
+    waiting, count = values, 0
+    while waiting:
+        value = waiting.pop()
+        count += 1
+        if isinstance(value, str):
+            count += len(value)
+        elif isinstance(value, dict):
+            waiting += (*value, *value.values())
+        elif isinstance(value, list):
+            waiting += value
+    return count
+
+
+_PICTURES = ("image", "image_url", "input_image", "file")
 _DECODING: Sequence[str] = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed")
 _DEMANDED: Sequence[str] = ("tools", "tool_choice", "parallel_tool_calls", "response_format")

@@ -43,7 +43,9 @@ def _tenant(request: Request) -> Tenant:
     tenants = _desk(request).tenants
     if tenants is None:
         return ANYBODY
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    given = request.headers.getlist("authorization")
+    # Of two, a proxy in front may have checked the other one.
+    scheme, _, key = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     found = tenants.of(key.strip()) if scheme.lower() == "bearer" else None
     if found is None:
         headers = {"www-authenticate": "Bearer"}
