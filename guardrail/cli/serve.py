@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -92,6 +93,8 @@ def serve(
         max_inflight=max_inflight,
     )
     console.print(f"serving {engine.model_name} under {policy}", highlight=False)
+    # uvicorn raises the signal again at its end: a process that died of it would send no telemetry.
+    signal.signal(signal.SIGTERM, _end)
     uvicorn.run(
         served,
         host=host,
@@ -100,3 +103,7 @@ def serve(
         http="h11",  # which refuses what two parsers may read in two ways
         timeout_graceful_shutdown=_GRACE_S,
     )
+
+
+def _end(number: int, frame: object) -> None:
+    raise SystemExit(0)

@@ -50,7 +50,7 @@ def test_a_served_answer_is_on_record_and_the_server_stops_when_told(tmp_path: P
         ).json()
         assert found["model"] == "embedded"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) in (0, -signal.SIGTERM)
+        assert process.wait(30) == 0
     assert main(["audit", "verify", str(log)]) == 0
     assert main(["audit", "show", str(log), found["guardrail"]["request_id"]]) == 0
 
