@@ -6,11 +6,11 @@ set -eu
 cd "$(dirname "$0")"
 url="http://127.0.0.1:${1:-8080}"
 
-guardrail serve --port "${1:-8080}" &
+guardrail serve --port "${1:-8080}" >&2 &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; wait "$server" || true' EXIT
 until curl --silent --fail --output /dev/null "$url/ready"; do
-    kill -0 "$server" # or it has ended: it said why
+    kill -0 "$server" 2>/dev/null # or it has ended, and said why
     sleep 0.5
 done
 

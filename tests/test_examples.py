@@ -88,20 +88,25 @@ def test_quickstart_stays_short() -> None:
     assert len([line for line in lines if line.strip()]) <= 16
 
 
+def served(command: str, port: int) -> subprocess.CompletedProcess[str]:
+    """Runs a command as a user of this environment does."""
+    here = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    return subprocess.run(
+        [*command.split(), str(port)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PATH": here},
+    )
+
+
 def test_the_readme_serves_an_answer_to_curl() -> None:
     [command] = [block.strip() for block in blocks("sh") if "serve" in block]
     install, _, run = command.rpartition(" && ")
     assert install.endswith('python -m pip install -e ".[serve]"')
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        [*run.split(), port],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"PATH": here},
-    )
+        port = free.getsockname()[1]
+    done = served(run, port)
     assert done.returncode == 0, done.stderr
     answer, verdict, reason = done.stdout.splitlines()
     assert is_refusal(answer, load_policy("baseline").phrases)
@@ -110,16 +115,9 @@ def test_the_readme_serves_an_answer_to_curl() -> None:
 
 
 def test_a_server_that_cannot_start_is_not_waited_for() -> None:
-    here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["sh", "examples/serve.sh", "99999"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"PATH": here},
-    )
+    done = served("sh examples/serve.sh", 99999)
     assert done.returncode != 0
-    assert "99999" in done.stderr
+    assert "--port" in done.stderr
     assert done.stdout == ""
 
 
