@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -163,6 +164,8 @@ def serve(
         shared=shared,
     )
     _LOG.info("serving %s under %s", engine.model_name, policy)
+    # uvicorn raises the signal again at its end: a process that died of it would send no telemetry.
+    signal.signal(signal.SIGTERM, _end)
     uvicorn.run(
         served,
         host=host,
@@ -170,8 +173,13 @@ def serve(
         log_level="info",
         log_config=None,
         access_log=False,  # it would hold paths and queries as they were asked
+        http="h11",  # which refuses what two parsers may read in two ways
         timeout_graceful_shutdown=_GRACE_S,
     )
+
+
+def _end(number: int, frame: object) -> None:
+    raise SystemExit(0)
 
 
 def _make_folder(path: str) -> None:

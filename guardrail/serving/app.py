@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from guardrail.chat.model import ChatSafeCoDe
 from guardrail.errors import GuardrailError
 from guardrail.record.version import __version__
+from guardrail.request.picture_limits import PictureLimits
 from guardrail.serving.admission import Admission
 from guardrail.serving.body import ErrorBody
 from guardrail.serving.desk import Desk
@@ -43,7 +44,8 @@ def create_app(
     """Returns the application around a guarded model.
 
     Args:
-        chat: The guarded model.
+        chat: The guarded model; of pictures it is given no paths of this machine, whatever its
+            `picture_limits` say.
         tenants: Who may ask; anybody without.
         hosts: By which names the server may be asked; None for any.
         max_inflight: Requests under way at once; more are told to come again (429).
@@ -58,6 +60,9 @@ def create_app(
     anybody = replace(ANYBODY, compares=compares and alone)
     # FastAPI's own pages load their scripts from elsewhere; `guardrail.serving.page` has ours.
     app = FastAPI(title="guardrail", version=__version__, docs_url=None, redoc_url=None)
+    # INVARIANT: no request reads a file of this machine.
+    limits = replace(chat.picture_limits or PictureLimits(), local_files=False)
+    chat = chat.model_copy(update={"picture_limits": limits})
     traffic = Traffic(exposition.meter("guardrail.serving") if exposition else None)
     desk = Desk(
         chat,
@@ -89,8 +94,10 @@ async def _failed(request: Request, error: Exception) -> JSONResponse:
 
 async def _no_such(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    unread = error.status_code == HTTPStatus.BAD_REQUEST  # FastAPI's, of a body
+    code = "invalid_body" if unread else "no_such_path"
     headers = error.headers or {}
-    failure = Failure(error.status_code, error.detail.lower(), "no_such_path", headers=headers)
+    failure = Failure(error.status_code, error.detail.lower(), code, headers=headers)
     return _written(request, failure)
 
 

@@ -79,13 +79,16 @@ class Doorway:
         await self._app(scope, whole, send)
 
     def _check(self, headers: Headers) -> None:
-        host = headers.get("host", "")
+        hosts = headers.getlist("host")
+        host = hosts[0] if len(hosts) == 1 else ""
         if self._hosts is not None and _parts(f"//{host}").hostname not in self._hosts:
             raise Failure(403, f"the server is not asked as {host!r}", "host")
-        origin = headers.get("origin")
+        origin = ", ".join(headers.getlist("origin")) if "origin" in headers else None
         if origin is not None and (not host or _parts(origin).netloc != host):
             raise Failure(403, f"pages of {origin!r} may not ask", "origin")
         length = headers.get("content-length", "0")
+        if "transfer-encoding" in headers and "content-length" in headers:
+            raise Failure(400, "the request has two lengths", "length")
         if not (length.isascii() and length.isdigit()):
             raise Failure(400, f"a content-length of {length!r} is none", "length")
         if int(length) > self._largest:

@@ -46,7 +46,9 @@ def _tenant(request: Request) -> Tenant:
     if tenants is None:
         visit.tenant = desk.anybody.name
         return desk.anybody
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    given = request.headers.getlist("authorization")
+    # Of two, a proxy in front may have checked the other one.
+    scheme, _, key = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     found = tenants.of(key.strip()) if scheme.lower() == "bearer" else None
     if found is None:
         headers = {"www-authenticate": "Bearer"}
@@ -151,7 +153,7 @@ _Asked = Annotated[Ask, Depends(_ask)]
 @router.post("/v1/chat/completions", response_model=None)
 async def completions(ask: _Asked, request: Request, desk: _OfDesk) -> Any:
     """Answers, guarded."""
-    written = WrittenAnswer(desk.name)
+    written = WrittenAnswer(desk.name, json_asked=ask.body.json_asked)
     events = desk.events(ask, written, visit_of(request))
     return await _answered(ask, request, events, written, written.whole)
 
@@ -164,7 +166,7 @@ async def compare(ask: _Asked, request: Request, desk: _OfDesk) -> Any:
     """
     if ask.body.tools:
         raise Failure(400, "unguarded calls of tools cannot be had", "invalid_body", "tools")
-    written = WrittenAnswer(desk.name)
+    written = WrittenAnswer(desk.name, json_asked=ask.body.json_asked)
     unguarded: dict[str, Any] = {}
 
     async def both() -> AsyncGenerator[dict[str, Any], None]:

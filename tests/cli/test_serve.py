@@ -59,7 +59,7 @@ def test_a_served_answer_is_on_record_and_the_server_stops_when_told(tmp_path: P
         ).json()
         assert found["model"] == "embedded"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) in (0, -signal.SIGTERM)
+        assert process.wait(30) == 0
     [log] = logs.glob("*.db")
     assert log.name == f"guardrail-{socket.gethostname()}-{process.pid}.db"
     assert logs.stat().st_mode & 0o077 == 0
@@ -82,7 +82,7 @@ def test_json_logs_are_one_object_a_line_without_a_word_of_requests(tmp_path: Pa
         assert httpx.get(f"{url}/PATH", headers=headers("k-wrong")).status_code == 404
         assert httpx.post(asked, json=sent, headers=headers("k-wrong")).status_code == 401
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) in (0, -signal.SIGTERM)
+        assert process.wait(30) == 0
         assert process.stderr is not None
         said += process.stderr.readlines()
     assert all(word not in "".join(said) for word in ("PLAINWORDS", "QUERY", "k-", "PATH"))
