@@ -14,12 +14,15 @@ from guardrail.serving.app import create_app
 from guardrail.serving.tenants import Tenant, Tenants
 from guardrail.shared.connection import SharedRedis
 from tests.redis_server import running_redis
-from tests.serving.served import COMPLETIONS, body, chat, client, hashed, headers
+from tests.serving.served import COMPARE, COMPLETIONS, DECIDE, body, chat, client, hashed, headers
 
 KEY = "k" * 16
 KEYS = Tenants(
     [
-        (hashed(name), Tenant("shop", rate=rate, reviews=True, key=hashed(name)))
+        (
+            hashed(name),
+            Tenant("shop", rate=rate, reviews=True, compares=True, key=hashed(name)),
+        )
         for name, rate in (("two", "2/day"), ("both", "100/second;2/day"), ("any", None))
     ]
 )
@@ -64,6 +67,17 @@ def test_a_key_that_asks_too_often_is_told_when_to_come_again(
     unlimited = other.post(COMPLETIONS, json=body(), headers=headers("any"))
     assert unlimited.status_code == 200
     assert "x-ratelimit-limit-requests" not in unlimited.headers
+
+
+def test_a_decision_and_a_comparison_count_once_each() -> None:
+    asked = application()
+    for path, left in ((DECIDE, "1"), (COMPARE, "0")):
+        found = asked.post(path, json=body(max_tokens=2), headers=headers("two"))
+        assert found.status_code == 200
+        assert found.headers["x-ratelimit-remaining-requests"] == left
+    for path in (COMPLETIONS, DECIDE, COMPARE):
+        found = asked.post(path, json=body(), headers=headers("two"))
+        assert (found.status_code, found.json()["error"]["code"]) == (429, "rate_limited")
 
 
 def test_what_asks_for_no_answer_is_not_counted(replicas: list[TestClient]) -> None:
