@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import threading
@@ -17,7 +18,16 @@ from guardrail.record.telemetry.tracing import Tracing
 from guardrail.serving.app import create_app
 from guardrail.serving.exposition import Exposition
 from guardrail.serving.tenants import LOOPBACK, Tenant, Tenants
-from tests.serving.served import COMPLETIONS, body, chat, client, hashed, headers, listening
+from tests.serving.served import (
+    COMPARE,
+    COMPLETIONS,
+    body,
+    chat,
+    client,
+    hashed,
+    headers,
+    listening,
+)
 
 KEYS = Tenants([(hashed("app"), Tenant("shop")), (hashed("scraper"), Tenant("ops", metrics=True))])
 SECONDS = "http_server_request_duration_seconds_count"
@@ -194,3 +204,23 @@ def test_a_meter_provider_that_somebody_has_set_stays(whose: str, read: str) -> 
         check=True,
     )
     assert done.stdout.strip() == read
+
+
+def test_pages_and_comparisons_are_counted_by_their_template_and_logged_once_each(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = counted(0.99, verdict={"on_unsafe": "block"}, hosts=LOOPBACK)
+    asked = client(app)
+    with caplog.at_level(logging.INFO, "guardrail.serving.visit"):
+        found = asked.post(COMPARE, json=short())
+        pages = [asked.get(path).status_code for path in ("/", "/docs", "/examples/nobody.png")]
+    assert (found.status_code, pages) == (200, [200, 200, 404])
+    lines = [each.request for each in caplog.records if hasattr(each, "request")]
+    routes = [COMPARE, "/", "/docs", "/examples/{name}.png"]
+    assert [each["route"] for each in lines] == routes
+    assert lines[0]["request_id"] == found.headers["x-guardrail-request-id"]
+    assert lines[0]["action"] == "block"
+    said = asked.get("/metrics").text
+    assert [total(said, SECONDS, http_route=route) for route in routes] == [1, 1, 1, 1]
+    assert total(said, "guardrail_requests_total") == 2
+    assert total(said, REQUESTS) == 0
