@@ -117,6 +117,7 @@ def _prepare(address: str) -> None:
     os.environ[URL_VARIABLE] = address
     os.environ[PROXY_VARIABLE] = PROXY_CALLBACK
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # no request's line is left out for another's
     # Ray's own ports listen to other machines too: to who has this key, which lies in no file.
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
