@@ -11,6 +11,7 @@ GuardrailError
 │   └── Escalation     the policy wants a human to decide (carries the decision)
 ├── ModelError         a model or processor cannot be served
 ├── JudgeError         a judge gave nothing usable (becomes the verdict *unavailable*)
+├── StoreError         what several processes share cannot be reached
 └── DatasetError       an evaluation data set is missing or malformed
 ```
 
@@ -100,11 +101,18 @@ class ServerError(ModelError):
     Args:
         *args: The message.
         status: Of its HTTP answer, if there was one.
+        retry_after_s: In how many seconds it wants to be asked again, if it said so.
     """
 
-    def __init__(self, *args: object, status: int | None = None, reason: str | None = None) -> None:
+    def __init__(
+        self,
+        *args: object,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        reason: str | None = None,
+    ) -> None:
         super().__init__(*args, reason=reason)
-        self.status = status
+        self.status, self.retry_after_s = status, retry_after_s
 
 
 class SettingsError(Withheld):
@@ -117,6 +125,10 @@ class JudgeError(GuardrailError):
 
 class AuditError(Withheld):
     """The audit log cannot be written, read or verified."""
+
+
+class StoreError(GuardrailError):
+    """What several processes share cannot be reached, or is not what it should be."""
 
 
 class DatasetError(GuardrailError):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.redis_server import running_redis
 from tests.torchvision_operators import define_missing_operators
 
 define_missing_operators()  # before anything imports torchvision
@@ -18,6 +19,22 @@ def _log_levels_stay() -> Iterator[None]:
     yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def _redis_of_this_run() -> Iterator[str]:
+    with running_redis() as (url, _):
+        yield url
+
+
+@pytest.fixture
+def redis_url(_redis_of_this_run: str) -> str:
+    """The address of a real Redis that holds nothing."""
+    import redis
+
+    with redis.Redis.from_url(_redis_of_this_run) as client:
+        client.flushall()
+    return _redis_of_this_run
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks

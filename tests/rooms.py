@@ -17,7 +17,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "cli",
         "chat.agents serving",
         "chat evaluation bench",
-        "steering",
+        "steering shared",
         "judging",
         "record.telemetry record.audit backends.transformers backends.server embedded.training",
         "record backends embedded",

@@ -1,8 +1,12 @@
 """The shipped examples run as they stand, and show what the README says."""
 
 import json
+import os
 import re
 import runpy
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,6 +86,39 @@ def test_quickstart_prints_answer_verdict_and_reason(capsys: pytest.CaptureFixtu
 def test_quickstart_stays_short() -> None:
     lines = (EXAMPLES / "quickstart.py").read_text().splitlines()
     assert len([line for line in lines if line.strip()]) <= 16
+
+
+def served(command: str, port: int) -> subprocess.CompletedProcess[str]:
+    """Runs a command as a user of this environment does."""
+    here = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    return subprocess.run(
+        [*command.split(), str(port)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PATH": here},
+    )
+
+
+def test_the_readme_serves_an_answer_to_curl() -> None:
+    [command] = [block.strip() for block in blocks("sh") if "serve" in block]
+    install, _, run = command.rpartition(" && ")
+    assert install.endswith('python -m pip install -e ".[serve]"')
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    done = served(run, port)
+    assert done.returncode == 0, done.stderr
+    answer, verdict, reason = done.stdout.splitlines()
+    assert is_refusal(answer, load_policy("baseline").phrases)
+    assert verdict.startswith("refuse unsafe 0.")
+    assert reason.startswith("physical-danger is unsafe: p 0.")
+
+
+def test_a_server_that_cannot_start_is_not_waited_for() -> None:
+    done = served("sh examples/serve.sh", 99999)
+    assert done.returncode != 0
+    assert "--port" in done.stderr
+    assert done.stdout == ""
 
 
 def test_the_agent_calls_a_tool_is_steered_and_asks_a_human(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import grimp
 import pytest
+import tomllib
 
 from tests.rooms import DOORS, LAYERS, arrows, circle, floors, inside, library, room_of
 
@@ -30,6 +31,20 @@ def test_every_module_stands_in_a_room(graph: grimp.ImportGraph) -> None:
         "__main__.py",
         "errors.py",
     ]
+
+
+def test_every_room_is_installed_with_its_pages() -> None:
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    made = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in LIBRARY.rglob("__init__.py")
+        if "training" not in path.parts
+    }
+    assert made == {each for each in tool["packages"] if each not in tool["package-dir"]}
+    pages = {each for each in made if each.endswith(".page")}
+    assert pages
+    for each in pages:
+        assert tool["package-data"][each] == ["templates/*.html", "static/*"]
 
 
 def test_arrows_go_downwards_only(graph: grimp.ImportGraph) -> None:

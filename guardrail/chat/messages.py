@@ -102,13 +102,14 @@ def to_conversation(
             with its message and block index, counted from 0.
         PictureError: A picture cannot be read or is not allowed, named the same way.
     """
-    turns: list[Turn] = []
+    together: list[list[Turn]] = []
     for index, message in enumerate(messages):
         turn = _turn(message, index, limits)
-        if turns and _joins(turns[-1], turn):
-            turns[-1] = replace(turn, parts=(*turns[-1].parts, *turn.parts))
+        if together and _joins(together[-1][-1], turn):
+            together[-1].append(turn)
         else:
-            turns.append(turn)
+            together.append([turn])
+    turns = [_joined(each) for each in together]
     earlier = tuple(_carried(messages))
     return Conversation(tuple(turns), tuple(tools), session=session, earlier=earlier)
 
@@ -160,6 +161,13 @@ def _carried(messages: Sequence[BaseMessage]) -> Iterator[Recollection]:
 
 def _joins(before: Turn, turn: Turn) -> bool:
     return before.role == turn.role != "tool" and not before.tool_calls
+
+
+def _joined(turns: Sequence[Turn]) -> Turn:
+    """Returns one turn with what all of them hold; only the last may call tools."""
+    if len(turns) == 1:
+        return turns[0]
+    return replace(turns[-1], parts=tuple(part for turn in turns for part in turn.parts))
 
 
 def _turn(message: BaseMessage, index: int, limits: PictureLimits | None) -> Turn:

@@ -28,9 +28,9 @@ from guardrail.chat.fallbacks import CautiousRunnable
 from guardrail.chat.grouping import Request
 from guardrail.chat.identity import EMBEDDED
 from guardrail.chat.messages import with_media_types
-from guardrail.chat.sessions import SessionChatModel, review_of
+from guardrail.chat.sessions import SessionChatModel, review_of, with_session
 from guardrail.chat.streaming import in_background, in_thread, stream_in_thread, time_limit
-from guardrail.record.answer import Answer
+from guardrail.record.answer import Answer, Judgement
 from guardrail.request.delta import Delta
 
 __all__ = ["EMBEDDED", "ChatSafeCoDe"]
@@ -80,10 +80,15 @@ class ChatSafeCoDe(CautiousRunnable, CachingChatModel, CountingChatModel, Sessio
     """
 
     def _request(
-        self, messages: list[BaseMessage], stop: Any, call: dict[str, Any], run: Run
+        self,
+        messages: list[BaseMessage],
+        stop: Any,
+        call: dict[str, Any],
+        run: Run,
+        operation: str = "chat",
     ) -> Request:
         call = dict(call)
-        with self.engine.preparing() as known:
+        with self.engine.preparing(operation=operation) as known:
             policy = self._policy_for(call.pop("policy", None), run.metadata if run else None)
             known.policy = policy
             mode = call.pop("mode", self.mode)
@@ -181,6 +186,69 @@ class ChatSafeCoDe(CautiousRunnable, CachingChatModel, CountingChatModel, Sessio
         async with aclosing(answer) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    def decide(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        cancel: threading.Event | None = None,
+        **kwargs: Any,
+    ) -> Judgement:
+        """Returns what is decided about messages that somebody else answers; see `Guard.decide`.
+
+        Args:
+            input: As for `invoke`.
+            config: As for `invoke`.
+            stop: Checked like all settings; nothing is generated that it could end.
+            cancel: Once set, the model judges no further.
+            **kwargs: As for `invoke`.
+
+        Raises:
+            GuardrailError: The request cannot be judged.
+            TimeoutError: It took too long.
+        """
+        call = with_session(kwargs, config)
+        call["policy"] = self._chosen(call.get("policy"), ensure_config(config).get("metadata"))
+        messages = self._convert_input(input).to_messages()
+        request = self._request(messages, stop, call, None, "apply_guardrail")
+        cancel = cancel or threading.Event()
+        with time_limit(self.timeout, cancel) as expired:
+            judged: Judgement = self.engine.decide(
+                request.conversation,
+                policy=request.policy,
+                mode=request.mode,
+                review=request.review,
+                cancel=cancel,
+            )
+        found = self._in_time(judged, expired)
+        if isinstance(found, Exception):
+            raise found
+        return judged
+
+    async def adecide(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Judgement:
+        """Decides without blocking the event loop; see `decide`. A task that is cancelled stops it.
+
+        Args:
+            input: As for `decide`.
+            config: As for `decide`.
+            stop: As for `decide`.
+            **kwargs: As for `decide`.
+        """
+
+        def start(cancel: threading.Event) -> Iterator[Judgement]:
+            yield self.decide(input, config, stop=stop, cancel=cancel, **kwargs)
+
+        async with aclosing(stream_in_thread(start)) as found:
+            return await anext(found)
 
     def _stream(
         self,

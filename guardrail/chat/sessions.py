@@ -66,7 +66,7 @@ class SessionChatModel(ConfiguredChatModel):
             stop: Strings that end the answer.
             **kwargs: Settings of this call.
         """
-        return super().invoke(input, config, stop=stop, **_with_session(kwargs, config))
+        return super().invoke(input, config, stop=stop, **with_session(kwargs, config))
 
     async def ainvoke(
         self,
@@ -84,7 +84,7 @@ class SessionChatModel(ConfiguredChatModel):
             stop: As for `invoke`.
             **kwargs: As for `invoke`.
         """
-        return await super().ainvoke(input, config, stop=stop, **_with_session(kwargs, config))
+        return await super().ainvoke(input, config, stop=stop, **with_session(kwargs, config))
 
     def stream(
         self,
@@ -102,7 +102,7 @@ class SessionChatModel(ConfiguredChatModel):
             stop: As for `invoke`.
             **kwargs: As for `invoke`.
         """
-        yield from super().stream(input, config, stop=stop, **_with_session(kwargs, config))
+        yield from super().stream(input, config, stop=stop, **with_session(kwargs, config))
 
     async def astream(
         self,
@@ -120,13 +120,13 @@ class SessionChatModel(ConfiguredChatModel):
             stop: As for `invoke`.
             **kwargs: As for `invoke`.
         """
-        answer: Any = super().astream(input, config, stop=stop, **_with_session(kwargs, config))
+        answer: Any = super().astream(input, config, stop=stop, **with_session(kwargs, config))
         async with aclosing(answer) as chunks:
             async for chunk in chunks:
                 yield chunk
 
 
-def _with_session(call: Mapping[str, Any], config: RunnableConfig | None) -> dict[str, Any]:
+def with_session(call: Mapping[str, Any], config: RunnableConfig | None) -> dict[str, Any]:
     """Returns a call's arguments with its session, where there is one."""
     session = call.get("session") or session_of(config)
     return {**call, "session": session} if session is not None else dict(call)

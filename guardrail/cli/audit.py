@@ -11,7 +11,7 @@ import time
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -120,7 +120,9 @@ def verify(
     log: Annotated[
         Path,
         typer.Argument(
-            metavar="LOG", envvar="GUARDRAIL_AUDIT_LOG", help="The log, or an export of it."
+            metavar="LOG|DIR",
+            envvar="GUARDRAIL_AUDIT_LOG",
+            help="The log, an export of it, or a folder of logs.",
         ),
     ],
     key: KeyFile = None,
@@ -145,16 +147,24 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check every record, and name the first that was altered, removed, reordered or inserted."""
-    from guardrail.record.audit.checking import verify_path
+    """Check every record, and name the first that was altered, removed, reordered or inserted.
 
-    found = verify_path(
-        log,
-        None if without_key else key_of(key),
-        anchor=anchor_of(anchor) if anchor else None,
-        after=after,
-    )
-    print_out(found.plain() if as_json else text.verification(found), as_json)
+    Of a folder, each log in it is checked, also while it is written to.
+    """
+    from guardrail.record.audit.checking import verify_path
+    from guardrail.record.audit.folder import verify_folder
+
+    used = None if without_key else key_of(key)
+    found: Any
+    if log.is_dir():
+        if anchor or after:
+            raise AuditError("--anchor and --after are of one log, and not of a folder")
+        found = verify_folder(log, used)
+        shown = text.folder(found)
+    else:
+        found = verify_path(log, used, anchor=anchor_of(anchor) if anchor else None, after=after)
+        shown = text.verification(found)
+    print_out(found.plain() if as_json else shown, as_json)
     if not found.ok:
         raise typer.Exit(FAILED)
 

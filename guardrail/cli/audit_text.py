@@ -7,6 +7,7 @@ from typing import Any
 
 from guardrail.cli.plain_text import visible
 from guardrail.policy.evidence_words import evidence_in_words
+from guardrail.record.audit.folder import Checked
 from guardrail.record.audit.queries import Summary
 from guardrail.record.audit.record import AuditRecord
 from guardrail.record.audit.replay import Replay
@@ -133,6 +134,24 @@ def verification(found: Verification) -> Iterator[str]:
     if not found.signed:
         yield "only hashes were checked: whoever alters a log can compute them again"
     yield f"anchor {found.anchor}"
+
+
+def folder(found: Checked) -> Iterator[str]:
+    """Yields what was found of each log in a folder, a line each, and then of all."""
+    width = max(len(visible(name)) for name, _ in found.logs)
+    for name, each in found.logs:
+        named = f"{visible(name):<{width}}"
+        if each.problem is not None:
+            yield f"NOT VERIFIED  {named}  {visible(each.problem.message)}"
+        else:
+            pruned = f", {each.pruned} pruned" if each.pruned else ""
+            yield f"verified      {named}  {each.records} records{pruned}, anchor {each.anchor}"
+    failed = sum(not each.ok for _, each in found.logs)
+    yield f"{len(found.logs)} logs, {failed} not verified" if failed else f"{len(found.logs)} logs"
+    if not all(each.signed for _, each in found.logs):
+        yield "only hashes were checked: whoever alters a log can compute them again"
+    if found.others:
+        yield f"no logs: {', '.join(map(visible, found.others))}"
 
 
 def replay(found: Replay, limit: int) -> Iterator[str]:

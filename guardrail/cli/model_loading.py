@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -22,7 +22,12 @@ EMBEDDED = "embedded"
 
 
 def load_engine(
-    model: str | None, policy: Policy | str, *, server: str | None = None, console: Console
+    model: str | None,
+    policy: Policy | str,
+    *,
+    server: str | None = None,
+    console: Console,
+    **kept: Any,
 ) -> SafeCoDe:
     """Returns the guarded model, with a spinner on `console` while it loads.
 
@@ -32,6 +37,7 @@ def load_engine(
         policy: What guards it; a file that is given by path is watched.
         server: The URL of the server that runs it; its key is in `SERVER_KEY`.
         console: Where the spinner shows, if it is a terminal: standard error.
+        **kept: `sessions` and `approval_ledger` of `SafeCoDe`, if any.
 
     Raises:
         ModelError: It cannot be loaded or guided.
@@ -43,14 +49,14 @@ def load_engine(
             from guardrail.steering.safecode import SafeCoDe
 
             key = os.environ.get(SERVER_KEY)
-            return SafeCoDe.from_server(server, model=own, api_key=key, policy=policy)
+            return SafeCoDe.from_server(server, model=own, api_key=key, policy=policy, **kept)
     with console.status(f"Loading {own or 'the embedded model'} …"):
         quiet()
         from guardrail.steering.safecode import SafeCoDe
 
         if own is None:
-            return SafeCoDe.embedded(policy=policy)
-        return SafeCoDe.from_pretrained(own, policy=policy)
+            return SafeCoDe.embedded(policy=policy, **kept)
+        return SafeCoDe.from_pretrained(own, policy=policy, **kept)
 
 
 def quiet() -> None:

@@ -13,7 +13,7 @@ from functools import partial
 
 from opentelemetry.context import Context
 
-from guardrail.backends import Run, Stop
+from guardrail.backends import Interrupted, Run, Stop
 from guardrail.judging.approvals import Approvals
 from guardrail.judging.chair import Chair
 from guardrail.judging.draft import Draft, Reply
@@ -62,7 +62,12 @@ class Deciding:
     approvals: Approvals = field(default_factory=Approvals)
 
     def decide(
-        self, conversation: Conversation, *, review: Review | None, verdict: Verdict | None
+        self,
+        conversation: Conversation,
+        *,
+        review: Review | None,
+        verdict: Verdict | None,
+        stop: Stop | None = None,
     ) -> Judgement:
         """Returns what is decided about a request that somebody else answers.
 
@@ -73,6 +78,7 @@ class Deciding:
             conversation: What was asked.
             review: A human's word on it.
             verdict: What is believed already; without one the judge is asked.
+            stop: Asked while the answering model judges.
 
         Raises:
             AuditError: The record cannot be kept.
@@ -81,7 +87,11 @@ class Deciding:
         [draft] = drafts
         with self.recorded(drafts):
             if self.mode != "off" and verdict is None:
-                self._judge_alone(drafts)
+                try:
+                    self._judge_alone(drafts, stop)
+                except Interrupted:
+                    draft.stop("cancelled")
+                    return Judgement(draft.conclude().decision, "")
             elif self.mode != "off" and verdict is not None:
                 self._rule(draft, readable(verdict))
             action = draft.ruling.action if draft.ruling is not None else "plain"
@@ -94,18 +104,20 @@ class Deciding:
                 draft.reply = Reply.in_words(words)
             return Judgement(draft.conclude().decision, words, draft.token)
 
-    def _judge_alone(self, drafts: Sequence[Draft]) -> None:
+    def _judge_alone(self, drafts: Sequence[Draft], stop: Stop | None) -> None:
         run: Run | None = None
         try:
             if self.chair.reads_itself and self.chair.own is not None:
-                run = self.chair.own([draft.conversation for draft in drafts], ONE_TOKEN, None)
+                run = self.chair.own([draft.conversation for draft in drafts], ONE_TOKEN, stop)
+        except Interrupted:
+            raise
         except Exception as error:  # nobody is to answer it here, so it is the judge's failure
             failed = Verdict.unavailable(judge_failure(error, source=SOURCE, ours=True))
             for draft in drafts:
                 self._rule(draft, failed)
             return
         try:
-            self.judge(drafts, run)
+            self.judge(drafts, run, stop=stop)
             for draft, count in zip(drafts, run.input_tokens if run else (), strict=False):
                 draft.input_tokens = count
         finally:

@@ -119,6 +119,7 @@ class Guard:
         mode: Mode | None = None,
         review: Review | None = None,
         verdict: Verdict | None = None,
+        cancel: threading.Event | None = None,
     ) -> Judgement:
         """Judges a request and decides about it; nothing is generated, and nothing raised for it.
 
@@ -133,6 +134,8 @@ class Guard:
             review: A human's word, if it was escalated before; an approval brings the judgement's
                 `token` back.
             verdict: What is believed already; without one the judge is asked.
+            cancel: Once set, the answering model judges no further; nothing is decided then, and
+                the request is withheld.
 
         Raises:
             PolicyError: The request's own policy is not usable, or `metadata` cannot be compared.
@@ -141,7 +144,8 @@ class Guard:
         with self.preparing(operation="apply_guardrail") as known:
             known.policy = chosen = self.policy_for(policy, metadata)
             deciding = self.deciding(chosen, mode)
-        return deciding.decide(conversation, review=review, verdict=verdict)
+        stop = cancel.is_set if cancel is not None else None
+        return deciding.decide(conversation, review=review, verdict=verdict, stop=stop)
 
     @contextmanager
     def preparing(

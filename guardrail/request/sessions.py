@@ -17,6 +17,9 @@ from guardrail.policy.memory import Recollection
 MOST_REQUESTS = 64
 """Requests of one session that are kept apart; older ones are kept as one."""
 
+SESSION_LIFETIME_S = 3600.0
+"""Seconds after its last request at which a session is forgotten."""
+
 
 class SessionStore(Protocol):
     """Keeps sessions. Called from several threads; what it raises makes the verdict unavailable."""
@@ -44,7 +47,7 @@ class SessionMemory:
         self,
         *,
         capacity: int = 10_000,
-        ttl_s: float = 3600.0,
+        ttl_s: float = SESSION_LIFETIME_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if capacity < 1 or ttl_s <= 0:
@@ -67,8 +70,7 @@ class SessionMemory:
         with self._lock:
             self._forget()
             _, requests = self._sessions.pop(session, (0.0, ()))
-            kept = [each for each in requests if each.request_id != request.replaces]
-            self._sessions[session] = (self._clock(), _folded((*kept, request)))
+            self._sessions[session] = (self._clock(), with_request(requests, request))
             while len(self._sessions) > self._capacity:
                 self._sessions.popitem(last=False)
 
@@ -77,6 +79,17 @@ class SessionMemory:
         latest = self._clock() - self._ttl_s
         while self._sessions and next(iter(self._sessions.values()))[0] <= latest:
             self._sessions.popitem(last=False)
+
+
+def with_request(
+    requests: Sequence[Recollection], request: Recollection
+) -> tuple[Recollection, ...]:
+    """Returns a session's requests and one more, in the place of the one that it replaces, if any.
+
+    One that is there already is not there twice.
+    """
+    gone = request.request_id, request.replaces
+    return _folded((*[each for each in requests if each.request_id not in gone], request))
 
 
 def _folded(requests: tuple[Recollection, ...]) -> tuple[Recollection, ...]:

@@ -7,7 +7,9 @@ and a body has an end, in size and in time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from ipaddress import ip_address
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
@@ -15,6 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guardrail.serving.failures import Failure
+from guardrail.serving.visit import note_failure
 
 LARGEST_BODY = 64 * 2**20
 """Bytes of a request."""
@@ -59,6 +62,7 @@ class Doorway:
         except _GoneError:
             return
         except Failure as failure:
+            note_failure(scope, failure.code)
             headers = {**failure.headers, "connection": "close"}
             answer = JSONResponse(failure.body(), failure.status, headers=headers)
             await answer(scope, receive, send)
@@ -75,13 +79,16 @@ class Doorway:
         await self._app(scope, whole, send)
 
     def _check(self, headers: Headers) -> None:
-        host = headers.get("host", "")
+        hosts = headers.getlist("host")
+        host = hosts[0] if len(hosts) == 1 else ""
         if self._hosts is not None and _parts(f"//{host}").hostname not in self._hosts:
             raise Failure(403, f"the server is not asked as {host!r}", "host")
-        origin = headers.get("origin")
+        origin = ", ".join(headers.getlist("origin")) if "origin" in headers else None
         if origin is not None and (not host or _parts(origin).netloc != host):
             raise Failure(403, f"pages of {origin!r} may not ask", "origin")
         length = headers.get("content-length", "0")
+        if "transfer-encoding" in headers and "content-length" in headers:
+            raise Failure(400, "the request has two lengths", "length")
         if not (length.isascii() and length.isdigit()):
             raise Failure(400, f"a content-length of {length!r} is none", "length")
         if int(length) > self._largest:
@@ -106,6 +113,33 @@ class Doorway:
     @property
     def _too_large(self) -> Failure:
         return Failure(413, f"the request is over {self._largest:,} bytes", "too_large")
+
+
+class LocalPeers:
+    """Lets in what comes from this machine alone: for a server that others bind to an address.
+
+    Args:
+        app: What answers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
+        if scope["type"] != "lifespan" and not is_local(scope.get("client")):
+            failure = Failure(403, "without keys, this machine alone is answered", "host")
+            await JSONResponse(failure.body(), failure.status)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def is_local(client: Sequence[Any] | None) -> bool:
+    """Whether what asks, an address and a port, is on this machine."""
+    try:
+        return client is not None and ip_address(client[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def _parts(address: str) -> SplitResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,10 +17,18 @@ from guardrail.errors import (
     MessageError,
     ModelError,
     PictureError,
+    ServerError,
     SettingsError,
+    StoreError,
 )
 
 _LOG = logging.getLogger(__name__)
+
+_LONGEST_WAIT_S = 60
+"""What a client is told at most, however long the model's server wants to be left alone."""
+
+COME_AGAIN_S = 1
+"""Seconds after which a client may try what failed for now."""
 
 _TYPES = {
     401: "authentication_error",
@@ -70,6 +79,11 @@ def _failure_of(error: BaseException) -> Failure:
             return Failure(400, str(error), f"invalid_{code}")
         case AuditError():
             return Failure(503, "the decision cannot be put on record", "unrecorded")
+        case ServerError(status=429 | 503):
+            return _busy_behind(error)
+        case StoreError():
+            said = "what the replicas share cannot be reached"
+            return Failure(503, said, "unshared", headers={"retry-after": str(COME_AGAIN_S)})
         case ModelError():
             return Failure(502, "the model cannot answer", "model_failed")
         case TimeoutError():
@@ -92,6 +106,13 @@ def told(error: BaseException) -> Failure:
             more = "".join(traceback.format_tb(error.__traceback__))
         _LOG.error("a request failed: %s: %s", type(error).__name__, more)
     return failure
+
+
+def _busy_behind(error: ServerError) -> Failure:
+    """Says when to come again as the model's server does, within bounds."""
+    seconds = math.ceil(min(error.retry_after_s or COME_AGAIN_S, _LONGEST_WAIT_S))
+    headers = {"retry-after": str(seconds)}
+    return Failure(503, "the model's server is busy", "busy_behind", headers=headers)
 
 
 def _escalated(error: Escalation) -> Failure:

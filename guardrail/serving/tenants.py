@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from guardrail.errors import SettingsError
 
@@ -29,18 +29,30 @@ class Tenant:
         name: In whose name sessions and records are kept.
         metadata: What a selection of policies looks at.
         reviews: Whether this key may decide what was escalated, of this tenant's requests.
+        compares: Whether this key may see what the model answers unguarded.
+        metrics: Whether this key may read the server's metrics.
+        rate: How often this key may ask, as `60/minute`; as often as it likes without.
+        key: The hash of the key.
     """
 
     name: str
     metadata: Metadata = field(default_factory=dict)
     reviews: bool = False
+    compares: bool = False
+    metrics: bool = False
+    rate: str | None = None
+    key: str = field(default="", compare=False)
 
     def session(self, named: str) -> str:
         """Returns a session of this tenant, which is nobody else's."""
         return f"{self.name}\x1f{named}"
 
+    def place(self, request_id: str) -> str:
+        """Returns where what is kept of a request of this tenant lies."""
+        return f"{self.name}\x1f{request_id}"
 
-ANYBODY = Tenant("local", reviews=True)
+
+ANYBODY = Tenant("local", reviews=True, metrics=True)
 """Who asks where no keys are given."""
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -54,6 +66,29 @@ class _Key(BaseModel):
     tenant: str = Field(min_length=1, max_length=200)
     metadata: dict[str, str | list[str]] = Field(default_factory=dict)
     reviews: bool = False
+    compares: bool = False
+    metrics: bool = False
+    rate: str | None = None
+
+    @field_validator("rate")
+    @classmethod
+    def _is_rate(cls, rate: str | None) -> str | None:
+        from guardrail.serving.rates import checked_rate
+
+        return None if rate is None else checked_rate(rate)
+
+    @property
+    def owner(self) -> Tenant:
+        """Whose it is."""
+        return Tenant(
+            self.tenant,
+            self.metadata,
+            reviews=self.reviews,
+            compares=self.compares,
+            metrics=self.metrics,
+            rate=self.rate,
+            key=self.sha256,
+        )
 
 
 class _Keys(BaseModel):
@@ -97,9 +132,7 @@ class Tenants:
         digests = [each.sha256 for each in found.keys]
         if len(set(digests)) < len(digests):
             raise SettingsError(f"the file of keys {str(path)!r} holds a key twice")
-        return cls(
-            [(each.sha256, Tenant(each.tenant, each.metadata, each.reviews)) for each in found.keys]
-        )
+        return cls([(each.sha256, each.owner) for each in found.keys])
 
     def of(self, key: str) -> Tenant | None:
         """Returns whose key it is; None if it is nobody's. Takes as long for every key."""

@@ -1,6 +1,7 @@
 """Writes an answer by the names of the chat API: whole, or in events.
 
-The decision goes with it as `guardrail`; where the policy blocked, it says `content_filter`.
+The decision goes with it as `guardrail`; where the policy blocked, it says `content_filter`. Where
+JSON was asked for and words came, the words are the message's `refusal`, which clients know.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ class WrittenAnswer:
 
     Args:
         model: By which name the model is served.
+        json_asked: Whether a JSON object was asked for: it is let go only to refuse in words.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, *, json_asked: bool = False) -> None:
+        self._json_asked = json_asked
         self._head = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "created": int(time.time()),
@@ -44,7 +47,7 @@ class WrittenAnswer:
             return None
         delta: dict[str, Any] = {"role": "assistant"} if first else {}
         if chunk.content:
-            delta["content"] = chunk.content
+            delta[self._told_as] = chunk.content
         if calls:
             delta["tool_calls"] = calls
         return self._event(delta, None)
@@ -58,6 +61,12 @@ class WrittenAnswer:
         }
         self._calls.append(found)
         return found
+
+    @property
+    def _told_as(self) -> str:
+        """As what the text is told: JSON that was asked for begins like it."""
+        worded = self._json_asked and not self._text.lstrip().startswith("{")
+        return "refusal" if worded and self._text.strip() else "content"
 
     @property
     def decision(self) -> dict[str, Any]:
@@ -96,7 +105,8 @@ class WrittenAnswer:
 
     def whole(self) -> dict[str, Any]:
         """Returns the answer."""
-        message: dict[str, Any] = {"role": "assistant", "content": self._text or None}
+        message: dict[str, Any] = {"role": "assistant", "content": None}
+        message[self._told_as] = self._text or None
         if self._calls:
             message["tool_calls"] = [
                 {name: value for name, value in each.items() if name != "index"}
@@ -116,6 +126,19 @@ class WrittenAnswer:
             "usage": self.usage,
             "guardrail": self.decision,
         }
+
+    def unguarded(self) -> dict[str, Any]:
+        """Returns the answer as that of a comparison: a text to be looked at."""
+        return {
+            "text": self._text,
+            "finish_reason": self.finish_reason,
+            "request_id": self.decision["request_id"],
+            "timings_ms": self.decision["timings_ms"],
+        }
+
+    def compared(self, unguarded: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the event that ends a comparison."""
+        return {**self._named("guardrail.comparison"), "unguarded": unguarded}
 
     def _event(self, delta: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}

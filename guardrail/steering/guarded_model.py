@@ -69,6 +69,8 @@ class GuardedModel(Guard):
         *,
         policy: str | Path | Policy | PolicySource = "baseline",
         judge: Judge | None = None,
+        sessions: SessionStore | None = None,
+        approval_ledger: ApprovalLedger | None = None,
         **load_arguments: Any,
     ) -> Self:
         """Loads a model and its processor, after the policy and the family have been checked.
@@ -77,6 +79,8 @@ class GuardedModel(Guard):
             path_or_id: A local folder, or an id on the Hugging Face hub.
             policy: As for the class.
             judge: As for the class.
+            sessions: As for the class.
+            approval_ledger: As for the class.
             **load_arguments: Passed to `AutoModelForImageTextToText.from_pretrained`: `dtype`,
                 `device_map`, `quantization_config`, `trust_remote_code`, ….
         """
@@ -84,7 +88,14 @@ class GuardedModel(Guard):
         from guardrail.backends.transformers.loading import load_model
 
         model, processor = load_model(path_or_id, **load_arguments)
-        return cls(model=model, processor=processor, policy=source, judge=judge)
+        return cls(
+            model=model,
+            processor=processor,
+            policy=source,
+            judge=judge,
+            sessions=sessions,
+            approval_ledger=approval_ledger,
+        )
 
     @classmethod
     def from_server(
@@ -96,6 +107,8 @@ class GuardedModel(Guard):
         policy: str | Path | Policy | PolicySource = "baseline",
         judge: Judge | None = None,
         timeout_s: float = 120.0,
+        sessions: SessionStore | None = None,
+        approval_ledger: ApprovalLedger | None = None,
     ) -> Self:
         """Guards a model behind an OpenAI-compatible server; torch and transformers stay unloaded.
 
@@ -106,6 +119,8 @@ class GuardedModel(Guard):
             policy: As for the class.
             judge: As for the class.
             timeout_s: Seconds between two pieces of an answer after which there is none.
+            sessions: As for the class.
+            approval_ledger: As for the class.
 
         Raises:
             ServerError: The server cannot be reached, or has no such model.
@@ -114,7 +129,14 @@ class GuardedModel(Guard):
 
         source = policy_source(policy)
         backend = ServerBackend(ServerClient(base_url, api_key=api_key, timeout_s=timeout_s), model)
-        return cls(backend=backend, policy=source, judge=judge, name=backend.capabilities.model)
+        return cls(
+            backend=backend,
+            policy=source,
+            judge=judge,
+            sessions=sessions,
+            name=backend.capabilities.model,
+            approval_ledger=approval_ledger,
+        )
 
     @classmethod
     def embedded(
@@ -122,13 +144,23 @@ class GuardedModel(Guard):
         *,
         policy: str | Path | Policy | PolicySource = "baseline",
         judge: Judge | None = None,
+        sessions: SessionStore | None = None,
+        approval_ledger: ApprovalLedger | None = None,
     ) -> Self:
         """Loads the small model that ships with the package; needs no network."""
         from guardrail.embedded.load import load_embedded
 
         source = policy_source(policy)
         model, processor = load_embedded()
-        return cls(model=model, processor=processor, policy=source, judge=judge, name="embedded")
+        return cls(
+            model=model,
+            processor=processor,
+            policy=source,
+            judge=judge,
+            sessions=sessions,
+            name="embedded",
+            approval_ledger=approval_ledger,
+        )
 
     @property
     def model(self) -> Any:

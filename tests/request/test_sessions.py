@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from guardrail.policy.review import Review
 from guardrail.request.conversation import question
 from guardrail.request.sessions import MOST_REQUESTS, SessionMemory, SessionStore
 from guardrail.request.settings import GenerationSettings
+from guardrail.shared.connection import SharedRedis
+from guardrail.shared.sessions import SharedSessions
 from tests.families import build
 
 TWO = GenerationSettings(max_new_tokens=2, do_sample=False)
@@ -59,9 +62,22 @@ def past(name: str, **categories: float) -> Recollection:
 
 # The store ---------------------------------------------------------------------------------------
 
+Made = Callable[..., SessionStore]
 
-def test_a_session_is_kept_in_order_and_apart_from_others() -> None:
-    memory = SessionMemory()
+
+@pytest.fixture(params=["memory", "redis"])
+def made(request: pytest.FixtureRequest) -> Iterator[Made]:
+    """Makes stores: in this process, and in a real Redis."""
+    if request.param == "memory":
+        yield SessionMemory
+        return
+    shared = SharedRedis(request.getfixturevalue("redis_url"), key="k" * 16)
+    yield partial(SharedSessions, shared)
+    shared.close()
+
+
+def test_a_session_is_kept_in_order_and_apart_from_others(made: Made) -> None:
+    memory = made()
     assert memory.recall("a") == ()
     memory.remember("a", past("1"))
     memory.remember("b", past("2"))
@@ -70,8 +86,8 @@ def test_a_session_is_kept_in_order_and_apart_from_others() -> None:
     assert [each.request_id for each in memory.recall("b")] == ["2"]
 
 
-def test_the_session_that_was_idle_longest_goes_first() -> None:
-    memory = SessionMemory(capacity=2)
+def test_the_session_that_was_idle_longest_goes_first(made: Made) -> None:
+    memory = made(capacity=2)
     for name in ("a", "b", "a", "c"):
         memory.remember(name, past(name))
     assert [bool(memory.recall(name)) for name in ("a", "b", "c")] == [True, False, True]
@@ -91,8 +107,8 @@ def test_a_session_is_forgotten_when_its_time_is_over() -> None:
     assert [each.request_id for each in memory.recall("a")] == ["3"]
 
 
-def test_what_is_too_old_to_be_kept_apart_is_kept_as_one() -> None:
-    memory = SessionMemory()
+def test_what_is_too_old_to_be_kept_apart_is_kept_as_one(made: Made) -> None:
+    memory = made()
     memory.remember("a", Recollection("first", {"x": 0.9, "y": 0.1}, True))
     for number in range(2 * MOST_REQUESTS):
         memory.remember("a", past(str(number), y=0.5))
@@ -115,16 +131,27 @@ def test_what_is_too_old_to_be_kept_apart_is_kept_as_one() -> None:
     ],
 )
 def test_two_requests_kept_as_one_bear_the_id_of_the_one_that_counts(
-    first: Recollection, second: Recollection, blamed: str
+    first: Recollection, second: Recollection, blamed: str, made: Made
 ) -> None:
-    memory = SessionMemory()
+    memory = made()
     for request in (first, second, *[past(str(n)) for n in range(MOST_REQUESTS - 1)]):
         memory.remember("s", request)
     assert [each.request_id for each in memory.recall("s")][:2] == [blamed, "0"]
 
 
-def test_threads_lose_nothing() -> None:
-    memory = SessionMemory()
+def test_what_is_remembered_comes_back_as_it_was(made: Made) -> None:
+    memory = made()
+    first = Recollection("1", {"x": 0.1 + 0.2, "ü": 5e-324}, True)
+    again = Recollection("2", {}, False, replaces="1")
+    memory.remember("a", first)
+    assert list(memory.recall("a")) == [first]
+    for _ in range(2):  # a request that is told of twice is there once
+        memory.remember("a", again)
+    assert list(memory.recall("a")) == [again]
+
+
+def test_threads_lose_nothing(made: Made) -> None:
+    memory = made()
 
     def add(name: str) -> None:
         for number in range(10):
@@ -139,9 +166,9 @@ def test_threads_lose_nothing() -> None:
 
 
 @pytest.mark.parametrize("limits", [{"capacity": 0}, {"ttl_s": 0}])
-def test_limits_below_one_are_refused(limits: dict[str, int]) -> None:
+def test_limits_below_one_are_refused(limits: dict[str, int], made: Made) -> None:
     with pytest.raises(SettingsError, match="expected 1 or more"):
-        SessionMemory(**limits)  # type: ignore[arg-type]
+        made(**limits)
 
 
 # The engine --------------------------------------------------------------------------------------

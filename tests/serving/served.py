@@ -21,10 +21,15 @@ from guardrail.request.conversation import Picture
 from guardrail.request.pictures import load_picture
 from guardrail.serving.app import create_app
 from guardrail.serving.tenants import LOOPBACK
+from guardrail.shared.connection import SharedRedis
+from guardrail.shared.ledger import SharedLedger
+from guardrail.shared.sessions import SharedSessions
 
 PICTURES = Path(__file__).parents[2] / "examples" / "pictures"
 NAME = "embedded"
 COMPLETIONS = "/v1/chat/completions"
+DECIDE = "/v1/guardrail/decide"
+COMPARE = "/v1/guardrail/compare"
 
 
 @cache
@@ -32,18 +37,32 @@ def backend() -> Any:
     return SafeCoDe.embedded().backend
 
 
-def chat(p: float | Callable[[JudgeRequest], float] | None = 0.01, **verdict: Any) -> ChatSafeCoDe:
+def chat(
+    p: float | Callable[[JudgeRequest], float] | None = 0.01,
+    shared: SharedRedis | None = None,
+    **verdict: Any,
+) -> ChatSafeCoDe:
     """Returns a guarded model that believes `p` of every request; what it thinks itself on None."""
     base = load_policy("baseline")
     rules = base.verdict.model_copy(update=verdict)
     policy: Policy = base.model_copy(update={"verdict": rules})
     judge = p if p is None or callable(p) else lambda request: p
-    return ChatSafeCoDe(engine=SafeCoDe(backend=backend(), policy=policy, judge=judge, name=NAME))
+    kept: Any = {}
+    if shared is not None:
+        policy = policy.model_copy(update={"session": {"memory": "max"}})
+        kept = {"sessions": SharedSessions(shared), "approval_ledger": SharedLedger(shared)}
+    engine = SafeCoDe(backend=backend(), policy=policy, judge=judge, name=NAME, **kept)
+    return ChatSafeCoDe(engine=engine)
 
 
 def client(app: FastAPI | None = None, **options: Any) -> TestClient:
     found = app or create_app(chat(), hosts=LOOPBACK, **options)
-    return TestClient(found, base_url="http://127.0.0.1", raise_server_exceptions=False)
+    return TestClient(
+        found,
+        base_url="http://127.0.0.1",
+        raise_server_exceptions=False,
+        client=("127.0.0.1", 50000),
+    )
 
 
 def picture(name: str) -> dict[str, Any]:

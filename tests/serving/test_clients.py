@@ -147,6 +147,27 @@ def test_a_server_that_went_down_lets_nothing_through() -> None:
     assert found["guardrail"]["verdict"]["label"] == "unavailable"
 
 
+class Busy(httpx.BaseTransport):
+    """A model's server that judges, and turns answers away."""
+
+    def __init__(self) -> None:
+        self.model: Any = OpenAIServer(backend())
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if b'"stream":true' in request.read().replace(b" ", b""):
+            return httpx.Response(429, headers={"retry-after": "7"}, json={"error": "busy"})
+        found: httpx.Response = self.model.handle_request(request)
+        return found
+
+
+def test_a_server_that_is_busy_is_one_to_come_again_to() -> None:
+    model: Any = Busy()
+    with served(model) as behind:
+        found = client(create_app(ChatSafeCoDe(base_url=behind))).post(COMPLETIONS, json=body())
+    assert (found.status_code, found.json()["error"]["code"]) == (503, "busy_behind")
+    assert found.headers["retry-after"] == "7"
+
+
 def test_where_a_model_that_fails_stands_is_not_told() -> None:
     guarded = chat()
 

@@ -9,15 +9,26 @@ from typing import Any
 
 import pytest
 import yaml
+from starlette.responses import PlainTextResponse
 
 from guardrail import ChatSafeCoDe, SafeCoDe
 from guardrail.errors import SettingsError
 from guardrail.serving.admission import Admission
 from guardrail.serving.app import create_app
-from guardrail.serving.doorway import Doorway
+from guardrail.serving.doorway import Doorway, LocalPeers
 from guardrail.serving.failures import Failure
 from guardrail.serving.tenants import LOOPBACK, Tenant, Tenants
-from tests.serving.served import COMPLETIONS, backend, body, chat, client, hashed, headers
+from tests.serving.served import (
+    COMPARE,
+    COMPLETIONS,
+    DECIDE,
+    backend,
+    body,
+    chat,
+    client,
+    hashed,
+    headers,
+)
 
 KEYS = Tenants([(hashed("k-shop"), Tenant("shop")), (hashed("k-lab"), Tenant("lab"))])
 
@@ -34,10 +45,16 @@ KEYS = Tenants([(hashed("k-shop"), Tenant("shop")), (hashed("k-lab"), Tenant("la
         {"authorization": b"Bearer \xff\xfe"},
     ],
 )
-@pytest.mark.parametrize("path", [COMPLETIONS, "/v1/models", "/v1/guardrail/decisions/x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(COMPLETIONS, DECIDE, COMPARE),
+        *("/v1/models", "/v1/guardrail/policy", "/v1/guardrail/decisions/x"),
+    ],
+)
 def test_without_a_key_nothing_is_told(path: str, sent: Any) -> None:
     asked = client(create_app(chat(), tenants=KEYS))
-    given = {"json": body()} if path == COMPLETIONS else {}
+    given = {"json": body()} if path in (COMPLETIONS, DECIDE, COMPARE) else {}
     found = asked.request("POST" if given else "GET", path, headers=sent, **given)
     assert (found.status_code, found.json()["error"]["code"]) == (401, "no_key")
     assert found.headers["www-authenticate"] == "Bearer"
@@ -86,6 +103,12 @@ def test_the_key_chooses_the_policy_and_nothing_in_the_request_does(tmp_path: Pa
     ]
     assert [each["policy"]["name"] for each in found] == ["strict", "baseline"]
     assert found[0]["action"] == "block"
+    told = [
+        asked.get("/v1/guardrail/policy", headers=headers(each)).json() for each in ("lab", "shop")
+    ]
+    assert [each["name"] for each in told] == ["strict", "baseline"]
+    assert told[0]["digest"] == found[0]["policy"]["digest"]
+    assert told[0]["categories"][0]["actions"]["unsafe"] == "block"
 
 
 @pytest.mark.parametrize(
@@ -134,6 +157,32 @@ async def door(messages: list[dict[str, Any]], sent: Any = (), **limits: Any) ->
 
 def piece(body: bytes, more: bool) -> dict[str, Any]:
     return {"type": "http.request", "body": body, "more_body": more}
+
+
+@pytest.mark.parametrize(
+    ("peer", "status"),
+    [
+        (("127.0.0.1", 5), 200),
+        (("::1", 5), 200),
+        (("192.0.2.1", 5), 403),
+        (("localhost.evil.test", 5), 403),
+        (None, 403),
+    ],
+)
+async def test_without_keys_other_machines_are_not_answered_wherever_it_listens(
+    peer: Any, status: int
+) -> None:
+    said: list[Any] = []
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    async def receive() -> Any:
+        return piece(b"", False)
+
+    scope = {"type": "http", "client": peer, "headers": [(b"host", b"localhost")]}
+    await LocalPeers(PlainTextResponse("answered"))(scope, receive, send)
+    assert said[0]["status"] == status
 
 
 async def test_a_body_comes_whole() -> None:

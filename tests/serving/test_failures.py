@@ -61,6 +61,20 @@ def test_what_we_did_wrong_is_for_the_log(
     assert type(error).__name__ in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("wanted", "told_s"),
+    [(None, "1"), (0.0, "1"), (2.2, "3"), (3600.0, "60"), (float("inf"), "60")],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_models_server_that_is_busy_is_one_to_come_again_to(
+    status: int, wanted: float | None, told_s: str
+) -> None:
+    found = told(ServerError(f"{HERE} is busy", status=status, retry_after_s=wanted))
+    assert (found.status, found.code) == (503, "busy_behind")
+    assert found.headers["retry-after"] == told_s
+    assert HERE not in found.message
+
+
 def test_a_failure_is_told_as_it_is() -> None:
     found = Failure(429, "come again", "busy", headers={"retry-after": "1"}, more={"n": 3})
     assert told(found) is found

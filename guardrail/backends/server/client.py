@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -112,8 +113,8 @@ class ServerClient:
                     raise ServerError(_broken(self.base_url, error)) from error
             else:
                 if answer.status_code not in _BUSY or last:
-                    return _json_of(answer.status_code, content)
-                wait = max(wait, _retry_after(answer))
+                    return _json_of(answer, content)
+                wait = max(wait, _retry_after_s(answer) or 0.0)
             self._sleep(min(wait, LONGEST_WAIT_S))
             wait *= 2
         raise AssertionError("the last try returns or raises")
@@ -156,7 +157,7 @@ class ServerClient:
         try:
             with self._opened(path, {**body, "stream": True}, _CLOSED) as answer:
                 if answer.status_code != httpx.codes.OK:
-                    _json_of(answer.status_code, _read(answer))
+                    _json_of(answer, _read(answer))
                 for line in answer.iter_lines():
                     if len(line) > _LONGEST_LINE:
                         raise ServerError("the server streams an event without end")
@@ -236,12 +237,17 @@ def _read(answer: httpx.Response) -> bytes:
     return bytes(found)
 
 
-def _json_of(status: int, content: bytes) -> Any:
+def _json_of(answer: httpx.Response, content: bytes) -> Any:
+    status = answer.status_code
     if status != httpx.codes.OK:
         said = _parsed_or_none(content)
         found = said.get("error", said) if isinstance(said, dict) else {}
         message = found.get("message", "") if isinstance(found, dict) else str(found)
-        raise ServerError(f"the server answers {status}: {str(message)[:300]!r}", status=status)
+        raise ServerError(
+            f"the server answers {status}: {str(message)[:300]!r}",
+            status=status,
+            retry_after_s=_retry_after_s(answer),
+        )
     return _parsed(content)
 
 
@@ -264,8 +270,14 @@ def _broken(url: str, error: httpx.HTTPError) -> str:
     return f"the server at {url!r} {kind} ({type(error).__name__})"
 
 
-def _retry_after(answer: httpx.Response) -> float:
+def _retry_after_s(answer: httpx.Response) -> float | None:
+    """Returns in how many seconds the server wants to be asked again; None if it says nothing."""
+    said = answer.headers.get("retry-after", "")
     try:
-        return float(answer.headers.get("retry-after", 0))
+        return max(0.0, float(said))
     except ValueError:
-        return 0.0
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None

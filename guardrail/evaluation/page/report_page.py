@@ -5,8 +5,6 @@ INVARIANT: autoescaping is on for every template, and what comes from the data i
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -24,7 +22,7 @@ from guardrail.evaluation.page.tradeoff import tradeoff_of
 from guardrail.evaluation.report import REFERENCE, Scored
 from guardrail.evaluation.results import Results
 from guardrail.evaluation.systems import System
-from guardrail.record.audit.page.views import static_file
+from guardrail.record.audit.page.views import source_hash, static_file
 from guardrail.record.version import __version__
 
 COLOURS = ("a", "c", "e", "b", "d")
@@ -77,7 +75,7 @@ def report_page(
         wrong=sum(row.wrong is True for row in rows[chosen]),
         items=worst_items(rows[chosen], reference),
         style=Markup(style),  # our own files, whole: the policy in the page holds their digest
-        style_hash="sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        style_hash=source_hash(style),
         version=__version__,
     )  # fmt: skip
     return page.lstrip()

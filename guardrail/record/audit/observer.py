@@ -14,6 +14,7 @@ import os
 from guardrail.errors import AuditError
 from guardrail.policy import Policy
 from guardrail.record.audit.log import AuditLog, now
+from guardrail.record.audit.own_log import is_folder, own_log
 from guardrail.record.audit.record import AuditRecord, Calibration, Thresholds
 from guardrail.record.audit.redaction import Redaction
 from guardrail.record.decision import Decision
@@ -25,8 +26,12 @@ LOG_VARIABLE = "GUARDRAIL_AUDIT_LOG"
 
 
 def log_path(policy: Policy) -> str | None:
-    """Returns where the log goes: the policy's path, else the environment's; None if nowhere."""
-    return policy.audit.path or os.environ.get(LOG_VARIABLE, "").strip() or None
+    """Returns where the log goes: the policy's path, else the environment's; None if nowhere.
+
+    In a folder, each process has a log of its own.
+    """
+    path = policy.audit.path or os.environ.get(LOG_VARIABLE, "").strip() or None
+    return own_log(path) if path is not None and is_folder(path) else path
 
 
 class AuditObserver:

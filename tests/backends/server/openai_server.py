@@ -216,6 +216,8 @@ def served(transport: httpx.BaseTransport) -> Iterator[str]:
             self.send_response(found.status_code)
             self.send_header("content-type", found.headers.get("content-type", "text/plain"))
             self.send_header("content-length", str(len(body)))
+            if "retry-after" in found.headers:
+                self.send_header("retry-after", found.headers["retry-after"])
             self.end_headers()
             self.wfile.write(body)
 

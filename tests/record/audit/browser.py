@@ -7,14 +7,33 @@ import os
 import select
 import shutil
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 PATIENCE_S = 100
 """How long a page is waited for: the machine may be slow, and busy with other things."""
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+
+_AXE = "axe-core@4.14.1"
+
+
+def axe_source(folder: Path) -> str:
+    """Returns the source of axe-core, an accessibility checker, out of the npm registry."""
+    if shutil.which("npm") is None:
+        pytest.skip("there is no npm")
+    done = subprocess.run(["npm", "pack", "--silent", _AXE], cwd=folder, capture_output=True)
+    archives = list(folder.glob("*.tgz"))
+    if done.returncode or not archives:
+        pytest.skip("the npm registry cannot be reached")
+    with tarfile.open(archives[0]) as tar:
+        source = tar.extractfile("package/axe.min.js")
+        assert source is not None
+        return source.read().decode()
 
 
 class Browser:
@@ -88,12 +107,14 @@ class Browser:
         self.run(expression)
         self.loaded()
 
-    def press(self, key: str, *, leads_on: bool = False) -> None:
+    def press(self, key: str, *, leads_on: bool = False, ctrl: bool = False) -> None:
         code = {"Enter": 13, "Tab": 9}.get(key, ord(key[0].upper()))
         text = "\r" if key == "Enter" else key if len(key) == 1 else ""
+        text = "" if ctrl else text
         self._loading()
         for kind in ("keyDown", "keyUp"):
             event = {"type": kind, "key": key, "windowsVirtualKeyCode": code}
+            event["modifiers"] = 2 if ctrl else 0
             self._send(
                 "Input.dispatchKeyEvent", event | ({"text": text} if kind == "keyDown" else {})
             )

@@ -1,14 +1,9 @@
 """The page: what it serves, what it refuses, and how it behaves in a browser."""
 
 import http.client
-import itertools
 import re
-import shutil
-import subprocess
-import tarfile
 import threading
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -21,11 +16,11 @@ from guardrail.record.audit.page.server import AuditServer, make_server
 from guardrail.record.audit.queries import LogReader
 from guardrail.record.decision import Candidate, StepRecord
 from guardrail.record.digests import CapturedTurn, Content, RequestDigests
-from tests.record.audit.browser import CHROMIUM, Browser
+from tests.record.audit.browser import CHROMIUM, Browser, axe_source
 from tests.record.audit.making import KEY, decision
+from tests.record.audit.markup import Page, assert_accessible
 
 SCRIPT = "<script>window.scripted=1</script><img src=x onerror=window.scripted=1>'\"&{{7*7}}"
-VOID = {"meta", "link", "br", "img", "input", "rect", "line", "hr"}
 
 
 @pytest.fixture(scope="module")
@@ -54,33 +49,6 @@ def get(
 def refused_seq(path: Path) -> int:
     with LogReader(path) as reader:
         return reader.decisions(Filter(action="refuse"), limit=1)[0].seq
-
-
-class Page(HTMLParser):
-    """Collects what accessibility is checked on."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.unlabelled: list[str] = []
-        self.feed(html)
-        assert self.open == [], "tags left open"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self.tags.append((tag, given))
-        if tag in ("select", "input") and "label" not in self.open and "aria-label" not in given:
-            self.unlabelled.append(tag)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag, tag
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [given for name, given in self.tags if name == tag]
 
 
 def test_the_list_filters(server: AuditServer, thousand_path: Path) -> None:
@@ -227,25 +195,7 @@ def test_the_report_loads_nothing_and_runs_nothing(thousand_path: Path, tmp_path
 )
 def test_pages_are_accessible(server: AuditServer, thousand_path: Path, path: str) -> None:
     html = get(server, f"/record/{refused_seq(thousand_path)}" if path == "refused" else path)[1]
-    page = Page(html)
-    assert page.all("html")[0]["lang"] == "en"
-    assert len(page.all("main")) == len(page.all("h1")) == 1
-    assert html.count("</title>") - html.count("</title></rect>") == 1
-    assert page.unlabelled == []
-    identities = [given["id"] for _, given in page.tags if "id" in given]
-    assert len(identities) == len(set(identities))
-    for _, given in page.tags:
-        if "aria-labelledby" in given:
-            assert given["aria-labelledby"] in identities
-    for svg in page.all("svg"):
-        assert svg.get("aria-hidden") == "true" or (
-            svg.get("role") == "img" and svg.get("aria-label")
-        )
-    assert all(given.get("scope") in ("col", "row") for given in page.all("th"))
-    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
-    assert levels[0] == 1
-    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
-    assert next(given["href"] for given in page.all("a")) == "#main"
+    assert_accessible(html)
 
 
 def luminance(colour: str) -> float:
@@ -320,23 +270,9 @@ def test_a_person_filters_and_opens_a_decision(
     assert all(url.startswith((server.url, "data:")) for url in browser.requested())
 
 
-AXE = "axe-core@4.14.1"
-
-
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The source of axe-core, an accessibility checker, out of the npm registry."""
-    if shutil.which("npm") is None:
-        pytest.skip("there is no npm")
-    folder = tmp_path_factory.mktemp("axe")
-    done = subprocess.run(["npm", "pack", "--silent", AXE], cwd=folder, capture_output=True)
-    archives = list(folder.glob("*.tgz"))
-    if done.returncode or not archives:
-        pytest.skip("the npm registry cannot be reached")
-    with tarfile.open(archives[0]) as tar:
-        source = tar.extractfile("package/axe.min.js")
-        assert source is not None
-        return source.read().decode()
+    return axe_source(tmp_path_factory.mktemp("axe"))
 
 
 @pytest.mark.slow

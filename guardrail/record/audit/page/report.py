@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from pathlib import Path
 
 from markupsafe import Markup
@@ -14,7 +12,7 @@ from guardrail.record.audit.failures import failure_counts, newest
 from guardrail.record.audit.filters import Filter
 from guardrail.record.audit.log import now
 from guardrail.record.audit.page.charts import chart_of
-from guardrail.record.audit.page.views import static_file, templates
+from guardrail.record.audit.page.views import source_hash, static_file, templates
 from guardrail.record.audit.queries import LogReader
 from guardrail.record.audit.verification import Verification
 from guardrail.record.keys import AuditKey
@@ -37,7 +35,6 @@ def write_report(
     """
     found = verify_path(log, key)
     style = static_file("page.css")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     with LogReader(log) as reader:
         buckets = reader.buckets(chosen)
         page = templates().get_template("report.html").render(
@@ -47,7 +44,7 @@ def write_report(
             failures=failure_counts(reader, chosen),
             decisions=newest(reader, chosen, limit=limit),
             style=Markup(style),  # our own file, whole: the policy above holds its digest
-            style_hash=f"sha256-{digest}",
+            style_hash=source_hash(style),
             written=now(),
         )  # fmt: skip
     try:

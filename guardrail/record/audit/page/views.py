@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +48,11 @@ def templates() -> Environment:
 def static_file(name: str) -> str:
     """Returns a stylesheet or script of the page."""
     return files("guardrail.record.audit.page").joinpath("static", name).read_text("utf-8")
+
+
+def source_hash(text: str) -> str:
+    """Returns the name by which a content policy admits an inline style or script."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 @dataclass(frozen=True)
