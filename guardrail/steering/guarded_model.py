@@ -25,6 +25,7 @@ from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.call_format import CallFormat
 from guardrail.request.conversation import Conversation
 from guardrail.request.sessions import SessionStore
+from guardrail.steering.gathering import Gathering
 from guardrail.steering.refusals import RefusalIndex
 
 
@@ -60,6 +61,7 @@ class GuardedModel(Guard):
             approval_lifetime_s=approval_lifetime_s,
             approval_ledger=approval_ledger,
         )
+        self._gathering = Gathering(self.backend)
         self._indexes: dict[tuple[str, ...], RefusalIndex] = {}
 
     @classmethod

@@ -18,7 +18,7 @@ from guardrail.record.answer import Answer
 from guardrail.request.conversation import Conversation, Picture, question
 from guardrail.request.delta import Delta
 from guardrail.request.settings import GenerationSettings
-from guardrail.steering.gathering import Asked, Gathering
+from guardrail.steering.gathering import Asked
 from guardrail.steering.guarded_model import GuardedModel
 from guardrail.steering.pipeline import Pipeline
 
@@ -56,10 +56,6 @@ class SafeCoDe(GuardedModel):
         >>> guarded = SafeCoDe.embedded()
         >>> guarded.ask("What is in this picture?", [load_picture("cliff.png")]).text
     """
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._gathering = Gathering(self.backend)
 
     def ask(
         self,

@@ -115,7 +115,7 @@ def test_json_logs_are_one_object_a_line_without_a_word_of_requests(tmp_path: Pa
         (["--host", "0.0.0.0"], "give --api-key-file"),
         (["--api-key-file", "nowhere.yaml"], "cannot be read"),
         (["--policy", "nowhere"], "nowhere"),
-        (["--model", "nowhere"], "nowhere"),
+        (["--model", "./nowhere"], "nowhere"),
         (["--audit-log", f"{__file__}/"], "cannot make the folder"),
         (["--server", "nowhere"], "address"),
         (["--server", "http://127.0.0.1:9/v1"], "cannot be reached"),
