@@ -73,8 +73,10 @@ def test_nobody_but_this_machine_is_let_in_and_no_key_is_shipped() -> None:
     published = [port for each in COMPOSE["services"].values() for port in each.get("ports", ())]
     assert published
     assert all(port.startswith("127.0.0.1:") for port in published)
-    assert not (FOLDER / "keys.yaml").exists()
-    assert "keys.yaml" in (ROOT / ".gitignore").read_text()
+    ignored = [(ROOT / ".gitignore").read_text(), (FOLDER / "Dockerfile.dockerignore").read_text()]
+    for name in COMPOSE["secrets"]:
+        assert all(f"examples/gateway/{name}" in each for each in ignored)
+        assert f"/run/secrets/{name}" in DOCKERFILE
     assert (GUARDRAIL["read_only"], GUARDRAIL["cap_drop"]) == (True, ["ALL"])
     assert re.search(r"^USER 10001", DOCKERFILE, re.MULTILINE)
 
