@@ -90,7 +90,8 @@ def headers(key: str) -> Mapping[str, str]:
 @contextmanager
 def listening(app: FastAPI) -> Iterator[str]:
     """Yields the URL, up to and with `/v1`, at which an application listens."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
+    config = uvicorn.Config(app, port=0, log_level="error", lifespan="off", http="h11")
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

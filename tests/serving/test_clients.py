@@ -16,7 +16,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from guardrail import ChatSafeCoDe
+from guardrail import ChatSafeCoDe, SafeCoDe
 from guardrail.errors import ServerError
 from guardrail.serving.app import create_app
 from tests.backends.server.openai_server import OpenAIServer, served
@@ -148,7 +148,7 @@ def test_a_server_that_went_down_lets_nothing_through() -> None:
 
 
 class Busy(httpx.BaseTransport):
-    """A model's server that judges, and turns answers away."""
+    """A model's server that turns answers away."""
 
     def __init__(self) -> None:
         self.model: Any = OpenAIServer(backend())
@@ -163,7 +163,9 @@ class Busy(httpx.BaseTransport):
 def test_a_server_that_is_busy_is_one_to_come_again_to() -> None:
     model: Any = Busy()
     with served(model) as behind:
-        found = client(create_app(ChatSafeCoDe(base_url=behind))).post(COMPLETIONS, json=body())
+        engine = SafeCoDe.from_server(behind, judge=lambda request: 0.01)
+        app = create_app(ChatSafeCoDe(engine=engine))
+        found = client(app).post(COMPLETIONS, json=body())
     assert (found.status_code, found.json()["error"]["code"]) == (503, "busy_behind")
     assert found.headers["retry-after"] == "7"
 
