@@ -44,7 +44,8 @@ def serve(sockets: list[socket.socket]) -> None:
     engine = SafeCoDe.embedded()
     chats = ChatSafeCoDe(engine=engine), ChatSafeCoDe(engine=engine, mode="off")
     servers = [
-        uvicorn.Server(uvicorn.Config(create_app(chat), log_level="warning")) for chat in chats
+        uvicorn.Server(uvicorn.Config(create_app(chat, max_inflight=128), log_level="warning"))
+        for chat in chats
     ]
     threads = [
         threading.Thread(target=server.run, args=([listening],))

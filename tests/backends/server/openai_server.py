@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -197,10 +198,18 @@ def _form(body: Mapping[str, Any]) -> AnswerForm:
 
 @contextmanager
 def served(transport: httpx.BaseTransport) -> Iterator[str]:
-    """Yields the URL, up to and with `/v1`, at which a transport's answers are served."""
+    """Yields the URL, up to and with `/v1`, at which a transport's answers are served.
+
+    Once the block is left it is down: connections that were kept end with it.
+    """
+    connections: list[socket.socket] = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            connections.append(self.connection)
 
         def do_GET(self) -> None:
             self._answer()
@@ -233,3 +242,6 @@ def served(transport: httpx.BaseTransport) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+        for connection in connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
