@@ -94,7 +94,7 @@ class Gathering:
             GuardrailError: The run that it was in could not be served.
         """
         try:
-            run = self._run_of(one) if self._backend.at_once > 1 else _Together([one])
+            run = self._run_of(one) if self._waits(one) else _Together([one])
         except BaseException:
             if one.run is None:  # nobody else ends its record
                 one.draft.stop("cancelled")
@@ -104,6 +104,13 @@ class Gathering:
             yield from run.events(one)
         finally:
             run.leave(one)
+
+    def _waits(self, one: Asked) -> bool:
+        """Whether a request is best started with others: not where somebody else judges, who is
+        asked about one after another, and may himself ask this model.
+        """
+        deciding = one.pipeline.deciding
+        return self._backend.at_once > 1 and (deciding.mode == "off" or deciding.chair.reads_itself)
 
     def _run_of(self, one: Asked) -> _Together:
         """Waits at the door; returns the run that the request is in, started or about to be."""

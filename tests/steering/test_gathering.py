@@ -24,27 +24,14 @@ SETTINGS = GenerationSettings(max_new_tokens=12, temperature=0)
 LONG = question("word " * 1200)
 
 
-class Slow:
-    """A judge that lets nobody through who says "wait", until it is told to."""
-
-    def __init__(self) -> None:
-        self.go = threading.Event()
-
-    def __call__(self, request: JudgeRequest) -> float:
-        text = request.conversation.turns[-1].text
-        if "wait" in text:
-            assert self.go.wait(60)
-        return 0.95 if "kitchen" in text else 0.05
-
-
 class World:
     """An engine, and the sizes of the runs that it has had."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.judge, self.sizes = Slow(), list[int]()
+        monkeypatch.setattr("guardrail.backends.transformers.labels.READABLE_MASS", 0.0)
+        self.sizes: list[int] = []
         model, processor = build("llava")
-        rules = policy({"judge": {"timeout_s": 120.0}})
-        self.engine = SafeCoDe(model=model, processor=processor, judge=self.judge, policy=rules)
+        self.engine = SafeCoDe(model=model, processor=processor, policy=policy())
         run = Pipeline.run
 
         def counted(pipeline: Pipeline, drafts: Sequence[Any], *rest: Any) -> Any:
@@ -59,13 +46,11 @@ class World:
         line = self.engine._gathering._line
         self.sizes.clear()
         with ThreadPoolExecutor(count + 1) as pool:
-            first = pool.submit(self.engine.answer, question("wait"), SETTINGS)
-            try:
+            with self.engine.backend.together.alone:  # nobody has the model meanwhile
+                first = pool.submit(self.engine.answer, question("The first one."), SETTINGS)
                 _until(lambda: len(self.sizes) == 1)
                 yield pool.submit
                 _until(lambda: len(line) == count)
-            finally:
-                self.judge.go.set()
             first.result(timeout=60)
 
 
@@ -101,7 +86,7 @@ def test_those_that_wait_start_as_one_and_are_answered_as_alone(world: World) ->
 
 
 def test_other_settings_modes_and_policies_start_by_themselves(world: World) -> None:
-    stricter = policy(name="stricter", judge={"timeout_s": 120.0})
+    stricter = policy(name="stricter")
     other = GenerationSettings(max_new_tokens=3, temperature=0)
     with world.busy(5) as submit:
         found = [
@@ -136,10 +121,25 @@ def test_one_that_is_cancelled_in_the_line_waits_no_longer_and_is_on_record(worl
         kept = submit(world.engine.answer, ask(2), SETTINGS)
         cancel.set()
         answer = gone.result(timeout=30)  # while the first one is still being started
-        assert not world.judge.go.is_set()
         assert answer.decision.outcome.finish_reason == "cancelled"
         assert answer.text == ""
     assert kept.result(timeout=60).decision.outcome.finish_reason == "length"
+
+
+def test_who_is_judged_by_somebody_else_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a judge may ask the same model, and would wait for the request that waits for it."""
+    world = World(monkeypatch)
+
+    def judge(request: JudgeRequest) -> float:
+        said = world.engine.answer(question("Is it safe?"), SETTINGS, mode="off").text
+        return 0.05 if said else 1.0
+
+    judged = SafeCoDe(backend=world.engine.backend, judge=judge, policy=policy())
+    world.engine = judged
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(judged.answer, ask(number), SETTINGS) for number in range(4)]
+        verdicts = [each.result(timeout=60).decision.verdict for each in found]
+    assert [each.label for each in verdicts] == ["safe"] * 4
 
 
 def test_a_reader_who_goes_ends_one_answer_and_no_other(world: World) -> None:
