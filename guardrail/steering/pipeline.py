@@ -214,7 +214,7 @@ class Pipeline:
             for step in steps:
                 for place, row in enumerate(rows):
                     yield from self._emitted(row, place, step)
-                    if row.ended:
+                    if row.ended and row.draft.answer is None:
                         run.release(place)
                         yield from self._ended(row, run)
                 if all(row.ended for row in rows):
@@ -314,10 +314,10 @@ def _settled(rows: Iterable[Row]) -> Iterator[Event]:
 
 def _still_wanted(rows: Sequence[Row]) -> Generator[Event, None, Sequence[Row]]:
     """Ends requests that are cancelled, or that the policy has settled; returns the others."""
-    for row in rows:
-        if row.cancelled:
-            row.draft.stop("cancelled")
-    over = [row for row in rows if row.cancelled or row.draft.settled]
+    gone = [row for row in rows if row.cancelled]
+    for row in gone:
+        row.draft.stop("cancelled")
+    over = [row for row in rows if row in gone or row.draft.settled]
     yield from _settled(over)
     return [row for row in rows if row not in over]
 
