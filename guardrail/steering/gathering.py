@@ -17,6 +17,7 @@ from collections.abc import Generator, Sequence
 from typing import TypeAlias
 
 from guardrail.backends import Backend
+from guardrail.errors import GuardrailError
 from guardrail.judging.draft import Draft
 from guardrail.record.answer import Answer
 from guardrail.request.delta import Delta
@@ -28,6 +29,9 @@ _LOOK_UP_S = 0.05
 
 _GRACE = 0.1
 """How long a request waits for those of the last run, as a part of what starting that took."""
+
+_DRIVING = threading.local()
+"""Whether this thread drives a run at the moment."""
 
 Coming: TypeAlias = Delta | Answer | Exception
 """What comes of a request: any number of deltas, then its answer or why there is none."""
@@ -95,10 +99,11 @@ class Gathering:
         """
         try:
             run = self._run_of(one) if self._waits(one) else _Together([one])
-        except BaseException:
+        except BaseException as error:
             if one.run is None:  # nobody else ends its record
-                one.draft.stop("cancelled")
-                one.draft.end(None)
+                if not isinstance(error, Exception):
+                    one.draft.stop("cancelled")
+                one.draft.end(error if isinstance(error, Exception) else None)
             raise
         try:
             yield from run.events(one)
@@ -106,14 +111,24 @@ class Gathering:
             run.leave(one)
 
     def _waits(self, one: Asked) -> bool:
-        """Whether a request is best started with others: not where somebody else judges, who is
-        asked about one after another, and may himself ask this model.
+        """Whether a request is best started with others.
+
+        Not where somebody else judges, who is asked about one after another; where it is asked on
+        the way of one that is being started, for which it would wait; where its form may come to an
+        end that is none; and where a length counts the padding that others cause.
         """
-        deciding = one.pipeline.deciding
-        return self._backend.at_once > 1 and (deciding.mode == "off" or deciding.chair.reads_itself)
+        deciding, settings = one.pipeline.deciding, one.settings
+        return (
+            self._backend.at_once > 1
+            and not getattr(_DRIVING, "now", False)
+            and (deciding.mode == "off" or deciding.chair.reads_itself)
+            and not one.draft.conversation.form.constrains
+            and not {"max_length", "min_length"} & {*settings.extra}
+        )
 
     def _run_of(self, one: Asked) -> _Together:
         """Waits at the door; returns the run that the request is in, started or about to be."""
+        ours = False
         with self._door:
             self._line.append(one)
             try:
@@ -123,13 +138,13 @@ class Gathering:
                     if one.stops():
                         return _Together([one])
                 if one.run is None:
-                    self._starting = True
+                    self._starting = ours = True
                     self._await_the_others()
                     self._gather(one)
                 assert one.run is not None
                 return one.run
             except BaseException:
-                if one.run is None:
+                if ours and one.run is None:
                     self._starting = False
                 raise
             finally:
@@ -184,7 +199,7 @@ class _Together:
         )
         self._turn = threading.Condition()
         self._driven = self._over = False
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         self._began = time.perf_counter()
 
     def events(self, one: Asked) -> Generator[Coming, None, None]:
@@ -222,22 +237,26 @@ class _Together:
 
     def _drive(self) -> None:
         """Has the run go on until something comes of one of them."""
+        before, _DRIVING.now = getattr(_DRIVING, "now", False), True
         try:
             at, event = next(self._events)
         except StopIteration:
             self._end(None)
-        except BaseException as error:
+        except Exception as error:
             self._end(error)
-            if not isinstance(error, Exception):
-                raise
+        except BaseException:
+            self._end(GuardrailError("the run was stopped"))
+            raise
         else:
             with self._turn:
                 self._members[at].events.append(event)
                 self._driven = False
                 self._turn.notify_all()
             self._open_door()
+        finally:
+            _DRIVING.now = before
 
-    def _end(self, error: BaseException | None) -> None:
+    def _end(self, error: Exception | None) -> None:
         with self._turn:
             self._error, self._over, self._driven = error, True, False
             self._turn.notify_all()

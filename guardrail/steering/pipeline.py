@@ -15,7 +15,7 @@ from functools import partial
 from opentelemetry.context import Context
 
 from guardrail.backends import Backend, Constraint, Interrupted, Run, Stop
-from guardrail.errors import GuardrailError
+from guardrail.errors import AuditError, GuardrailError
 from guardrail.judging.deciding import Deciding
 from guardrail.judging.draft import Draft
 from guardrail.judging.timing import timed
@@ -105,10 +105,10 @@ class Pipeline:
             except Interrupted:
                 for draft in drafts:
                     draft.stop("cancelled")
-                yield from _settled(rows)
+                yield from self._settled(rows)
 
     def _run(self, rows: Sequence[Row], settings: GenerationSettings) -> Iterator[Event]:
-        rows = yield from _still_wanted(rows)
+        rows = yield from self._still_wanted(rows)
         if not rows:
             return
         try:
@@ -117,9 +117,8 @@ class Pipeline:
         except GuardrailError:
             if len(rows) == 1:
                 raise
-            rows = yield from self._without_failures(rows, settings)
-            constraints = [self._constraint(row.draft) for row in rows]
-            run = self._start(rows, settings)
+            yield from self._one_by_one(rows, settings)
+            return
         with closing(run):
             yield from self._judged(rows, run, settings, constraints)
 
@@ -129,26 +128,45 @@ class Pipeline:
         asked = [row.draft.conversation for row in rows]
         return self.backend.start(asked, settings, stop=_stop(rows))
 
-    def _without_failures(
-        self, rows: Sequence[Row], settings: GenerationSettings
-    ) -> Generator[Event, None, Sequence[Row]]:
-        """Returns the requests that can be served; the others fail, each by itself.
-
-        Raises:
-            GuardrailError: There is none.
-        """
-        served: list[Row] = []
+    def _one_by_one(self, rows: Sequence[Row], settings: GenerationSettings) -> Iterator[Event]:
+        """Serves requests of which one cannot be served, so that it fails by itself."""
         for row in rows:
             try:
-                self._constraint(row.draft)
-                self._start([row], settings).close()
+                yield from self._run([row], settings)
+            except Interrupted:
+                row.draft.stop("cancelled")
+                yield from self._settled([row])
             except GuardrailError as error:
-                if row is rows[-1] and not served:
-                    raise
+                yield row.at, self.deciding.failed(row.draft, error)
+
+    def _still_wanted(self, rows: Sequence[Row]) -> Generator[Event, None, Sequence[Row]]:
+        """Ends requests that are cancelled, or that the policy has settled; returns the others."""
+        gone = [row for row in rows if row.cancelled]
+        for row in gone:
+            row.draft.stop("cancelled")
+        over = [row for row in rows if row in gone or row.draft.settled]
+        yield from self._settled(over)
+        return [row for row in rows if row not in over]
+
+    def _settled(self, rows: Iterable[Row]) -> Iterator[Event]:
+        """Yields the end of requests; a record that cannot be kept is one request's failure."""
+        for row in rows:
+            try:
+                yield from row.settle()
+            except AuditError as error:
+                yield row.at, self.deciding.failed(row.draft, error)
+
+    def _opened(self, rows: Sequence[Row]) -> Generator[Event, None, Sequence[Row]]:
+        """Shows the records before the first token; returns the requests that may go on."""
+        opened: list[Row] = []
+        for row in rows:
+            try:
+                row.draft.open()
+            except AuditError as error:
                 yield row.at, self.deciding.failed(row.draft, error)
             else:
-                served.append(row)
-        return served
+                opened.append(row)
+        return opened
 
     def _judged(
         self,
@@ -167,14 +185,15 @@ class Pipeline:
             self._contrasting.foresee(run, drafts)
             self.deciding.judge(drafts, run, stop=_stop(rows), near=near)
         _count(rows, run)
-        live = yield from _still_wanted(rows)
+        live = yield from self._still_wanted(rows)
         if not live:
             return
         run.prefill(partial(timed, drafts))
         run.keep([row.place for row in live])
         self._contrasting.run(run, live, stake)
         # A noised branch that failed may have settled some more.
-        live = yield from _still_wanted(live)
+        live = yield from self._still_wanted(live)
+        live = yield from self._opened(live)
         if not live:
             return
         run.keep([row.place for row in live])
@@ -205,7 +224,6 @@ class Pipeline:
         )
         with ExitStack() as phases:
             for row in rows:
-                row.draft.open()
                 row.begin(
                     self._reader(row.draft, settings),
                     self._gate(row.draft),
@@ -234,7 +252,7 @@ class Pipeline:
         """Yields the end of a request, once, as soon as it is there."""
         row.decoded()
         _count([row], run)
-        yield from row.settle()
+        yield from self._settled([row])
 
     def _plan(self, draft: Draft) -> RowPlan:
         if self.deciding.mode == "off":
@@ -305,21 +323,6 @@ def _lifted(draft: Draft, constraint: Constraint | None) -> Constraint | None:
         return constraint
     draft.note_error("the policy decided to refuse: the answer was not held to its form")
     return None
-
-
-def _settled(rows: Iterable[Row]) -> Iterator[Event]:
-    for row in rows:
-        yield from row.settle()
-
-
-def _still_wanted(rows: Sequence[Row]) -> Generator[Event, None, Sequence[Row]]:
-    """Ends requests that are cancelled, or that the policy has settled; returns the others."""
-    gone = [row for row in rows if row.cancelled]
-    for row in gone:
-        row.draft.stop("cancelled")
-    over = [row for row in rows if row in gone or row.draft.settled]
-    yield from _settled(over)
-    return [row for row in rows if row not in over]
 
 
 def _stop(rows: Sequence[Row]) -> Stop | None:

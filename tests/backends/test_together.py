@@ -155,6 +155,41 @@ def test_a_model_that_keeps_something_on_its_modules_is_not_joined(ran: list[int
     assert ran == [1] * len(ASKED)
 
 
+def test_only_those_that_want_it_have_a_noised_branch(backend: TransformersBackend) -> None:
+    run = backend.start(ASKED[:2], GREEDY)
+    run.prefill(lambda _: nullcontext())
+    both = backend.start(ASKED[:2], GREEDY)
+    both.prefill(lambda _: nullcontext())
+    both.contrast_with("noise", noise_std=0.2)
+    run.contrast_with("noise", noise_std=0.2, rows=[1])
+    expected, found = both.logits()[1], run.logits()[1]
+    assert expected is not None
+    assert found is not None
+    torch.testing.assert_close(found[1], expected[1], atol=1e-4, rtol=0)
+    run.begin([None, None], seed=None)
+    both.begin([None, None], seed=None)
+    for each in (run, both):
+        each.take(each.choose(each.logits()[0]))
+        each.advance(noised=True)
+    for one, other in zip(run.logits(), both.logits(), strict=True):
+        assert one is not None
+        assert other is not None
+        torch.testing.assert_close(one[1], other[1], atol=1e-4, rtol=0)
+
+
+def test_a_run_goes_on_without_the_only_one_that_had_a_noised_branch(
+    backend: TransformersBackend,
+) -> None:
+    run = backend.start(ASKED[:2], GREEDY)
+    run.prefill(lambda _: nullcontext())
+    run.contrast_with("noise", noise_std=0.2, rows=[0])
+    run.keep([1])
+    real, noised = run.logits()
+    assert (len(real), noised) == (1, None)
+    run.begin([None], seed=None)
+    assert len(step(run)) == 1
+
+
 def test_a_run_that_is_stopped_stops_by_itself(backend: TransformersBackend) -> None:
     stopped = threading.Event()
     first, second = (backend.start([e], GREEDY, stop=stopped.is_set) for e in ASKED[:2])

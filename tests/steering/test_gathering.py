@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from guardrail import SafeCoDe
-from guardrail.errors import MessageError
+from guardrail.errors import AuditError, MessageError
 from guardrail.judging.judge import JudgeRequest
 from guardrail.record.answer import Answer
 from guardrail.request.conversation import Conversation, question
@@ -126,6 +126,63 @@ def test_one_that_is_cancelled_in_the_line_waits_no_longer_and_is_on_record(worl
     assert kept.result(timeout=60).decision.outcome.finish_reason == "length"
 
 
+def test_beside_one_that_fails_and_one_that_is_cancelled_a_third_is_answered(world: World) -> None:
+    alone = told(world.engine.answer(ask(2), SETTINGS))
+    cancel = threading.Event()
+    start = world.engine.backend.start
+
+    def cancelling(*arguments: Any, **named: Any) -> Any:
+        cancel.set()
+        return start(*arguments, **named)
+
+    with world.busy(3) as submit:
+        _ = submit(world.engine.answer, LONG, SETTINGS)
+        gone = submit(world.engine.answer, ask(4), SETTINGS, cancel=cancel)
+        kept = submit(world.engine.answer, ask(2), SETTINGS)
+        world.engine.backend.start = cancelling  # type: ignore[method-assign]
+    assert told(kept.result(timeout=60)) == alone
+    assert gone.result(timeout=60).decision.outcome.finish_reason == "cancelled"
+
+
+class Observer:
+    """Sees records; what it does with one that is opened is the test's."""
+
+    def __init__(self, opened: Callable[[Any], object]) -> None:
+        self._opened, self.ended = opened, list[Any]()
+
+    def opened(self, decision: Any, conversation: Conversation) -> None:
+        self._opened(conversation)
+
+    def concluded(self, decision: Any, *_: Any) -> None:
+        self.ended.append(decision.outcome)
+
+
+def test_a_record_that_is_refused_is_one_requests_failure(world: World) -> None:
+    def refuse(conversation: Conversation) -> None:
+        if "Number 4" in conversation.turns[-1].text:
+            raise AuditError("not this one")
+
+    alone = told(world.engine.answer(ask(2), SETTINGS))
+    with world.busy(3) as submit:
+        world.engine.observer = Observer(refuse)
+        found = [submit(world.engine.answer, ask(number), SETTINGS) for number in (2, 4, 2)]
+    assert told(found[0].result(timeout=60)) == told(found[2].result(timeout=60)) == alone
+    with pytest.raises(AuditError, match="not this one"):
+        found[1].result(timeout=60)
+
+
+def test_an_observer_may_ask_the_model_that_is_being_started(world: World) -> None:
+    asked: list[str] = []
+
+    def ask_again(conversation: Conversation) -> None:
+        if "Number 2" in conversation.turns[-1].text:
+            asked.append(world.engine.answer(question("And?"), SETTINGS, mode="off").text)
+
+    world.engine.observer = Observer(ask_again)
+    assert world.engine.answer(ask(2), SETTINGS).text
+    assert len(asked) == 1
+
+
 def test_who_is_judged_by_somebody_else_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such a judge may ask the same model, and would wait for the request that waits for it."""
     world = World(monkeypatch)
@@ -143,15 +200,7 @@ def test_who_is_judged_by_somebody_else_waits_for_nobody(monkeypatch: pytest.Mon
 
 
 def test_a_reader_who_goes_ends_one_answer_and_no_other(world: World) -> None:
-    records: list[Any] = []
-
-    class Observer:
-        def opened(self, *_: Any) -> None: ...
-
-        def concluded(self, decision: Any, *_: Any) -> None:
-            records.append(decision.outcome)
-
-    world.engine.observer = Observer()
+    world.engine.observer = observer = Observer(lambda _: None)
     long = GenerationSettings(max_new_tokens=60, temperature=0)
     alone = told(world.engine.answer(ask(2), long))
 
@@ -159,13 +208,13 @@ def test_a_reader_who_goes_ends_one_answer_and_no_other(world: World) -> None:
         with closing(world.engine.stream(ask(4), long)) as events:
             assert isinstance(next(events), Delta)
 
-    records.clear()
+    observer.ended.clear()
     with world.busy(2) as submit:
         gone, kept = submit(leaves), submit(world.engine.answer, ask(2), long)
     gone.result(timeout=60)
     assert told(kept.result(timeout=60)) == alone
     assert world.sizes[-1] == 2
-    ended = sorted(each.finish_reason for each in records)
+    ended = sorted(each.finish_reason for each in observer.ended)
     assert ended == ["cancelled", "length", "length"]
-    [short] = [each for each in records if each.finish_reason == "cancelled"]
+    [short] = [each for each in observer.ended if each.finish_reason == "cancelled"]
     assert short.output_tokens < 60

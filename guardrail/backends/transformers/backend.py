@@ -100,8 +100,11 @@ class TransformersBackend:
 
     @property
     def at_once(self) -> int:
-        """So many prompts that what they need beside their rows' caches stays small."""
-        return AT_ONCE
+        """So many prompts that what they need beside their rows' caches stays small; 1 where the
+        model's own lengths count the padding that others cause.
+        """
+        own = self.model.generation_config
+        return 1 if own.max_length or own.min_length else AT_ONCE
 
     def groups(self, conversations: Sequence[Conversation]) -> list[list[int]]:
         """Returns which requests may share a batch."""

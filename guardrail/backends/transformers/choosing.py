@@ -69,3 +69,18 @@ class Chooser:
         for generator, state in zip(self._generators, states, strict=True):
             generator.set_state(state)
         return tokens
+
+
+def unpadded(ids: Tensor, mask: Tensor | None) -> Tensor:
+    """Returns prompts with their own first token in the place of padding.
+
+    A penalty on what was said before is then none on padding, of which a row alone has none.
+
+    Args:
+        ids: (rows, length) int64, padded on the left.
+        mask: Same shape, 0 where there is padding; other shapes say nothing of it.
+    """
+    if mask is None or mask.shape != ids.shape:
+        return ids
+    mask = mask.to(ids.device)
+    return torch.where(mask.bool(), ids, ids.gather(1, mask.argmax(1, keepdim=True)))

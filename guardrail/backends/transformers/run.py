@@ -16,7 +16,7 @@ from guardrail.backends.backend import FinishReason, Interrupted, Phase, Reading
 from guardrail.backends.photographs import shown_otherwise
 from guardrail.backends.transformers.ahead import look_ahead
 from guardrail.backends.transformers.branch import Branch, Prepared, prepare
-from guardrail.backends.transformers.choosing import Chooser
+from guardrail.backends.transformers.choosing import Chooser, unpadded
 from guardrail.backends.transformers.context_limit import prompt_lengths
 from guardrail.backends.transformers.counterfactual import counterfactual_inputs, has_rows
 from guardrail.backends.transformers.grammar import Constraint, RowConstraints, floored
@@ -135,7 +135,8 @@ class TransformersRun:
         self._real = self._ready.fork(places)
         if self._noised is not None:
             beside = [place for place in places if place in self._beside_rows]
-            self._noised = self._noised.fork([self._beside_rows.index(each) for each in beside])
+            kept = [self._beside_rows.index(each) for each in beside]
+            self._noised = self._noised.fork(kept) if kept else None
             self._beside_rows = [places.index(each) for each in beside]
         self._live = list(rows)
 
@@ -227,7 +228,9 @@ class TransformersRun:
         rows = len(self._live)
         ids = self._prepared.ids
         self._prepared = replace(self._prepared, ids=ids[self._live] if len(ids) > rows else ids)
-        self._ids = self._prepared.ids  # (rows, length), grows by a token each step
+        mask = self._inputs.get("attention_mask")
+        # (rows, length), grows by a token each step
+        self._ids = unpadded(self._prepared.ids, None if mask is None else mask[self._live])
         self._chooser = Chooser(self._prepared, rows, seed)
         self._held = RowConstraints(constraints, self._prepared.eos_ids)
         self._finished: list[FinishReason | None] = [None] * rows

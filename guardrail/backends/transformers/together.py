@@ -62,6 +62,10 @@ class _Pass:
         ids = self.arguments.get("input_ids")
         return isinstance(ids, torch.Tensor) and ids.shape[1] == 1
 
+    def is_like(self, other: _Pass) -> bool:
+        """Whether both may be joined."""
+        return self.kind is not None and self.kind == other.kind and self.model is other.model
+
     def stops(self) -> bool:
         """Whether its caller wants no more of it."""
         return self.caller.stop is not None and self.caller.stop()
@@ -135,38 +139,28 @@ class Together:
             self._meeting.notify_all()
 
     def _lead(self, own: _Pass) -> None:
-        """Runs what waits, the oldest first, until this thread's own is done."""
-        while not own.settled:
-            self._await_the_others()
-            with self.alone:
-                taken = self._taken()
-                started = time.perf_counter()
-                try:
-                    self._run_at_once(taken)
-                finally:
-                    self._settle(taken, started)
+        """Runs this thread's own pass, and those that can be joined with it."""
+        self._await_the_others(own)
+        with self.alone:
+            taken = self._taken(own)
+            started = time.perf_counter()
+            try:
+                self._run_at_once(taken)
+            finally:
+                self._settle(taken, started)
 
-    def _await_the_others(self) -> None:
+    def _await_the_others(self, own: _Pass) -> None:
         """Gives those that took the last step a moment to come back for the next one."""
         with self._meeting:
-            if self._waiting and self._waiting[0].is_step:
+            if own.is_step:
                 grace = min(_GRACE * self._took_s, _LONGEST_GRACE_S)
                 self._meeting.wait_for(lambda: not self._away, timeout=grace)
             self._away.clear()  # who was late is not waited for again
 
-    def _taken(self) -> list[_Pass]:
-        """Takes the oldest pass, and those that can be joined with it."""
+    def _taken(self, own: _Pass) -> list[_Pass]:
         with self._meeting:
-            first = self._waiting[0]
-            alike = [
-                each
-                for each in self._waiting
-                if each is first
-                or (
-                    first.kind is not None and each.kind == first.kind and each.model is first.model
-                )
-            ]
-            taken = _fitting(alike) if len(alike) > 1 else alike
+            others = [each for each in self._waiting if each is not own and each.is_like(own)]
+            taken = _fitting(own, others)
             self._waiting = [each for each in self._waiting if each not in taken]
             return taken
 
@@ -208,7 +202,8 @@ class Together:
                 each.outputs = found
         else:  # the first of its sort is run both ways
             _run_apart(taken)
-            self._agree[sort] = all(map(_agrees, taken, outputs))
+            if all(each.error is None for each in taken):
+                self._agree[sort] = all(map(_agrees, taken, outputs))
         return True
 
 
@@ -233,9 +228,14 @@ class Caller:
         Raises:
             Interrupted: It was stopped.
         """
-        kind = kind_of(arguments) if self._together.joins() else None
-        one = _Pass(self, model, arguments, kind, time.perf_counter())
-        return self._together.run(one)
+        asked = time.perf_counter()
+        if self._together.joins():
+            kind = kind_of(arguments)
+            return self._together.run(_Pass(self, model, arguments, kind, asked))
+        # INVARIANT: who may hold the model waits for nobody who leads, and may need it.
+        with self._together.alone:
+            self.waited_s += time.perf_counter() - asked
+            return _run([_Pass(self, model, arguments, None, asked)], model, arguments)
 
     def clock(self) -> float:
         """Returns a time in seconds that stands still while a pass waits for the model."""
@@ -268,15 +268,14 @@ def _run(taken: Sequence[_Pass], model: Any, arguments: dict[str, Any]) -> Any:
 
 def _agrees(one: _Pass, found: Outputs) -> bool:
     """Whether what a pass came to with others is what it came to by itself."""
-    if one.error is not None:
-        return False
     logits = found["logits"].float(), one.outputs.logits.float()
     return relative_distance(*logits) <= rounding(one.model)
 
 
-def _fitting(alike: Sequence[_Pass]) -> list[_Pass]:
+def _fitting(first: _Pass, others: Sequence[_Pass]) -> list[_Pass]:
     """Returns the first and those with it that make a pass of no more than it should hold."""
-    first, *others = alike
+    if not others:
+        return [first]
     taken, rows, tokens = [first], rows_of(first.arguments), _tokens(first)
     longest = length_of(first.arguments)
     for each in others:
