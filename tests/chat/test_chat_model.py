@@ -114,7 +114,7 @@ class ScriptedEngine:
         return load_policy(policy or self.policy)
 
     @contextlib.contextmanager
-    def preparing(self) -> Iterator[Preparation]:
+    def preparing(self, **_: Any) -> Iterator[Preparation]:
         try:
             yield Preparation()
         except Exception as error:
