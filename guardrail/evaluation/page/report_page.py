@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from guardrail.evaluation.dataset import Dataset
@@ -22,7 +22,7 @@ from guardrail.evaluation.page.tradeoff import tradeoff_of
 from guardrail.evaluation.report import REFERENCE, Scored
 from guardrail.evaluation.results import Results
 from guardrail.evaluation.systems import System
-from guardrail.record.audit.page.views import source_hash, static_file
+from guardrail.record.audit.page.views import escaping, source_hash, static_file
 from guardrail.record.version import __version__
 
 COLOURS = ("a", "c", "e", "b", "d")
@@ -83,13 +83,7 @@ def report_page(
 
 @cache
 def _templates() -> Environment:
-    found = Environment(
-        loader=PackageLoader("guardrail.evaluation.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    found = escaping("guardrail.evaluation.page")
     found.filters.update(percent=_percent, interval=_interval, number=_number)
     return found
 

@@ -11,10 +11,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
-from guardrail.record.audit.page.views import source_hash, static_file
+from guardrail.record.audit.page.views import escaping, source_hash, static_file
 from guardrail.record.version import __version__
 from guardrail.serving.page.examples import EXAMPLES
 from guardrail.serving.page.reference import operations_of, shapes_of
@@ -97,13 +97,7 @@ def _page(template: str, *, script: str = "", **given: Any) -> Page:
 
 @cache
 def _templates() -> Environment:
-    found = Environment(
-        loader=PackageLoader("guardrail.serving.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    found = escaping("guardrail.serving.page")
     found.globals.update(version=__version__)
     found.filters.update(coded=_coded)
     return found

@@ -30,16 +30,25 @@ _NONE = "none"
 _INPUT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?")
 
 
-@cache
-def templates() -> Environment:
-    """Returns the templates. INVARIANT: autoescaping is on for every one of them."""
-    found = Environment(
-        loader=PackageLoader("guardrail.record.audit.page"),
+def escaping(package: str) -> Environment:
+    """Returns the templates of a page. INVARIANT: autoescaping is on for every one of them.
+
+    Args:
+        package: The page's, whose folder `templates` holds them.
+    """
+    return Environment(
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+@cache
+def templates() -> Environment:
+    """Returns the templates of this page."""
+    found = escaping("guardrail.record.audit.page")
     found.globals.update(version=__version__, actions=(*ACTIONS, FAILED))
     found.filters.update(percent=percent, clock=_clock, number=_number, evidence=evidence_in_words)
     return found
