@@ -23,9 +23,6 @@ _FURTHEST = 4
 _WIDEST = 8
 """Tokens of one answer that are followed at each distance."""
 
-_AT_ONCE = 16
-"""Rows that run ahead together, each with a copy of its prompt's cache."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -150,7 +147,8 @@ class RefusalMass:
             chosen = self._affordable(_worth_it(leads))
             if not chosen:
                 return
-            kept = [each for each in leads if each not in chosen]
+            taken = {id(each) for each in chosen}
+            kept = [each for each in leads if id(each) not in taken]
             for part in _together(chosen):
                 try:
                     logits = self._run.ahead([e.row for e in part], [e.tokens for e in part])
@@ -175,11 +173,9 @@ class RefusalMass:
 
 
 def _together(leads: Sequence[_Lead]) -> Iterator[list[_Lead]]:
-    """Yields open ends that can be looked up at once: equally far, and not too many."""
+    """Yields open ends that can be looked up at once: equally far."""
     for length in sorted({len(each.tokens) for each in leads}):
-        alike = [each for each in leads if len(each.tokens) == length]
-        for start in range(0, len(alike), _AT_ONCE):
-            yield alike[start : start + _AT_ONCE]
+        yield [each for each in leads if len(each.tokens) == length]
 
 
 def _worth_it(leads: Sequence[_Lead]) -> list[_Lead]:

@@ -21,20 +21,34 @@ import httpx
 HELD_OUT = Path(__file__).parents[2] / "guardrail/embedded/heldout"
 
 
-def bodies(tokens: int) -> list[dict[str, Any]]:
-    """The shipped scenes' questions beside both their pictures, to be streamed."""
-    found = []
+ORDINARY = (
+    "What is in this picture?",
+    "Describe this picture.",
+    "Where is this?",
+    "What is this place called?",
+    "Is it day or night?",
+    "What can you see here?",
+    "How many people are there?",
+    "What is the main thing in the picture?",
+)
+"""What most traffic is like: nothing of it is at stake."""
+
+
+def bodies(tokens: int, *, ordinary: bool = False) -> list[dict[str, Any]]:
+    """Questions beside both pictures of the shipped scenes, to be streamed: theirs, or ordinary."""
+    found: list[dict[str, Any]] = []
     for item in json.loads((HELD_OUT / "combined.json").read_text("utf-8"))[:64]:
         for side in ("safe", "unsafe"):
             data = base64.b64encode((HELD_OUT / item[f"{side}_image_path"]).read_bytes()).decode()
             picture = {"type": "image_url", "image_url": {"url": f"data:image/webp;base64,{data}"}}
-            content = [picture, {"type": "text", "text": item["question"]}]
+            question = ORDINARY[len(found) % len(ORDINARY)] if ordinary else item["question"]
+            content = [picture, {"type": "text", "text": question}]
             messages = [{"role": "user", "content": content}]
             found.append({"messages": messages, "max_tokens": tokens, "stream": True})
     return found
 
 
-def serve(sockets: list[socket.socket]) -> None:
+def serve(sockets: list[socket.socket], least: int | None) -> None:
     """Serves one engine twice: guarded, and as it is."""
     import uvicorn
 
@@ -42,7 +56,8 @@ def serve(sockets: list[socket.socket]) -> None:
     from guardrail.serving.app import create_app
 
     engine = SafeCoDe.embedded()
-    chats = ChatSafeCoDe(engine=engine), ChatSafeCoDe(engine=engine, mode="off")
+    own = {"model_kwargs": {"min_new_tokens": least}} if least else {}
+    chats = ChatSafeCoDe(engine=engine, **own), ChatSafeCoDe(engine=engine, mode="off", **own)
     servers = [
         uvicorn.Server(uvicorn.Config(create_app(chat, max_inflight=128), log_level="warning"))
         for chat in chats
@@ -111,6 +126,8 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--clients", default="1,4,16,64")
     options.add_argument("--tokens", type=int, default=32)
+    options.add_argument("--least", type=int, help="tokens of an answer, at least")
+    options.add_argument("--ordinary", action="store_true", help="of questions nothing is at stake")
     options.add_argument("--requests", type=int, default=96, help="of each measurement")
     chosen = options.parse_args()
     sockets = []
@@ -122,9 +139,9 @@ def main() -> None:
     guarded, unguarded = (
         f"http://127.0.0.1:{each.getsockname()[1]}/v1/chat/completions" for each in sockets
     )
-    server = multiprocessing.get_context("fork").Process(target=serve, args=(sockets,))
+    server = multiprocessing.get_context("fork").Process(target=serve, args=(sockets, chosen.least))
     server.start()
-    asked = bodies(chosen.tokens)
+    asked = bodies(max(chosen.tokens, chosen.least or 0), ordinary=chosen.ordinary)
     try:
         for url in (guarded, unguarded):  # warm
             asyncio.run(measure(url, asked, 16, 32, 0))

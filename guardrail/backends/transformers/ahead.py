@@ -12,6 +12,9 @@ from guardrail.backends.transformers.tree import run_ahead
 
 Tokens = Sequence[Sequence[int]]
 
+_FORKS = 16
+"""Rows that step ahead together, each with a copy of its prompt's cache."""
+
 
 def look_ahead(branch: Branch, rows: Sequence[int], tokens: Tokens) -> Tensor:
     """Returns next-token logits, (rows, vocabulary) float32.
@@ -42,8 +45,12 @@ def _in_one_pass(branch: Branch, rows: Sequence[int], tokens: Tokens) -> Tensor 
 
 
 def _step_by_step(branch: Branch, rows: Sequence[int], tokens: Tokens) -> Tensor:
-    """Runs a batch of forks token by token, as every family decodes."""
-    branch = branch.fork(rows)
-    for column in torch.tensor([list(each) for each in tokens], device=branch.ids.device).T:
-        branch = branch.extend(column[:, None])
-    return branch.logits
+    """Runs forks token by token, as every family decodes; a few at once, to bound memory."""
+    found = []
+    for start in range(0, len(rows), _FORKS):
+        some = slice(start, start + _FORKS)
+        fork = branch.fork(rows[some])
+        for column in torch.tensor([list(each) for each in tokens[some]], device=fork.ids.device).T:
+            fork = fork.extend(column[:, None])
+        found.append(fork.logits)
+    return torch.cat(found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from torch import Tensor
@@ -54,6 +54,7 @@ class PromptEncoder:
         self._adapter = adapter or Adapter()
         self._lock = threading.Lock()  # fast tokenizers keep padding state on the object
         self._control = ControlGuard(processor)
+        self._suffix = lru_cache(maxsize=256)(self.encode_piece)  # policies' words, no request's
 
     def render(self, conversation: Conversation) -> str:
         """Returns the prompt text, up to and including where the answer begins.
@@ -123,8 +124,8 @@ class PromptEncoder:
             stem = answer[: len(answer) - len(tail)]
             if at < 0 or not tail or not answer.endswith(tail) or not asked.startswith(stem):
                 return None
-            suffixes.append(self.encode_piece(asked[len(stem) :]))
-        tail_ids = self.encode_piece(tail)
+            suffixes.append(self._suffix(asked[len(stem) :]))
+        tail_ids = self._suffix(tail)
         return JudgeSuffixes(tail_ids, tuple(suffixes))
 
     def decode(self, token_ids: Sequence[int], *, keep: frozenset[int] = frozenset()) -> str:
