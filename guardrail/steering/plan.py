@@ -132,8 +132,8 @@ class Step:
         token_ids: For each row the new token, None once the row has finished.
         finished: For each row, why it has finished, None while it has not.
         traces: For each row, what guidance did at this step, None where there was none.
-        likelihoods: For each row, how likely its token was, None where that is not wanted, and where
-            an opening put it there.
+        likelihoods: For each row, how likely its token was, None where that is not wanted, or an
+            opening put it there.
     """
 
     token_ids: tuple[int | None, ...]
