@@ -154,15 +154,25 @@ def places(said: str) -> list[tuple[int, int]]:
     return [(0, 1), (b, b + 2), (len(said) - 2, len(said))]
 
 
-def test_json_that_is_no_call_is_listed() -> None:
-    said = ['{"answer"', ": 42", "}"]
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (['{"answer"', ": 42", "}"], [('{"answer": 42}', ['{"answer"', ": 42", "}"])]),
+        # Two pieces that are settled at once have each their own tokens.
+        (
+            ['{"answer"', ": 42", "},so"],
+            [('{"answer": 42}', ['{"answer"', ": 42"]), (",so", ["},so"])],
+        ),
+    ],
+)
+def test_json_that_is_no_call_is_listed(said: list[str], expected: Any) -> None:
     found = pieces(
         range(3),
         decode=lambda ids: "".join(said[at] for at in ids),
         vocabulary=[each.encode() for each in said],
         calls=CallReader(LLAMA, ("f",)),
     )
-    assert found == [("".join(said), said)]
+    assert found == expected
 
 
 def test_a_control_token_among_the_likeliest_has_no_bytes_and_one_that_is_none_no_name() -> None:
