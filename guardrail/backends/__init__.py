@@ -13,7 +13,9 @@ from guardrail.backends.backend import (
     Reading,
     Run,
     Stop,
+    Taken,
 )
+from guardrail.backends.likelihood import Likelihood
 
 __all__ = [
     "REFERENCE_FILE",
@@ -21,8 +23,10 @@ __all__ = [
     "Constraint",
     "FinishReason",
     "Interrupted",
+    "Likelihood",
     "Phase",
     "Reading",
     "Run",
     "Stop",
+    "Taken",
 ]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from guardrail.backends.likelihood import Likelihood
 from guardrail.policy.terms import Counterfactual
 from guardrail.request.call_format import CallFormat
 from guardrail.request.conversation import Conversation
@@ -54,6 +55,22 @@ class Reading:
 
     rows: Sequence[Sequence[float] | Exception]
     took_s: float
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The rows' next tokens; of rows that have finished, what came last.
+
+    Attributes:
+        tokens: One per row.
+        finished: Why rows have finished, None where not.
+        likelihoods: How likely the tokens were, None where that is not wanted, or not known of what
+            is no text.
+    """
+
+    tokens: Sequence[int]
+    finished: Sequence[FinishReason | None]
+    likelihoods: Sequence[Likelihood | None]
 
 
 class Run(Protocol):
@@ -174,6 +191,15 @@ class Run(Protocol):
     def peek(self, logits: Array) -> list[int]:
         """Returns what `choose` would, and leaves the rows' randomness as it is."""
 
+    def likelihoods(self, logits: Array, tokens: Sequence[int]) -> list[Likelihood | None]:
+        """Returns how likely tokens are that are about to be taken; None each where the settings
+        want no log-probabilities.
+
+        Args:
+            logits: What they were chosen from, within reach.
+            tokens: One per row.
+        """
+
     def take(self, tokens: Sequence[int]) -> list[FinishReason | None]:
         """Makes these the rows' next tokens; returns why rows have finished, None where not."""
 
@@ -187,8 +213,8 @@ class Run(Protocol):
     def advance(self, *, noised: bool) -> None:
         """Runs the model on what was taken; without `noised`, the noised rows are dropped."""
 
-    def rest(self) -> Iterator[tuple[list[int], list[FinishReason | None]]]:
-        """Decodes on, unsteered, until every row has finished; yields (tokens, finished)."""
+    def rest(self) -> Iterator[Taken]:
+        """Decodes on, unsteered, until every row has finished; yields what each row takes."""
 
     def close(self) -> None:
         """Ends what the model still does for the run; nothing is asked of it afterwards."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -17,6 +18,7 @@ from langchain_core.messages.tool import (
 from guardrail.errors import GuardrailError
 from guardrail.record.answer import Answer
 from guardrail.request.delta import Delta, InvalidCall, ToolCall
+from guardrail.request.logprobs import TokenLogprob
 
 
 def answer_message(answer: Answer, model_name: str) -> AIMessage:
@@ -53,13 +55,16 @@ class AnswerChunks:
         self._model_name = model_name
         self._said = ""
         self._calls: list[ToolCall | InvalidCall] = []
+        self._told = 0
 
     def chunk(self, delta: Delta) -> AIMessageChunk:
         """Returns a piece of the answer."""
         self._said += delta.text
+        self._told += len(delta.logprobs)
         return AIMessageChunk(
             content=delta.text,
             tool_call_chunks=[] if delta.call is None else [self._call_chunk(delta.call)],
+            response_metadata=_logprobs(delta.logprobs or None),
         )
 
     def last(self, answer: Answer) -> AIMessageChunk:
@@ -76,7 +81,7 @@ class AnswerChunks:
             content=answer.text[len(self._said) :],
             tool_call_chunks=[self._call_chunk(call) for call in answer.calls[count:]],
             chunk_position="last",
-            **_metadata(answer, self._model_name),
+            **_metadata(answer, self._model_name, told=self._told),
         )
 
     def _call_chunk(self, call: ToolCall | InvalidCall) -> ToolCallChunk:
@@ -90,8 +95,10 @@ class AnswerChunks:
         )
 
 
-def _metadata(answer: Answer, model_name: str) -> dict[str, Any]:
+def _metadata(answer: Answer, model_name: str, *, told: int = 0) -> dict[str, Any]:
+    """Returns what goes with an answer; of the log-probabilities, those not told before."""
     tokens = answer.usage
+    logprobs = None if answer.logprobs is None else answer.logprobs[told:]
     return {
         "usage_metadata": UsageMetadata(
             input_tokens=tokens.input_tokens,
@@ -102,8 +109,14 @@ def _metadata(answer: Answer, model_name: str) -> dict[str, Any]:
             "model_name": model_name,
             "finish_reason": answer.decision.outcome.finish_reason,
             "guardrail": answer.decision.model_dump(mode="json"),
+            **_logprobs(logprobs),
         },
     }
+
+
+def _logprobs(told: Sequence[TokenLogprob] | None) -> dict[str, Any]:
+    """Returns log-probabilities as `ChatOpenAI` has them; chunks that are added join the lists."""
+    return {} if told is None else {"logprobs": {"content": [each.plain() for each in told]}}
 
 
 def _unparsable(text: str) -> str:

@@ -21,7 +21,8 @@ from guardrail.request.pictures import PictureLimits
 
 _BUILT_OF = frozenset({"model", "processor", "judge", "engine", "load_kwargs"})
 _DECODING = frozenset({"temperature", "max_tokens", "stop", "seed", "top_p", "top_k", "do_sample"})
-_CHECKED = _DECODING | {"mode", "model_kwargs", "streaming", "max_batch_size", "timeout"}
+_TELLING = frozenset({"logprobs", "top_logprobs"})
+_CHECKED = _DECODING | _TELLING | {"mode", "model_kwargs", "streaming", "max_batch_size", "timeout"}
 _PLAIN = ("load_kwargs", "model_kwargs", "stop", "tags", "metadata", "profile")
 _NOT_WRITTEN = frozenset({"processor", "judge", "engine", "picture_limits", "profile"})
 

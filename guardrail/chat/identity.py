@@ -35,7 +35,10 @@ from guardrail.request.settings import GenerationSettings
 EMBEDDED = "embedded"
 """The name of the model that ships with the package."""
 
-_SETTINGS = ("temperature", "max_tokens", "top_p", "top_k", "do_sample", "seed")
+_SETTINGS = (
+    *("temperature", "max_tokens", "top_p", "top_k", "do_sample", "seed"),
+    *("logprobs", "top_logprobs"),
+)
 _UNUSED = ("max_retries",)
 _SECRET_NAMES = ("token", "key", "secret", "password")
 
@@ -70,6 +73,8 @@ class ConfiguredChatModel(BatchingChatModel):
     top_p: float | None = None
     top_k: int | None = None
     do_sample: bool | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
     streaming: bool = False
     picture_limits: InstanceOf[PictureLimits] = Field(

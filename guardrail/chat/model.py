@@ -60,6 +60,10 @@ class ChatSafeCoDe(CautiousRunnable, CachingChatModel, CountingChatModel, Sessio
         temperature: 0 is greedy, above 0 samples. None leaves it, like all below, to the model.
         max_tokens: Most tokens to generate; `max_new_tokens` is accepted too.
         stop: Strings that end the answer, not part of it.
+        logprobs: Whether `response_metadata["logprobs"]["content"]` tells the log-probability of
+            each token of the text, as `ChatOpenAI` does: what it was chosen by, steered where it
+            was steered, before `temperature` and its like. When streaming, of each chunk.
+        top_logprobs: How many of the likeliest tokens at its place are told beside it.
         model_kwargs: Any other argument of `generate()`.
         timeout: Seconds that an answer may take; then `TimeoutError`.
         cache: True (LangChain's global cache) or a cache; without either, no answer is cached.

@@ -18,7 +18,10 @@ _ALIASES: Mapping[str, str] = {
     "max_completion_tokens": "max_new_tokens",
     "stop_sequences": "stop",
 }
-_NAMED = ("max_new_tokens", "temperature", "top_p", "top_k", "do_sample", "seed", "stop")
+_NAMED = (
+    *("max_new_tokens", "temperature", "top_p", "top_k", "do_sample", "seed", "stop"),
+    *("logprobs", "top_logprobs"),
+)
 _ELSEWHERE: Mapping[str, str] = {
     "model": "one chat model serves one model: build another ChatSafeCoDe",
     "tools": "bind them with bind_tools()",
@@ -51,6 +54,8 @@ def settings_for(
         merged["stop"] = stop
     if merged.get("do_sample") is True and merged.get("temperature") == 0:
         raise SettingsError("do_sample=True contradicts temperature=0, which is greedy decoding")
+    if merged.get("logprobs") is False and call.get("top_logprobs") is None:
+        merged.pop("top_logprobs", None)  # a call that wants none switches the model's own off
     words = merged.pop("stop", ())
     named = {name: merged.pop(name) for name in _NAMED if name in merged}
     _check_names(merged)

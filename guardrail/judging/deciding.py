@@ -152,6 +152,7 @@ class Deciding:
                 ),
                 observer=self.observer,
                 review=review,
+                logprobs=settings.logprobs,
             )
             for at, each in enumerate(conversations)
         ]

@@ -35,6 +35,7 @@ from guardrail.record.observer import Observer
 from guardrail.record.telemetry.tracing import RequestTrace
 from guardrail.request.conversation import Conversation
 from guardrail.request.delta import InvalidCall, ToolCall, Usage
+from guardrail.request.logprobs import TokenLogprob
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Reply:
         whole: All that the model said, calls included.
         token_ids: As generated; none of them where the policy's words took their place.
         calls: The tool calls, in order.
+        logprobs: Of the tokens of the text, as far as they are wanted and were generated.
         generated: How many tokens the model has generated.
         replaced: Whether the policy's words took the place of what the model said.
     """
@@ -56,6 +58,7 @@ class Reply:
     whole: str = ""
     token_ids: tuple[int, ...] = ()
     calls: list[ToolCall | InvalidCall] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
     generated: int = 0
     replaced: bool = False
 
@@ -89,6 +92,7 @@ class Draft:
         trace: Its spans.
         observer: Sees the record before its answer is out, and may refuse it.
         review: A human's word on it, if it was escalated before.
+        logprobs: Whether its answer holds log-probabilities.
 
     Attributes:
         ruling: What the policy decided; None if nobody judged.
@@ -113,11 +117,12 @@ class Draft:
         *,
         observer: Observer | None = None,
         review: Review | None = None,
+        logprobs: bool = False,
     ) -> None:
         self.conversation = conversation
         self.policy, self.mode = policy, mode
         self.trace = trace
-        self._review_given = review
+        self._review_given, self._logprobs = review, logprobs
         self.review = _unheard(review)
         self.token = ""
         self.ruling: Ruling | None = None
@@ -290,7 +295,9 @@ class Draft:
     def _made(self) -> Answer:
         reply = self.reply
         usage = Usage(self.input_tokens, reply.generated)
-        return Answer(reply.text, reply.token_ids, self._decision(), usage, tuple(reply.calls))
+        told = tuple(reply.logprobs) if self._logprobs else None
+        decision, calls = self._decision(), tuple(reply.calls)
+        return Answer(reply.text, reply.token_ids, decision, usage, calls, told)
 
     def _decision(self) -> Decision:
         """Returns the record. INVARIANT: the one place where a `Decision` is made."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from guardrail.record.decision import Decision
 from guardrail.request.delta import InvalidCall, ToolCall, Usage
+from guardrail.request.logprobs import TokenLogprob
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,9 @@ class Answer:
         decision: The record of what was decided, and why.
         usage: Token counts.
         calls: The tool calls, in order.
+        logprobs: Of the text's tokens that the model chose, in order: none of words that the policy
+            put there, of calls, of what a stop string cut off, and of control tokens. None where
+            they were not wanted.
     """
 
     text: str
@@ -25,6 +29,7 @@ class Answer:
     decision: Decision
     usage: Usage
     calls: tuple[ToolCall | InvalidCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -44,17 +44,34 @@ class CallReader:
         self._fresh = True  # nothing but calls and white space so far
         self._after_call = False
         self._taken = False
+        self._read = 0
+        self._places: list[tuple[int, int]] = []
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Where what was returned last stands in all the text: begin and end of each text; of a
+        call only the end, twice.
+        """
+        return self._places
+
+    @property
+    def settled(self) -> int:
+        """Up to where it is settled what the text is."""
+        return self._read - len(self._rest)
 
     def push(self, text: str) -> list[Delta]:
         """Returns what is settled by more of the answer's text: text and calls, in order."""
         self._rest += text
-        return list(self._settled(last=False))
+        self._read += len(text)
+        self._places = []
+        return list(self._deltas(last=False))
 
     def finish(self) -> list[Delta]:
         """Returns what was held back, at the end of the answer."""
-        return list(self._settled(last=True))
+        self._places = []
+        return list(self._deltas(last=True))
 
-    def _settled(self, *, last: bool) -> Iterator[Delta]:
+    def _deltas(self, *, last: bool) -> Iterator[Delta]:
         while self._rest:
             before = (self._inside, self._rest)
             yield from self._inner(last) if self._inside else self._outer(last)
@@ -67,14 +84,14 @@ class CallReader:
         """Gives out text up to where a call begins, or may begin."""
         if self._after_call and (self._fresh or (last and self._rest.isspace())):
             self._rest = self._rest.lstrip()
-        at = self._beginning()
+        at, start = self._beginning(), self.settled
         if at is not None:
             text, self._rest = self._rest[:at].rstrip(), self._rest[at:]
             self._inside = True
         else:
             cut = len(self._rest) - (0 if last else self._held())
             text, self._rest = self._rest[:cut], self._rest[cut:]
-        yield from self._text(text)
+        yield from self._text(text, start)
 
     def _beginning(self) -> int | None:
         """Where a call begins in the rest, if it does."""
@@ -90,11 +107,16 @@ class CallReader:
         part = next((size for size in sizes if text.endswith(opening[:size])), 0)
         return len(text) - len(text[: len(text) - part].rstrip())
 
-    def _text(self, text: str) -> Iterator[Delta]:
+    def _text(self, text: str, start: int) -> Iterator[Delta]:
         if text.strip():
             self._fresh = self._after_call = False
         if text:
+            self._places.append((start, start + len(text)))
             yield Delta(text)
+
+    def _call(self, call: ToolCall | InvalidCall) -> Delta:
+        self._places.append((self.settled, self.settled))
+        return Delta("", call)
 
     # Calls -----------------------------------------------------------------------------------
 
@@ -110,11 +132,11 @@ class CallReader:
         following = self._rest[end:].lstrip()
         if not last and len(following) < len(closing) and closing.startswith(following):
             return  # what closes the call is still to come
-        raw, self._inside = self._rest[:end], False
+        raw, start, self._inside = self._rest[:end], self.settled, False
         self._rest = following.removeprefix(closing)
         calls = [self._shape(value) for value in values]
         if not self._format.opening and not all(calls):
-            yield from self._text(raw)  # JSON, but no call
+            yield from self._text(raw, start)  # JSON, but no call
             return
         self._after_call = True
         for call in calls or [None]:
@@ -151,10 +173,10 @@ class CallReader:
         closing = self._format.closing
         cut = self._rest.find(closing) if closing else -1
         size = cut + len(closing) if cut >= 0 else len(self._rest)
-        raw, self._rest = self._rest[:size], self._rest[size:]
+        start, raw, self._rest = self.settled, self._rest[:size], self._rest[size:]
         self._inside = False
         if not self._format.opening and not self._begins_like_call(raw):
-            yield from self._text(raw)
+            yield from self._text(raw, start)
             return
         self._after_call = True
         ended = "the answer ended in the middle of a tool call"
@@ -188,10 +210,10 @@ class CallReader:
             problem = "a further tool call, where parallel_tool_calls is false"
             return self._invalid(problem, raw, name)
         self._taken = True
-        return Delta("", ToolCall(name, dict(arguments), _new_id()))
+        return self._call(ToolCall(name, dict(arguments), _new_id()))
 
     def _invalid(self, problem: str, raw: str, name: str | None = None) -> Delta:
-        return Delta("", InvalidCall(raw.strip(), problem, _new_id(), name))
+        return self._call(InvalidCall(raw.strip(), problem, _new_id(), name))
 
 
 def _skip(text: str, at: int) -> int:

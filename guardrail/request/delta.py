@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from guardrail.request.logprobs import TokenLogprob
+
 
 @dataclass(frozen=True)
 class ToolCall:
@@ -35,10 +37,17 @@ class InvalidCall:
 
 @dataclass(frozen=True)
 class Delta:
-    """A piece of an answer, never taken back: some text, or one whole call."""
+    """A piece of an answer, never taken back: some text, or one whole call.
+
+    Attributes:
+        text: Empty beside a call.
+        call: The call.
+        logprobs: Where they are wanted, of the tokens that the text ends with this piece.
+    """
 
     text: str
     call: ToolCall | InvalidCall | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True)

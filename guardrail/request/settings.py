@@ -36,6 +36,7 @@ _UNGUIDABLE = {
 }
 _NEUTRAL = {"num_beams": 1, "num_return_sequences": 1, "guidance_scale": 1, "penalty_alpha": 0}
 """Values beside None and False that ask for nothing."""
+_NUMBERS = ("max_new_tokens", "temperature", "top_p", "top_k", "seed", "top_logprobs")
 
 
 class Unguidable(NamedTuple):
@@ -91,6 +92,8 @@ class GenerationSettings:
         do_sample: Sampling instead of greedy decoding; follows `temperature` if None.
         stop: Strings that end the answer; they are not part of it.
         seed: Seeds sampling, >= 0; the same request then gives the same answer.
+        logprobs: Whether the log-probability of each token of the text is told.
+        top_logprobs: How many of the likeliest tokens at its place are told beside it, >= 0.
         extra: Any other argument of `generate()`, by its name.
     """
 
@@ -101,14 +104,23 @@ class GenerationSettings:
     do_sample: bool | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    logprobs: bool = False
+    top_logprobs: int = 0
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("max_new_tokens", "temperature", "top_p", "top_k", "seed"):
+        for name in _NUMBERS:
             object.__setattr__(self, name, checked_number(name, getattr(self, name)))
         checked = {name: checked_number(name, value) for name, value in self.extra.items()}
         if any(checked[name] is not value for name, value in self.extra.items()):
             object.__setattr__(self, "extra", checked)
+        if not isinstance(self.logprobs, bool):
+            raise SettingsError(
+                f"logprobs is {self.logprobs!r}, expected True or False: how many of the likeliest "
+                "tokens are told is top_logprobs"
+            )
+        if self.top_logprobs and not self.logprobs:
+            raise SettingsError("top_logprobs is set and logprobs is not: set logprobs=True, too")
         if any(not text for text in self.stop):
             raise SettingsError("a stop string is empty, expected at least one character")
         if found := lone_surrogate_in(self.stop):
@@ -118,6 +130,13 @@ class GenerationSettings:
             raise SettingsError(
                 f"{asked.name}={asked.value!r} asks for {asked.what}, which cannot be guided"
             )
+
+    @property
+    def likeliest(self) -> int | None:
+        """How many of the likeliest tokens are told beside each token's log-probability; None where
+        no log-probability is wanted.
+        """
+        return self.top_logprobs if self.logprobs else None
 
     def with_stops_of(self, model_config: Any) -> GenerationSettings:
         """Returns these settings with the stop strings that `generate()` would go by.
@@ -136,8 +155,8 @@ class GenerationSettings:
         return replace(self, stop=(words,) if isinstance(words, str) else tuple(words), extra=extra)
 
     def generate_arguments(self) -> dict[str, Any]:
-        """Returns these settings as keyword arguments of `generate()`; stop strings and the seed
-        are the decoder's own business.
+        """Returns these settings as keyword arguments of `generate()`; stop strings, the seed and
+        log-probabilities are the decoder's own business.
         """
         arguments: dict[str, Any] = dict(self.extra)
         named = {

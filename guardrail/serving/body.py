@@ -6,7 +6,14 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 _MOST_PARTS = 10_000
 """Messages, their parts and calls, and tools of a request, each; each of them costs time."""
@@ -16,6 +23,7 @@ _MOST_TEXT = 4_000_000
 
 _MOST_STOPS = 64
 _LONGEST_STOP = 1000
+_MOST_LOGPROBS = 20
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
@@ -118,6 +126,8 @@ class ChatBody(_Known):
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     response_format: dict[str, Any] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=_MOST_LOGPROBS)
     stream: bool = False
     stream_options: StreamOptions | None = None
     # Accepted, and not looked at:
@@ -127,8 +137,6 @@ class ChatBody(_Known):
     metadata: dict[str, str] | None = None
     # Accepted where they ask for nothing:
     n: Literal[1] | None = None
-    logprobs: Literal[False] | None = None
-    top_logprobs: Literal[0] | None = None
     logit_bias: dict[str, Any] | None = Field(None, max_length=0)
     frequency_penalty: Literal[0] | None = None
     presence_penalty: Literal[0] | None = None
@@ -136,6 +144,13 @@ class ChatBody(_Known):
     modalities: list[Literal["text"]] | None = None
     service_tier: Literal["auto", "default"] | None = None
     reasoning_effort: Literal["none"] | None = None
+
+    @field_validator("top_logprobs")
+    @classmethod
+    def _beside_logprobs(cls, count: int | None, asked: ValidationInfo) -> int | None:
+        if count and not asked.data.get("logprobs"):
+            raise ValueError("logprobs has to be true for top_logprobs to be told")
+        return count
 
     @model_validator(mode="after")
     def _bounded(self) -> ChatBody:
@@ -230,5 +245,8 @@ def _characters(values: list[Any]) -> int:
 
 
 _PICTURES = ("image", "image_url", "input_image", "file")
-_DECODING: Sequence[str] = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed")
+_DECODING: Sequence[str] = (
+    *("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed"),
+    *("logprobs", "top_logprobs"),
+)
 _DEMANDED: Sequence[str] = ("tools", "tool_choice", "parallel_tool_calls", "response_format")

@@ -1,7 +1,8 @@
 """Writes an answer by the names of the chat API: whole, or in events.
 
 The decision goes with it as `guardrail`; where the policy blocked, it says `content_filter`. Where
-JSON was asked for and words came, the words are the message's `refusal`, which clients know.
+JSON was asked for and words came, the words are the message's `refusal`, which clients know; their
+log-probabilities are told as those of a refusal, too.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -30,6 +31,7 @@ class WrittenAnswer:
         }
         self._text = ""
         self._calls: list[dict[str, Any]] = []
+        self._logprobs: list[dict[str, Any]] | None = None
         self._last: Any = None
 
     def take(self, chunk: Any) -> dict[str, Any] | None:
@@ -38,19 +40,31 @@ class WrittenAnswer:
         Args:
             chunk: An `AIMessageChunk`; of the last one, see `ended` and `decision`, too.
         """
-        if chunk.response_metadata:
+        if "guardrail" in chunk.response_metadata:
             self._last = chunk
+        told = self._told(chunk.response_metadata.get("logprobs"))
         first = not (self._text or self._calls)
         calls = [self._call(each) for each in chunk.tool_call_chunks if _is_valid(each)]
         self._text += chunk.content
-        if not chunk.content and not calls:
+        if not chunk.content and not calls and not told:
             return None
         delta: dict[str, Any] = {"role": "assistant"} if first else {}
         if chunk.content:
             delta[self._told_as] = chunk.content
         if calls:
             delta["tool_calls"] = calls
-        return self._event(delta, None)
+        return self._event(delta, None, told)
+
+    def _told(self, logprobs: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+        """Takes the log-probabilities of a chunk; returns them."""
+        if logprobs is None:
+            return []
+        self._logprobs = [*(self._logprobs or ()), *logprobs["content"]]
+        return [*logprobs["content"]]
+
+    def _listed(self, told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Returns log-probabilities under the name of what the text is told as."""
+        return {"content": None, "refusal": None, self._told_as: told}
 
     def _call(self, call: Mapping[str, Any]) -> dict[str, Any]:
         found = {
@@ -118,7 +132,7 @@ class WrittenAnswer:
             "index": 0,
             "message": message,
             "finish_reason": self.finish_reason,
-            "logprobs": None,
+            "logprobs": None if self._logprobs is None else self._listed(self._logprobs),
         }
         return {
             **self._named("chat.completion"),
@@ -140,8 +154,14 @@ class WrittenAnswer:
         """Returns the event that ends a comparison."""
         return {**self._named("guardrail.comparison"), "unguarded": unguarded}
 
-    def _event(self, delta: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
+    def _event(
+        self,
+        delta: Mapping[str, Any],
+        reason: str | None,
+        told: Sequence[Mapping[str, Any]] = (),
+    ) -> dict[str, Any]:
+        listed = self._listed(told) if told else None
+        choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": listed}
         return {**self._named("chat.completion.chunk"), "choices": [choice]}
 
     def _named(self, kind: str) -> dict[str, Any]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from guardrail.backends import Likelihood
 from guardrail.judging.draft import Draft
 from guardrail.request.call_reader import CallReader
 from guardrail.request.delta import Delta, InvalidCall
+from guardrail.steering.listed_tokens import ListedTokens, Place
 from guardrail.steering.text_stream import TextStream
 
 
@@ -15,33 +19,57 @@ class AnswerReader:
         draft: Of the request.
         text: Tokens to text.
         calls: Tells tool calls from text, where there are tools.
+        listed: Lists the text's tokens, where log-probabilities are wanted.
     """
 
-    def __init__(self, draft: Draft, text: TextStream, calls: CallReader | None = None) -> None:
-        self._draft, self._text, self._calls = draft, text, calls
+    def __init__(
+        self,
+        draft: Draft,
+        text: TextStream,
+        calls: CallReader | None = None,
+        listed: ListedTokens | None = None,
+    ) -> None:
+        self._draft, self._text, self._calls, self._listed = draft, text, calls, listed
 
-    def push(self, token_id: int) -> list[Delta]:
-        """Takes a token; returns the text and calls that it settles."""
-        return self._taken(self._read(self._text.push(token_id)))
+    def push(self, token_id: int, likelihood: Likelihood | None = None) -> list[Delta]:
+        """Takes a token; returns the text and calls that it settles.
+
+        Args:
+            token_id: The token.
+            likelihood: How likely it was; None where that is not listed.
+        """
+        text = self._text.push(token_id)
+        if self._listed is not None:
+            self._listed.push(token_id, likelihood)
+        return self._taken(*self._read(text))
 
     def flush(self) -> list[Delta]:
         """Returns what was held back, at the end of the answer."""
-        found = self._read(self._text.flush())
+        deltas, places = self._read(self._text.flush())
         if self._calls is not None:
-            found += self._calls.finish()
-        return self._taken(found)
+            deltas += self._calls.finish()
+            places += self._calls.places
+        return self._taken(deltas, places, last=True)
 
-    def _read(self, text: str) -> list[Delta]:
+    def _read(self, text: str) -> tuple[list[Delta], list[Place]]:
+        """Returns pieces of the answer, and where each of them stands in the text."""
         if self._calls is not None:
-            return self._calls.push(text)
-        return [Delta(text)] if text else []
+            return self._calls.push(text), [*self._calls.places]
+        end = len(self._text.text)
+        return ([Delta(text)], [(end - len(text), end)]) if text else ([], [])
 
-    def _taken(self, deltas: list[Delta]) -> list[Delta]:
+    def _taken(
+        self, deltas: list[Delta], places: Sequence[Place], *, last: bool = False
+    ) -> list[Delta]:
         reply = self._draft.reply
         reply.token_ids, reply.whole = self._text.token_ids, self._text.text
         reply.generated = len(reply.token_ids)
+        if self._listed is not None:
+            settled = len(reply.whole) if self._calls is None else self._calls.settled
+            deltas = self._listed.beside(deltas, places, settled, last=last)
         for delta in deltas:
             reply.text += delta.text
+            reply.logprobs += delta.logprobs
             if delta.call is not None:
                 reply.calls.append(delta.call)
             if isinstance(delta.call, InvalidCall):

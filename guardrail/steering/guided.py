@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from array_api_compat import array_namespace
 
-from guardrail.backends import Constraint, FinishReason, Run
+from guardrail.backends import Constraint, FinishReason, Likelihood, Run, Taken
 from guardrail.backends.arrays import Array, largest, softmax
 from guardrail.steering.contrast import contrast_logits, contrast_published, divergence
 from guardrail.steering.modulation import modulate_paper, modulate_phrases, modulate_published
@@ -59,32 +59,30 @@ def decode(
     if guided and index is not None:
         steps = _GuidedSteps(run, plans, guidance, index, loose_ids, shadow)
         for step in range(guided):
-            tokens, traces = steps.take(step)
+            tokens, traces, likely = steps.take(step)
             finished = run.take(tokens)
-            yield _step(tokens, traces, done, finished)
+            yield _step(Taken(tokens, finished, likely), traces, done)
             done = finished
             if all(done):
                 return
             steps.ended = [reason is not None for reason in done]
             run.advance(noised=step + 1 < guided)
     nothing: Sequence[StepTrace | None] = [None] * batch
-    for tokens, finished in run.rest():
-        yield _step(tokens, nothing, done, finished)
-        done = finished
+    for taken in run.rest():
+        yield _step(taken, nothing, done)
+        done = taken.finished
 
 
 def _step(
-    tokens: Sequence[int],
-    traces: Sequence[StepTrace | None],
-    done: Sequence[FinishReason | None],
-    finished: Sequence[FinishReason | None],
+    taken: Taken, traces: Sequence[StepTrace | None], done: Sequence[FinishReason | None]
 ) -> Step:
     """Returns a step in which rows that were done before say nothing."""
     going = [reason is None for reason in done]
     return Step(
-        tuple(each if more else None for each, more in zip(tokens, going, strict=True)),
-        tuple(finished),
+        tuple(each if more else None for each, more in zip(taken.tokens, going, strict=True)),
+        tuple(taken.finished),
         tuple(each if more else None for each, more in zip(traces, going, strict=True)),
+        tuple(each if more else None for each, more in zip(taken.likelihoods, going, strict=True)),
     )
 
 
@@ -151,8 +149,8 @@ class _GuidedSteps:
         self.ended = [False] * len(self.plans)
         self._mass = RefusalMass(self.run, self.index, len(self.plans), frugal=True)
 
-    def take(self, step: int) -> tuple[list[int], list[StepTrace | None]]:
-        """Returns each row's next token, and what steering did to it."""
+    def take(self, step: int) -> tuple[list[int], list[StepTrace | None], list[Likelihood | None]]:
+        """Returns each row's next token, what steering did to it, and how likely it then was."""
         run, plans = self.run, self._plans(step)
         touched = zip(plans, self._beginnings(), strict=True)
         run.reveal([e.steerable.tolist() if plan.delta > 0 else () for plan, e in touched])
@@ -175,6 +173,7 @@ class _GuidedSteps:
         unguarded = run.peek(real)
         guarded = run.peek(steered) if self.shadow else run.choose(steered)
         taken = run.choose(real) if self.shadow else guarded
+        likely = self._likelihoods(real if self.shadow else steered, taken, step)
         recorded = [at for at, plan in enumerate(self.plans) if plan.record and not self.ended[at]]
         before, after = self._mass.of(self._said, (real, steered), rows=recorded)
         apart = divergence(real, noised).tolist() if noised is not None else None
@@ -195,7 +194,17 @@ class _GuidedSteps:
                 tops[row],
                 coverage[row],
             )
-        return taken, traces
+        return taken, traces, likely
+
+    def _likelihoods(
+        self, logits: Array, taken: Sequence[int], step: int
+    ) -> list[Likelihood | None]:
+        """Returns how likely tokens were that the model has chosen; an opening's it has not."""
+        found = self.run.likelihoods(logits, taken)
+        if self.shadow:
+            return found
+        openings = zip(found, self._openings, strict=True)
+        return [None if step < len(opening) else each for each, opening in openings]
 
     def _beginnings(self) -> list[Beginnings]:
         return [self.index.beginnings(self.index.spell(row)) for row in self._said]

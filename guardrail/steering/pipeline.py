@@ -28,6 +28,7 @@ from guardrail.request.settings import GenerationSettings
 from guardrail.steering.answer_reader import AnswerReader
 from guardrail.steering.contrasting import Contrasting
 from guardrail.steering.guided import decode
+from guardrail.steering.listed_tokens import ListedTokens, TokenNames
 from guardrail.steering.opening import openings_of
 from guardrail.steering.plan import Guidance, RowPlan, Step
 from guardrail.steering.published_code import sub_tokens
@@ -275,7 +276,8 @@ class Pipeline:
         token = step.token_ids[place]
         if token is not None and not row.ended:
             spell = self.backend.spell
-            for delta in row.push(token, step.traces[place], step.finished[place], spell):
+            trace, likelihood = step.traces[place], step.likelihoods[place]
+            for delta in row.push(token, trace, step.finished[place], spell, likelihood):
                 yield row.at, delta
         if row.cancelled:
             row.draft.stop("cancelled")
@@ -298,7 +300,8 @@ class Pipeline:
         conversation, decoded = draft.conversation, self.backend.decode
         fragments = self.backend.fragments()
         if not conversation.tools:
-            return AnswerReader(draft, TextStream(decoded, settings.stop, fragments=fragments))
+            text = TextStream(decoded, settings.stop, fragments=fragments)
+            return AnswerReader(draft, text, listed=self._listed(text, settings))
         written = self.backend.call_format()
         calls = CallReader(
             written,
@@ -308,7 +311,10 @@ class Pipeline:
         )
         keep = frozenset(self.backend.control_tokens(written.written).values())
         text = TextStream(partial(decoded, keep=keep), settings.stop, fragments=fragments)
-        return AnswerReader(draft, text, calls)
+        return AnswerReader(draft, text, calls, self._listed(text, settings))
+
+    def _listed(self, text: TextStream, settings: GenerationSettings) -> ListedTokens | None:
+        return ListedTokens(text, TokenNames.of(self.backend)) if settings.logprobs else None
 
 
 def _count(rows: Sequence[Row], run: Run) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from guardrail.backends import FinishReason
+from guardrail.backends import FinishReason, Likelihood
 from guardrail.policy import Policy, Ruling
 from guardrail.policy.schema import Modulation
 from guardrail.steering.contrast import ContrastForm
@@ -132,8 +132,11 @@ class Step:
         token_ids: For each row the new token, None once the row has finished.
         finished: For each row, why it has finished, None while it has not.
         traces: For each row, what guidance did at this step, None where there was none.
+        likelihoods: For each row, how likely its token was, None where that is not wanted, or an
+            opening put it there.
     """
 
     token_ids: tuple[int | None, ...]
     finished: tuple[FinishReason | None, ...]
     traces: tuple[StepTrace | None, ...]
+    likelihoods: tuple[Likelihood | None, ...]

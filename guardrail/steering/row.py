@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
-from guardrail.backends import FinishReason, Stop
+from guardrail.backends import FinishReason, Likelihood, Stop
 from guardrail.errors import Escalation, GuardrailError
 from guardrail.judging.draft import Draft, Reply
 from guardrail.record.answer import Answer
@@ -64,6 +64,7 @@ class Row:
         trace: StepTrace | None,
         finished: FinishReason | None,
         spell: Callable[[Sequence[int]], str],
+        likelihood: Likelihood | None = None,
     ) -> list[Delta]:
         """Takes a token; returns the text and calls that it settles.
 
@@ -76,7 +77,7 @@ class Row:
         if trace is not None:
             draft.steps.append(_step_record(trace, spell))
         draft.finish = finished
-        self._held += self._reader.push(token_id)
+        self._held += self._reader.push(token_id, likelihood)
         if finished is not None:
             self._end()
             return []

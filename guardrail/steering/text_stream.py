@@ -31,6 +31,7 @@ class TextStream:
         self._fragments = fragments
         self._ids: list[int] = []
         self._given = ""
+        self._size: int | None = 0
 
     @property
     def token_ids(self) -> tuple[int, ...]:
@@ -42,12 +43,26 @@ class TextStream:
         """The text given out so far."""
         return self._given
 
+    @property
+    def size(self) -> int | None:
+        """How long the text of all tokens is, with what is held back or cut off; None while its
+        last token is one byte of a run.
+        """
+        return self._size
+
+    def measured(self, count: int) -> int:
+        """Returns how long the text of the first tokens is, if no others follow."""
+        return len(self._decode(self._ids[:count]))
+
     def push(self, token_id: int) -> str:
         """Returns the text that this token settles, often empty."""
         self._ids.append(token_id)
         if token_id in self._fragments:
+            self._size = None
             return ""
-        text = self._cut(self._decode(self._ids))
+        text = self._decode(self._ids)
+        self._size = len(text)
+        text = self._cut(text)
         held = self._held_back(text)
         return self._give(text[: len(text) - held])
 

@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessageChunk
 
 from guardrail.errors import ModelError
 from guardrail.request.settings import GenerationSettings
 from guardrail.serving.app import create_app
+from guardrail.serving.written import WrittenAnswer
 from tests.serving.served import COMPLETIONS, body, chat, client, picture
 
 
@@ -52,6 +54,49 @@ def test_a_stream_is_the_answer_in_pieces_and_ends_with_its_decision() -> None:
     assert last["guardrail"]["verdict"] == whole["guardrail"]["verdict"]
     assert (usage["choices"], usage["usage"]) == ([], whole["usage"])
     assert len({each["id"] for each in (*pieces, last, usage)}) == 1
+
+
+def test_log_probabilities_are_told_whole_and_in_pieces() -> None:
+    asked = body(logprobs=True, top_logprobs=3)
+    [whole] = client().post(COMPLETIONS, json=asked).json()["choices"]
+    told = whole["logprobs"]["content"]
+    assert whole["logprobs"]["refusal"] is None
+    spelled = b"".join(bytes(each["bytes"]) for each in told)
+    assert spelled.decode() == whole["message"]["content"]
+    for each in told:
+        assert set(each) == {"token", "bytes", "logprob", "top_logprobs"}
+        assert [set(other) for other in each["top_logprobs"]] == [{"token", "bytes", "logprob"}] * 3
+        assert each["logprob"] == each["top_logprobs"][0]["logprob"] <= 0  # greedy
+    found = events(client().post(COMPLETIONS, json={**asked, "stream": True}).text)
+    pieces = [each["choices"][0] for each in found]
+    assert [e for c in pieces if c["logprobs"] for e in c["logprobs"]["content"]] == told
+    for each in pieces[:-1]:
+        tokens = b"".join(bytes(e["bytes"]) for e in each["logprobs"]["content"])
+        assert tokens.decode() == each["delta"]["content"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_policys_words_have_no_log_probabilities(stream: bool) -> None:
+    app = create_app(chat(0.99, on_unsafe="block"))
+    found = client(app).post(COMPLETIONS, json=body(stream=stream, logprobs=True))
+    if stream:
+        assert all(each["choices"][0]["logprobs"] is None for each in events(found.text))
+    else:
+        [choice] = found.json()["choices"]
+        assert choice["logprobs"] == {"content": [], "refusal": None}
+
+
+def test_log_probabilities_of_a_refusal_are_told_as_those_of_one() -> None:
+    written = WrittenAnswer("m", json_asked=True)
+    told = [{"token": "No", "bytes": [78, 111], "logprob": -0.5, "top_logprobs": []}]
+    last = client().post(COMPLETIONS, json=body()).json()["guardrail"]
+    usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
+    event = written.take(AIMessageChunk("No", response_metadata={"logprobs": {"content": told}}))
+    ended = {"guardrail": last, "logprobs": {"content": []}}
+    assert written.take(AIMessageChunk("", response_metadata=ended, usage_metadata=usage)) is None
+    assert event is not None
+    for choice in (event["choices"][0], written.whole()["choices"][0]):
+        assert choice["logprobs"] == {"content": None, "refusal": told}
 
 
 def test_a_stream_does_not_count_tokens_unasked() -> None:
@@ -153,7 +198,10 @@ def test_a_form_is_kept() -> None:
     ("change", "param"),
     [
         ({"n": 2}, "n"),
-        ({"logprobs": True}, "logprobs"),
+        ({"logprobs": 3}, "logprobs"),
+        ({"top_logprobs": 3}, "top_logprobs"),
+        ({"logprobs": False, "top_logprobs": 3}, "top_logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
         ({"frequency_penalty": 0.5}, "frequency_penalty"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "root", "content": "x"}]}, "messages.0.role"),
@@ -270,8 +318,10 @@ def test_settings_reach_the_model() -> None:
 
     guarded.engine.stream = noted  # type: ignore[method-assign]
     asked = body(temperature=0.5, top_p=0.9, seed=7, stop=["."], max_completion_tokens=9)
+    asked |= {"logprobs": True, "top_logprobs": 4}
     del asked["max_tokens"]
     assert client(create_app(guarded)).post(COMPLETIONS, json=asked).status_code == 200
     [settings] = seen
     assert (settings.temperature, settings.top_p, settings.seed) == (0.5, 0.9, 7)
     assert (settings.max_new_tokens, settings.stop) == (9, (".",))
+    assert settings.likeliest == 4

@@ -72,6 +72,17 @@ async def test_a_stream_is_the_answer_in_pieces(model: ChatOpenAI) -> None:
     assert found.usage_metadata["output_tokens"] == whole.usage_metadata["output_tokens"]
 
 
+def test_log_probabilities_come_with_the_answer_and_with_its_pieces(model: ChatOpenAI) -> None:
+    telling = model.bind(logprobs=True, top_logprobs=2, max_tokens=8)
+    whole: Any = telling.invoke(asked("garden-balloon"))
+    told = whole.response_metadata["logprobs"]["content"]
+    assert "".join(each["token"] for each in told) == whole.content
+    found: Any = None
+    for chunk in telling.stream(asked("garden-balloon")):
+        found = chunk if found is None else found + chunk
+    assert found.response_metadata["logprobs"]["content"] == told
+
+
 def test_a_forced_tool_is_called(model: ChatOpenAI) -> None:
     bound = model.bind_tools([price], tool_choice="any", strict=True, parallel_tool_calls=False)
     found: Any = bound.invoke(asked("drum-practice", "Use the tool: what is the price?"))

@@ -104,6 +104,22 @@ def test_a_call_is_streamed_and_answered(sdk: OpenAI) -> None:
         assert found.choices[0].message.role == "assistant"
 
 
+def test_log_probabilities_are_the_sdks_own(sdk: OpenAI) -> None:
+    asked: Any = {**GREEDY, "messages": shown("garden-balloon"), "max_tokens": 60}
+    asked |= {"logprobs": True, "top_logprobs": 2}
+    [choice] = sdk.chat.completions.create(**asked).choices
+    assert choice.logprobs is not None
+    told = choice.logprobs.content or []
+    assert "".join(each.token for each in told) == choice.message.content
+    assert all(each.logprob <= 0 and len(each.top_logprobs) == 2 for each in told)
+    with sdk.chat.completions.stream(**asked) as stream:
+        kinds = {event.type for event in stream}
+        [streamed] = stream.get_final_completion().choices
+    assert "logprobs.content.delta" in kinds
+    assert streamed.logprobs is not None
+    assert streamed.logprobs.content == told
+
+
 def test_what_asks_for_nothing_is_taken(sdk: OpenAI) -> None:
     nothing: Any = {
         "n": 1,
@@ -137,8 +153,8 @@ def test_what_asks_for_nothing_is_taken(sdk: OpenAI) -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        {"logprobs": True},
         {"top_logprobs": 3},
+        {"top_logprobs": 21, "logprobs": True},
         {"logit_bias": {"5": 100}},
         {"store": True},
         {"service_tier": "flex"},

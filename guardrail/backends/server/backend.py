@@ -15,6 +15,7 @@ from guardrail.backends.server.forms import CALLS, demanded, needs_server
 from guardrail.backends.server.labels import p_label
 from guardrail.backends.server.run import NO, YES, ServerRun
 from guardrail.backends.server.streaming import streamed_tokens
+from guardrail.backends.server.told_tokens import check_told
 from guardrail.request.call_format import CallFormat
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
@@ -77,7 +78,12 @@ class ServerBackend:
         *,
         stop: Stop | None = None,
     ) -> ServerRun:
-        """Puts requests to the server that run together."""
+        """Puts requests to the server that run together.
+
+        Raises:
+            SettingsError: It does not tell the log-probabilities that are wanted.
+        """
+        check_told(settings, self.capabilities)
         return ServerRun(
             self._asking.anew(), conversations, settings, stop=stop, capabilities=self.capabilities
         )

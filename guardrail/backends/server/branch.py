@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from guardrail.backends.photographs import shown_otherwise
@@ -50,6 +50,15 @@ class Branch:
     def get(self, row: int, said: Said) -> Candidates | None:
         """Returns the candidates after an answer's first tokens, if they have been shown."""
         return self._known[row].get(said)
+
+    def after_first(self, is_control: Callable[[int], bool]) -> list[tuple[Branch, int, Said]]:
+        """Returns what comes after the first token of each answer, if nothing steers it.
+
+        Of those that are under way, that is shown anyway.
+        """
+        rows = [row for row in range(len(self.conversations)) if row not in self.streams]
+        firsts = [(row, self.candidates(row, ()).likeliest) for row in rows]
+        return [(self, row, (each,)) for row, each in firsts if not is_control(each)]
 
     def follow(self, row: int, paths: Sequence[Said]) -> None:
         """Keeps what an answer that is under way shows after each of some first tokens.

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from guardrail.backends.server.seen_tokens import FILLERS
 from guardrail.errors import ServerError
 
-_UNSEEN = -60.0
-"""Log-probability of a token that was not shown."""
+LEAST_SHOWN = -60.0
+"""What steering takes the log-probability of a token for that was not shown; none is less."""
 
 _SLACK = 1e-3
 """How far probabilities may sum above 1, for rounding."""
@@ -66,7 +66,7 @@ class Candidates:
             real: What these are contrasted with. A token of those that is not among these gets the
                 most that it can have here, so that contrast brings it out no more than is sure.
         """
-        found = np.full(width, _UNSEEN, np.float32)
+        found = np.full(width, LEAST_SHOWN, np.float32)
         if real is not None:
             found[list(real.log_p)] = self.least_ranked
         found[:FILLERS] = math.log(max(1.0 - self.shown, 1e-20) / FILLERS)
@@ -152,8 +152,12 @@ def tokens_used(answer: Any, name: str) -> int:
     return count if isinstance(count, int) and count > 0 else 0
 
 
-def told_at(entry: Any) -> Told:
+def told_at(entry: Any, *, least: float = LEAST_SHOWN) -> Told:
     """Returns what an entry of log-probabilities tells of its token.
+
+    Args:
+        entry: The entry.
+        least: What stands for all that is less.
 
     Raises:
         ServerError: It tells nothing, or what is no distribution.
@@ -161,7 +165,7 @@ def told_at(entry: Any) -> Told:
     if not isinstance(entry, Mapping):
         raise ServerError("the server gives log-probabilities in a form that is not known")
     ranked, asked = (
-        [_weighed(each) for each in _listed(entry.get(name))]
+        [weighed(each, least) for each in _listed(entry.get(name))]
         for name in ("top_logprobs", "logprob_token_ids")
     )
     distinct = dict((*asked, *ranked))
@@ -176,7 +180,12 @@ def _listed(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list) else ()
 
 
-def _weighed(entry: Any) -> tuple[Named, float]:
+def weighed(entry: Any, least: float) -> tuple[Named, float]:
+    """Returns a token and its log-probability, not under `least`.
+
+    Raises:
+        ServerError: It is no token, or has none.
+    """
     if not isinstance(entry, Mapping):
         raise ServerError("the server gives a candidate that is no token")
     log_p = entry.get("logprob")
@@ -184,7 +193,7 @@ def _weighed(entry: Any) -> tuple[Named, float]:
         raise ServerError("the server gives a log-probability that is no number")
     if math.isnan(log_p) or log_p > _SLACK:
         raise ServerError(f"the server gives a log-probability of {log_p}")
-    return named(entry), max(float(log_p), _UNSEEN)
+    return named(entry), max(float(log_p), least)
 
 
 def named(entry: Mapping[str, Any]) -> Named:

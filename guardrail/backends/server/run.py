@@ -15,7 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from guardrail.backends.backend import Constraint, FinishReason, Interrupted, Phase, Reading, Stop
+from guardrail.backends.backend import (
+    Constraint,
+    FinishReason,
+    Interrupted,
+    Phase,
+    Reading,
+    Stop,
+    Taken,
+)
+from guardrail.backends.likelihood import Likelihood
 from guardrail.backends.server.asking import Asking, Prompt
 from guardrail.backends.server.branch import Branch, Said
 from guardrail.backends.server.capabilities import Capabilities
@@ -24,8 +33,9 @@ from guardrail.backends.server.forms import HELD, needs_server
 from guardrail.backends.server.labels import p_label, p_said
 from guardrail.backends.server.shown_answers import ShownAnswers
 from guardrail.backends.server.streamed_answer import StreamedAnswer
-from guardrail.backends.server.wanted import most_tokens, wanted
-from guardrail.errors import ServerError
+from guardrail.backends.server.streaming import StreamedToken
+from guardrail.backends.server.told_tokens import steered_likelihoods, streamed_likelihood
+from guardrail.backends.server.wanted import most_tokens, reason_of, wanted
 from guardrail.policy.terms import Counterfactual
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
@@ -105,8 +115,8 @@ class ServerRun:
     def read(self, questions: Sequence[str], phase: Phase) -> Reading:
         """Puts questions after each request, all in parallel."""
         if self._capabilities.guides:
-            with phase("prefill"):
-                self._know_first()
+            with phase("prefill"):  # each answer's first token
+                self._know([self._real], range(len(self._said)), stretch=1)
         started = time.perf_counter()
         asked = self._real.conversations
         prompts = [Prompt(each.ask(text)) for each in asked for text in questions]
@@ -126,12 +136,12 @@ class ServerRun:
         if not self._capabilities.shows:
             said = self._asking.begun_with(prompts, most=_FEW, stop=self._stop)
             return [p_said(each, YES, NO) for each in said]
-        going = self._next_of_first() if self.guides else []
+        tokens = self._asking.spelling.tokens
+        going = self._real.after_first(tokens.is_control) if self.guides else []
         for each in self._others.values():
             self._begin(each, range(len(self._said)))
             going += [(each, row, ()) for row in range(len(self._said))]
         found = self._shown.know(going, beside=prompts)
-        tokens = self._asking.spelling.tokens
         return [p_label(each, tokens, YES, NO) for each in found]
 
     def _begin(self, branch: Branch, rows: Sequence[int]) -> None:
@@ -148,22 +158,8 @@ class ServerRun:
             if branch.streamed and not known:
                 branch.streams[row] = self._begun(branch, row, shown=True)
 
-    def _next_of_first(self) -> list[tuple[Branch, int, Said]]:
-        """Returns what comes after the first token of each answer, if nothing steers it.
-
-        Of those that are under way, that is shown anyway.
-        """
-        rows = [row for row in range(len(self._said)) if row not in self._real.streams]
-        firsts = [(row, self._real.candidates(row, ()).likeliest) for row in rows]
-        control = self._asking.spelling.tokens.is_control
-        return [(self._real, row, (each,)) for row, each in firsts if not control(each)]
-
     def prefill(self, phase: Phase) -> None:
         """Does nothing: what is not asked before the answer itself need not run by itself."""
-
-    def _know_first(self) -> None:
-        """Has the server show each answer's first token."""
-        self._know([self._real], range(len(self._said)), stretch=1)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Goes on with these rows alone."""
@@ -273,26 +269,29 @@ class ServerRun:
         """Returns what `choose` would."""
         return self._draws.peek(logits)
 
+    def likelihoods(self, logits: Logits, tokens: Sequence[int]) -> list[Likelihood | None]:
+        """Returns how likely tokens are that are about to be taken, where that is wanted."""
+        if self._settings.likeliest is None:
+            return [None] * len(tokens)
+        shown = [self._real.candidates(row, self._said[row]) for row in self._live]
+        return steered_likelihoods(logits, shown, tokens, self._settings.likeliest)
+
     def take(self, tokens: Sequence[int]) -> list[FinishReason | None]:
         """Makes these the rows' next tokens; returns why rows have finished."""
         for row, token in zip(self._live, tokens, strict=True):
             if self._finished[row] is not None:
                 continue
             control = self._asking.spelling.tokens.is_control(token)
-            self._finished[row] = "stop" if control else self._reason(row, token)
+            said = (*self._said[row], token)
+            self._finished[row] = "stop" if control else self._reason(said)
             if self._finished[row] is None:  # of a row that is done, what came last still stands
-                self._said[row] += (token,)
+                self._said[row] = said
                 for each in self._branches:
-                    each.turn(row, self._said[row])
+                    each.turn(row, said)
         return [self._finished[row] for row in self._live]
 
-    def _reason(self, row: int, token: int) -> FinishReason | None:
-        said = (*self._said[row], token)
-        if self._settings.stop:
-            text = self._asking.spelling.text(said)
-            if any(each in text for each in self._settings.stop):
-                return "stop"
-        return "length" if len(said) >= most_tokens(self._settings) else None
+    def _reason(self, said: Said) -> FinishReason | None:
+        return reason_of(self._settings, said, self._asking.spelling)
 
     def release(self, row: int) -> None:
         """Has the server say no more of one answer."""
@@ -305,20 +304,23 @@ class ServerRun:
             self._noised.keep_streams(())
             self._noised = None
 
-    def rest(self) -> Iterator[tuple[list[int], list[FinishReason | None]]]:
+    def rest(self) -> Iterator[Taken]:
         """Has the server answer on by itself, one stream a row, until every row has finished."""
+        spelling, count = self._asking.spelling, self._settings.likeliest
         streams = {row: self._streamed(row) for row in self._going}
         while any(self._finished[row] is None for row in streams):
             tokens = [0] * len(self._live)
+            likely: list[Likelihood | None] = [None] * len(self._live)
             for place, row in enumerate(self._live):
                 if self._finished[row] is None:
-                    token, reason = next(streams[row])
+                    (token, entry), reason = next(streams[row])
                     tokens[place] = token
-                    self._finished[row] = reason or self._reason(row, token)
+                    likely[place] = streamed_likelihood(token, entry, spelling, count)
                     self._said[row] += (token,)
+                    self._finished[row] = reason or self._reason(self._said[row])
                     if self._finished[row] is not None:
                         self._real.leave(row)
-            yield tokens, [self._finished[row] for row in self._live]
+            yield Taken(tokens, [self._finished[row] for row in self._live], likely)
 
     def close(self) -> None:
         """Has the server say no more of any answer."""
@@ -329,14 +331,12 @@ class ServerRun:
     def _branches(self) -> Sequence[Branch]:
         return [self._real, *self._others.values()]
 
-    def _streamed(self, row: int) -> Iterator[tuple[int, FinishReason | None]]:
-        """Yields the rest of an answer, of the one that is under way or of one that begins so."""
+    def _streamed(self, row: int) -> Iterator[tuple[StreamedToken, FinishReason | None]]:
+        """Returns the rest of an answer, of the one that is under way or of one that begins so."""
         said, streams = self._said[row], self._real.streams
         if row not in streams:
             streams[row] = self._begun(self._real, row)
-        if not streams[row].goes(said):
-            raise ServerError("the server cannot go on in the middle of a character")
-        yield from streams[row].rest(len(said))
+        return streams[row].rest(said)
 
     def _begun(self, branch: Branch, row: int, *, shown: bool = False) -> StreamedAnswer:
         asked = partial(self._wanted, branch, row)

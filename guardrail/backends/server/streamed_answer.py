@@ -12,6 +12,7 @@ from guardrail.backends.backend import FinishReason
 from guardrail.backends.server.candidates import Candidates, told_at
 from guardrail.backends.server.spelling import Spelling
 from guardrail.backends.server.streaming import StreamedToken
+from guardrail.errors import ServerError
 
 
 class StreamedAnswer:
@@ -71,15 +72,22 @@ class StreamedAnswer:
         [(_, found)] = self._spelling.steps([told_at(entry)])
         return found
 
-    def rest(self, start: int) -> Iterator[tuple[int, FinishReason | None]]:
-        """Yields the tokens from one on, at least one, the last of them with why it ended."""
+    def rest(self, said: Sequence[int]) -> Iterator[tuple[StreamedToken, FinishReason | None]]:
+        """Yields what comes after these tokens, one token at least, the last with why it ended.
+
+        Raises:
+            ServerError: The answer does not begin with them, breaks off, or is none.
+        """
+        if not self.goes(said):
+            raise ServerError("the server cannot go on in the middle of a character")
+        start = len(said)
         if not self.reach(start + 1):
-            yield self._spelling.tokens.number(b"", control=True), self._reason
+            yield (self._spelling.tokens.number(b"", control=True), None), self._reason
         while self.reach(start + 1):
             last = not self.reach(start + 2)
-            token, _ = self._given[start]
-            self._given[start] = (token, None)  # nobody steers by what was told of it any more
-            yield token, self._reason if last else None
+            found = self._given[start]
+            self._given[start] = (found[0], None)  # nobody needs what was told of it any more
+            yield found, self._reason if last else None
             start += 1
 
     def close(self) -> None:

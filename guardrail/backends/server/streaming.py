@@ -96,7 +96,8 @@ def _tokens(choice: Mapping[str, Any], spelling: Spelling) -> Sequence[StreamedT
     if not isinstance(content, list):
         content = []
     named = _named(choice, content)
-    if len(named) == 1 and named[0].server_id is None and len(named[0].spelled or b"") > _LONG:
+    pieces = not content and len(named) == 1 and named[0].server_id is None
+    if pieces and len(named[0].spelled or b"") > _LONG:
         return [(spelling.tokens.once(named[0].spelled or b""), None)]
     numbers = spelling.numbers(named)
     entries = content if len(content) == len(numbers) else [None] * len(numbers)

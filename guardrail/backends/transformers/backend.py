@@ -146,6 +146,7 @@ class TransformersBackend:
             reader=PromptReader(self.encoder, self.labels, self.p_yes),
             image_processor=getattr(self.processor, "image_processor", None),
             together=self.together,
+            likeliest=settings.likeliest,
         )
 
     def call_format(self) -> CallFormat:

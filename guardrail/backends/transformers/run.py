@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from guardrail.backends.backend import FinishReason, Interrupted, Phase, Reading, Stop
+from guardrail.backends.backend import FinishReason, Interrupted, Phase, Reading, Stop, Taken
+from guardrail.backends.likelihood import Likelihood, likelihoods
 from guardrail.backends.photographs import shown_otherwise
 from guardrail.backends.transformers.ahead import look_ahead
 from guardrail.backends.transformers.branch import Branch, Prepared, prepare
 from guardrail.backends.transformers.choosing import Chooser, unpadded
 from guardrail.backends.transformers.context_limit import prompt_lengths
 from guardrail.backends.transformers.counterfactual import counterfactual_inputs, has_rows
+from guardrail.backends.transformers.endings import Endings
 from guardrail.backends.transformers.grammar import Constraint, RowConstraints, floored
 from guardrail.backends.transformers.interruption import interruptible
 from guardrail.backends.transformers.noise import PICTURE_INPUTS
@@ -42,6 +44,7 @@ class TransformersRun:
         context: Tokens that the model's context takes; None where that is not known.
         image_processor: Tells the model's pixel units.
         together: Runs the model, perhaps with other runs; nothing is held across a yield.
+        likeliest: As `GenerationSettings.likeliest`.
     """
 
     def __init__(
@@ -56,11 +59,12 @@ class TransformersRun:
         context: int | None,
         image_processor: Any,
         together: Together,
+        likeliest: int | None = None,
     ) -> None:
         self._model, self._inputs, self._arguments = model, inputs, dict(arguments)
         self._conversations = tuple(conversations)
         self._reader, self._image_processor = reader, image_processor
-        self._stop, self._context = stop, context
+        self._stop, self._context, self._likeliest = stop, context, likeliest
         self._together, self._caller = together, together.caller(stop)
         self._live = list(range(len(self._conversations)))
         self._real: Branch | None = None
@@ -235,7 +239,8 @@ class TransformersRun:
         self._held = RowConstraints(constraints, self._prepared.eos_ids)
         self._finished: list[FinishReason | None] = [None] * rows
         self._places = list(range(rows))
-        self._lengths = [self.input_tokens[at] for at in self._live]
+        lengths = [self.input_tokens[at] for at in self._live]
+        self._endings = Endings(self._prepared, lengths, self._context)
         self._allowed: Tensor | None = None
         self._allow()
         if self._noised is not None:
@@ -255,21 +260,22 @@ class TransformersRun:
         chosen: list[int] = self._chooser.peek(self._ids, logits, self._allowed).tolist()
         return chosen
 
+    def likelihoods(self, logits: Tensor, tokens: Sequence[int]) -> list[Likelihood | None]:
+        """Returns how likely tokens are that are about to be taken, where that is wanted."""
+        if self._likeliest is None:
+            return [None] * len(tokens)
+        return [*likelihoods(logits, tokens, self._likeliest)]
+
     def take(self, tokens: Sequence[int]) -> list[FinishReason | None]:
         """Makes these the rows' next tokens; returns why rows have finished."""
         pad = self._prepared.pad_id
         taken = [pad if done else token for token, done in zip(tokens, self._finished, strict=True)]
         column = torch.tensor(taken, device=self._ids.device)[:, None]
         self._ids = torch.cat([self._ids, column], dim=1)
-        stops = self._prepared.stopping_criteria(self._ids, None).tolist()
+        ended = self._endings.of(self._ids)
         for row, token in enumerate(taken):
             if self._finished[row] is None:
-                if self._held.accept(row, token):
-                    self._finished[row] = "stop"
-                elif stops[row]:
-                    self._finished[row] = self._reason(token)
-                elif self._is_full(row):
-                    self._finished[row] = "length"
+                self._finished[row] = "stop" if self._held.accept(row, token) else ended[row]
         return list(self._finished)
 
     def release(self, row: int) -> None:
@@ -290,17 +296,18 @@ class TransformersRun:
             self._real = branch.extend(feed)
         self._allow()
 
-    def rest(self) -> Iterator[tuple[list[int], list[FinishReason | None]]]:
+    def rest(self) -> Iterator[Taken]:
         """Decodes on, unsteered, until every row has finished; rows that have leave the batch."""
         tokens = [self._prepared.pad_id] * len(self._live)
         finished = list(self._finished)
+        likely: list[Likelihood | None] = [None] * len(self._live)
         while True:
-            real, _ = self.logits()
-            chosen = self.choose(self.within(real))
-            reasons = self.take(chosen)
+            real = self.within(self.logits()[0])
+            chosen = self.choose(real)
+            told, reasons = self.likelihoods(real, chosen), self.take(chosen)
             for at, place in enumerate(self._places):
-                tokens[place], finished[place] = chosen[at], reasons[at]
-            yield list(tokens), list(finished)
+                tokens[place], finished[place], likely[place] = chosen[at], reasons[at], told[at]
+            yield Taken([*tokens], [*finished], [*likely])
             if all(self._finished):
                 return
             self._drop_finished()
@@ -315,8 +322,9 @@ class TransformersRun:
         self._ids = self._ids[going]
         self._chooser.keep(going)
         self._held.keep(going)
+        self._endings.keep(going)
         self._finished = [None] * len(going)
-        for numbers in (self._lengths, self._live, self._places):
+        for numbers in (self._live, self._places):
             numbers[:] = [numbers[at] for at in going]
 
     def foresee(self, kind: Counterfactual, *, noise_std: float) -> None:
@@ -334,16 +342,3 @@ class TransformersRun:
     def _allow(self) -> None:
         going = [reason is None for reason in self._finished]
         self._allowed = self._held.allowed(going, self.logits()[0])
-
-    def _is_full(self, row: int) -> bool:
-        """Whether a row has come to the end of the model's context."""
-        if self._context is None:
-            return False
-        made = self._ids.shape[1] - self._prepared.ids.shape[1]
-        return self._lengths[row] + made >= self._context
-
-    def _reason(self, token: int) -> FinishReason:
-        if token in self._prepared.eos_ids.tolist():
-            return "stop"
-        longest = self._prepared.stopping_criteria.max_length
-        return "length" if longest is not None and self._ids.shape[1] >= longest else "stop"

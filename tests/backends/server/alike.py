@@ -15,6 +15,9 @@ from tests.backends.server.test_backend import P, of_p, policy
 UNLIKE_AT_MOST = 0.02
 """Share of answers that float differences may turn."""
 
+AT_MOST_APART = 5e-3
+"""Of log-probabilities, in nats: llama.cpp caches keys and values in 16 bits."""
+
 
 def answered_alike(
     local: SafeCoDe,
@@ -64,3 +67,25 @@ def _read_as_said(local: SafeCoDe, answer: Answer) -> int:
         if [backend.spell([each]).lstrip() for each in read] != [e.lstrip() for e in said[:at]]:
             return at
     return len(said)
+
+
+def told_alike(
+    local: SafeCoDe,
+    served: ServerBackend,
+    asked: Sequence[Conversation],
+    settings: GenerationSettings,
+) -> None:
+    """Compares log-probabilities of answers that nothing steers with those of this process."""
+    there = SafeCoDe(backend=served, policy=local.policy, judge=lambda request: 0.5)
+    apart = 0.0
+    for conversation in asked:
+        for mode in ("off", "shadow"):
+            one, other = (each.answer(conversation, settings, mode=mode) for each in (local, there))
+            assert one.logprobs
+            assert other.logprobs is not None
+            assert [e.token for e in one.logprobs] == [e.token for e in other.logprobs]
+            for here, told in zip(one.logprobs, other.logprobs, strict=True):
+                assert len(told.top_logprobs) == settings.top_logprobs
+                apart = max(apart, abs(here.logprob - told.logprob))
+    print(f"\nlog-probabilities differ by at most {apart:.1e}")
+    assert apart <= AT_MOST_APART

@@ -138,6 +138,7 @@ class OpenAIServer(httpx.BaseTransport):
             done = done or ("length" if made + 1 == body["max_tokens"] else None)
             yield {
                 **named(token),
+                "logprob": float(log_p[token]),
                 "top_logprobs": [{**named(at), "logprob": float(log_p[at])} for at in shown],
                 "id": token,
                 "done": done,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -15,7 +16,7 @@ from guardrail.backends.server import ServerBackend, ServerClient
 from guardrail.policy.terms import Action
 from guardrail.request.conversation import Conversation, Picture, question
 from guardrail.request.settings import GenerationSettings
-from tests.backends.server.alike import answered_alike
+from tests.backends.server.alike import answered_alike, told_alike
 from tests.backends.server.llama_cpp import SIDE, llama_server, make
 from tests.backends.server.test_backend import P, policy
 
@@ -56,3 +57,9 @@ def test_greedy_tokens_are_those_of_the_model_in_this_process(
     sides: tuple[SafeCoDe, ServerBackend], action: Action
 ) -> None:
     answered_alike(*sides, action, asked(REQUESTS), GREEDY)
+
+
+def test_log_probabilities_are_those_of_the_model_in_this_process(
+    sides: tuple[SafeCoDe, ServerBackend],
+) -> None:
+    told_alike(*sides, asked(10), replace(GREEDY, logprobs=True, top_logprobs=4))

@@ -6,6 +6,7 @@ Slow, and run by hand: `GUARDRAIL_VLLM=/path/to/vllm pytest -m slow tests/backen
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -16,7 +17,7 @@ from guardrail.policy.terms import Action
 from guardrail.request.conversation import Conversation, Picture, question
 from guardrail.request.pictures import load_picture
 from guardrail.request.settings import GenerationSettings
-from tests.backends.server.alike import answered_alike
+from tests.backends.server.alike import answered_alike, told_alike
 from tests.backends.server.served import make_llava, make_qwen, vllm_server
 from tests.backends.server.test_backend import P, policy
 
@@ -73,3 +74,9 @@ def test_verdicts_are_those_of_the_model_in_this_process(
         apart = max(apart, *(abs(p - other.categories[each]) for each, p in one.categories.items()))
     print(f"\nprobabilities differ by at most {apart:.1e}")
     assert apart <= 1e-3
+
+
+def test_log_probabilities_are_those_of_the_model_in_this_process(
+    sides: tuple[SafeCoDe, ServerBackend],
+) -> None:
+    told_alike(*sides, asked(10), replace(GREEDY, logprobs=True, top_logprobs=4))
