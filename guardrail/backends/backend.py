@@ -203,6 +203,20 @@ class Run(Protocol):
     def take(self, tokens: Sequence[int]) -> list[FinishReason | None]:
         """Makes these the rows' next tokens; returns why rows have finished, None where not."""
 
+    def read_answers(
+        self, rows: Sequence[int], said: Sequence[str], questions: Sequence[str]
+    ) -> Reading:
+        """Puts yes-or-no questions after what has been taken of some rows' answers.
+
+        The answers go on as if nobody had asked. Raises nothing but `Interrupted`.
+
+        Args:
+            rows: Their places among those that were kept; they have not finished before the latest
+                tokens.
+            said: What each of them has said so far.
+            questions: Of every row.
+        """
+
     def release(self, row: int) -> None:
         """Is told that nobody wants any more of a row.
 

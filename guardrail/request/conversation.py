@@ -112,6 +112,10 @@ class Conversation:
         """All pictures, in the order in which the model sees them."""
         return tuple(picture for turn in self.turns for picture in turn.pictures)
 
+    def answered(self, text: str) -> Conversation:
+        """Returns this conversation with an answer, or what there is of one, as its last turn."""
+        return replace(self, turns=(*self.turns, Turn("assistant", (text,))))
+
     def ask(self, question: str) -> Conversation:
         """Returns this conversation with `question` put after the last turn's own content.
 

@@ -158,7 +158,7 @@ def test_memory_that_runs_out_in_the_noised_branch_is_handled_as_the_policy_says
     def no_memory(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("no memory")
 
-    monkeypatch.setattr(run, "counterfactual_inputs", no_memory)
+    monkeypatch.setattr(run, "other_inputs", no_memory)
     engine = _engine(_says(0.99), contrast={"when": "always"}, failure={"noised_branch": handling})
     decision = engine.answer(_asked(), SIX).decision
     assert decision.action == action

@@ -13,7 +13,8 @@ from guardrail.backends.server.client import ServerClient
 from guardrail.backends.server.dialect import Dialect
 from guardrail.backends.server.forms import CALLS, demanded, needs_server
 from guardrail.backends.server.labels import p_label
-from guardrail.backends.server.run import NO, YES, ServerRun
+from guardrail.backends.server.question_reading import NO, YES
+from guardrail.backends.server.run import ServerRun
 from guardrail.backends.server.streaming import streamed_tokens
 from guardrail.backends.server.told_tokens import check_told
 from guardrail.request.call_format import CallFormat

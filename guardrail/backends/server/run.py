@@ -8,7 +8,6 @@ a few of its tokens are asked for at a time. Steps that change nothing cost no r
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -18,19 +17,18 @@ import numpy as np
 from guardrail.backends.backend import (
     Constraint,
     FinishReason,
-    Interrupted,
     Phase,
     Reading,
     Stop,
     Taken,
 )
 from guardrail.backends.likelihood import Likelihood
-from guardrail.backends.server.asking import Asking, Prompt
+from guardrail.backends.server.asking import Asking
 from guardrail.backends.server.branch import Branch, Said
 from guardrail.backends.server.capabilities import Capabilities
 from guardrail.backends.server.draws import Draws, Logits
 from guardrail.backends.server.forms import HELD, needs_server
-from guardrail.backends.server.labels import p_label, p_said
+from guardrail.backends.server.question_reading import QuestionReading
 from guardrail.backends.server.shown_answers import ShownAnswers
 from guardrail.backends.server.streamed_answer import StreamedAnswer
 from guardrail.backends.server.streaming import StreamedToken
@@ -39,10 +37,6 @@ from guardrail.backends.server.wanted import most_tokens, reason_of, wanted
 from guardrail.policy.terms import Counterfactual
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
-
-YES, NO = ("Yes", "yes", "YES"), ("No", "no", "NO")
-_FEW = 4
-"""Tokens in which yes or no is said."""
 
 _STRETCH = 6
 """Tokens of a greedy answer that are asked for at once: the guided steps, and one more."""
@@ -72,6 +66,7 @@ class ServerRun:
         self._asking, self._settings, self._stop = asking, settings, stop
         stretch = 1 if settings.temperature else min(_STRETCH, most_tokens(settings))
         self._shown = ShownAnswers(asking, stretch, stop)
+        self._questions = QuestionReading(asking, self._shown, bool(capabilities.shows), stop)
         self._real = Branch(tuple(conversations), strict=True)
         self._noised: Branch | None = None
         self._others: dict[tuple[Counterfactual, float, int], Branch] = {}
@@ -117,32 +112,17 @@ class ServerRun:
         if self._capabilities.guides:
             with phase("prefill"):  # each answer's first token
                 self._know([self._real], range(len(self._said)), stretch=1)
-        started = time.perf_counter()
-        asked = self._real.conversations
-        prompts = [Prompt(each.ask(text)) for each in asked for text in questions]
         with phase("judge"):
-            try:
-                p = self._read(prompts)
-            except Interrupted:
-                raise
-            except Exception as error:
-                return Reading([error] * len(asked), 0.0)
-        each = len(questions)
-        rows = [p[at : at + each] for at in range(0, len(p), each)]
-        return Reading(rows, time.perf_counter() - started)
+            return self._questions.read(self._real.conversations, questions, self._going_on)
 
-    def _read(self, prompts: Sequence[Prompt]) -> list[float]:
-        """Returns P(yes) of each; meanwhile the server goes on with the answers."""
-        if not self._capabilities.shows:
-            said = self._asking.begun_with(prompts, most=_FEW, stop=self._stop)
-            return [p_said(each, YES, NO) for each in said]
-        tokens = self._asking.spelling.tokens
-        going = self._real.after_first(tokens.is_control) if self.guides else []
+    def _going_on(self) -> list[tuple[Branch, int, Said]]:
+        """Returns what the server may show of the answers while it reads questions."""
+        control = self._asking.spelling.tokens.is_control
+        going = self._real.after_first(control) if self.guides else []
         for each in self._others.values():
             self._begin(each, range(len(self._said)))
             going += [(each, row, ()) for row in range(len(self._said))]
-        found = self._shown.know(going, beside=prompts)
-        return [p_label(each, tokens, YES, NO) for each in found]
+        return going
 
     def _begin(self, branch: Branch, rows: Sequence[int]) -> None:
         """Has the server go on with answers by itself, where that keeps no other waiting.
@@ -292,6 +272,18 @@ class ServerRun:
 
     def _reason(self, said: Said) -> FinishReason | None:
         return reason_of(self._settings, said, self._asking.spelling)
+
+    def read_answers(
+        self, rows: Sequence[int], said: Sequence[str], questions: Sequence[str]
+    ) -> Reading:
+        """Puts questions after answers as they are, each with a prompt of its own: the server knows
+        its beginning.
+        """
+        given = [
+            self._real.conversations[self._live[row]].answered(text)
+            for row, text in zip(rows, said, strict=True)
+        ]
+        return self._questions.read(given, questions)
 
     def release(self, row: int) -> None:
         """Has the server say no more of one answer."""

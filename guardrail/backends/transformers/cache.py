@@ -62,7 +62,7 @@ def grown_apart(cache: Any) -> Any:
         cache: Of layers that grow by new tensors, as `DynamicLayer`s do; unchanged.
     """
     other = copy.copy(cache)
-    other.layers = [copy.copy(layer) for layer in cache.layers]
+    other.layers = [copy.copy(layer) for layer in other.layers]  # a shared cache stays shared
     return other
 
 

@@ -6,12 +6,13 @@ padding stay as they are in every family. It knows nothing of what the branches 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from guardrail.backends.photographs import shown_otherwise
 from guardrail.backends.transformers.noise import (
     PICTURE_INPUTS,
     channel_unit,
@@ -21,6 +22,7 @@ from guardrail.backends.transformers.noise import (
     per_channel,
     temporal_patch,
 )
+from guardrail.policy.terms import Counterfactual
 from guardrail.request.conversation import Conversation
 
 GREY = 127 / 255
@@ -64,6 +66,40 @@ def counterfactual_inputs(
             patch = temporal_patch(image_processor)
             changed[name] = in_one_colour(pixels, inputs, colour=colour, temporal_patch=patch)
     return changed
+
+
+def other_inputs(
+    inputs: Mapping[str, Any],
+    conversations: Sequence[Conversation],
+    kind: Counterfactual,
+    rows: Sequence[int],
+    *,
+    noise_std: float,
+    seed: int,
+    image_processor: Any,
+    encode: Callable[[Sequence[Conversation]], Mapping[str, Any]],
+) -> Mapping[str, Any]:
+    """Returns the inputs of some requests, or of all of them, with other pictures.
+
+    Args:
+        inputs: Of all of them.
+        conversations: The requests.
+        kind: What the pictures are.
+        rows: Which of them are wanted; all, where `has_rows` is false or photographs are noised.
+        noise_std: As for `counterfactual_inputs`.
+        seed: As for `counterfactual_inputs`.
+        image_processor: As for `counterfactual_inputs`.
+        encode: Encodes requests whose photographs were changed.
+    """
+    if kind == "photo-noise":
+        return encode(
+            [shown_otherwise(e, kind, noise_std=noise_std, seed=seed) for e in conversations]
+        )
+    if len(rows) < len(conversations):
+        inputs = {name: value[list(rows)] for name, value in inputs.items()}
+    return counterfactual_inputs(
+        inputs, kind, noise_std=noise_std, image_processor=image_processor, seed=seed
+    )
 
 
 def grey_of(image_processor: Any) -> tuple[float, ...]:

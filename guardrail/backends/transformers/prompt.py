@@ -20,6 +20,9 @@ from guardrail.backends.transformers.placement import input_device
 from guardrail.errors import MessageError, ModelError
 from guardrail.request.conversation import Conversation, Picture, Turn
 
+_ANSWER = "Yes"
+"""Stands for an answer where nothing depends on what it says."""
+
 
 @dataclass(frozen=True)
 class JudgeSuffixes:
@@ -127,6 +130,27 @@ class PromptEncoder:
             suffixes.append(self._suffix(asked[len(stem) :]))
         tail_ids = self._suffix(tail)
         return JudgeSuffixes(tail_ids, tuple(suffixes))
+
+    def answer_suffixes(
+        self, conversation: Conversation, questions: Sequence[str]
+    ) -> tuple[tuple[int, ...], ...] | None:
+        """Returns the tokens by which questions follow an answer's last one, or None where what
+        comes before them is not the prompt and the answer as they were run.
+
+        Args:
+            conversation: The request.
+            questions: Each put as a turn of its own after the answer.
+        """
+        if not self._adapter.shares_prefix:
+            return None
+        begun = self.render(conversation) + _ANSWER
+        found: list[tuple[int, ...]] = []
+        for question in questions:
+            asked = self.render(conversation.answered(_ANSWER).ask(question))
+            if not asked.startswith(begun):
+                return None
+            found.append(self._suffix(asked[len(begun) :]))
+        return tuple(found)
 
     def decode(self, token_ids: Sequence[int], *, keep: frozenset[int] = frozenset()) -> str:
         """Returns the text of generated tokens, without control tokens.

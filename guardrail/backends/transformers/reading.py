@@ -67,7 +67,7 @@ class PromptReader:
                 return self._read_apart(conversations, questions, clock), None
         drop = len(suffixes[0].tail)
         longest = max(len(tokens) for each in suffixes for tokens in each.questions)
-        _check_room(prepared.ids.shape[1] - drop + longest, context)
+        check_room(prepared.ids.shape[1] - drop + longest, context)
         whole: Branch | None = None
         prefix: Branch | None = None
         with phase("prefill"):
@@ -79,7 +79,7 @@ class PromptReader:
                 prefix = Branch.prefill(prepared, length=prepared.ids.shape[1] - drop)
         with phase("judge"):
             started = clock()
-            rows = self._read_shared(prefix, suffixes)
+            rows = self.read_shared(prefix, suffixes)
             reading = Reading(rows, clock() - started)
         with phase("prefill"):
             return reading, whole or prefix.extend(prepared.ids[:, -drop:])
@@ -99,7 +99,7 @@ class PromptReader:
         same = all(each.tail == found[0].tail for each in found)
         return found if same else None
 
-    def _read_shared(
+    def read_shared(
         self, prefix: Branch, suffixes: Sequence[JudgeSuffixes]
     ) -> Sequence[Sequence[float] | Exception]:
         """Reads all rows' questions off the shared prefix.
@@ -131,7 +131,8 @@ class PromptReader:
         return Reading(rows, clock() - started)
 
 
-def _check_room(tokens: int, context: int | None) -> None:
+def check_room(tokens: int, context: int | None) -> None:
+    """Raises `JudgeError` if so many tokens go beyond the context."""
     if context is not None and tokens > context:
         raise JudgeError(
             f"the prompt and the judge's question have {tokens:,} tokens, more than the "

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from guardrail.backends.backend import FinishReason, Interrupted, Phase, Reading, Stop, Taken
 from guardrail.backends.likelihood import Likelihood, likelihoods
-from guardrail.backends.photographs import shown_otherwise
 from guardrail.backends.transformers.ahead import look_ahead
+from guardrail.backends.transformers.answer_reading import AnswerSoFar, AnswersReader
 from guardrail.backends.transformers.branch import Branch, Prepared, prepare
 from guardrail.backends.transformers.choosing import Chooser, unpadded
 from guardrail.backends.transformers.context_limit import prompt_lengths
-from guardrail.backends.transformers.counterfactual import counterfactual_inputs, has_rows
+from guardrail.backends.transformers.counterfactual import has_rows, other_inputs
 from guardrail.backends.transformers.endings import Endings
 from guardrail.backends.transformers.grammar import Constraint, RowConstraints, floored
 from guardrail.backends.transformers.interruption import interruptible
@@ -162,7 +162,16 @@ class TransformersRun:
             wanted = list(range(len(self._conversations)))
         try:
             with self._caller.held():
-                inputs = self._otherwise(kind, noise_std, seed, wanted)
+                inputs = other_inputs(
+                    self._inputs,
+                    self._conversations,
+                    kind,
+                    wanted,
+                    noise_std=noise_std,
+                    seed=seed,
+                    image_processor=self._image_processor,
+                    encode=lambda made: to_device(self._reader.encoder.encode(made), self._model),
+                )
                 branch = Branch.prefill(self._prepare(inputs))
                 kept = [at for at, row in enumerate(wanted) if row in self._live]
                 self._noised = branch if len(kept) == len(wanted) else branch.fork(kept)
@@ -170,26 +179,6 @@ class TransformersRun:
         except torch.OutOfMemoryError as error:
             raise MemoryError("out of memory in the noised branch") from error
         return kind
-
-    def _otherwise(
-        self, kind: Counterfactual, noise_std: float, seed: int, rows: Sequence[int]
-    ) -> Mapping[str, Any]:
-        if kind != "photo-noise":
-            inputs = self._inputs
-            if len(rows) < len(self._conversations):
-                inputs = {name: value[list(rows)] for name, value in inputs.items()}
-            return counterfactual_inputs(
-                inputs,
-                kind,
-                noise_std=noise_std,
-                image_processor=self._image_processor,
-                seed=seed,
-            )
-        noised = [
-            shown_otherwise(each, kind, noise_std=noise_std, seed=seed)
-            for each in self._conversations
-        ]
-        return to_device(self._reader.encoder.encode(noised), self._model)
 
     # Tokens ----------------------------------------------------------------------------------
 
@@ -238,7 +227,7 @@ class TransformersRun:
         self._chooser = Chooser(self._prepared, rows, seed)
         self._held = RowConstraints(constraints, self._prepared.eos_ids)
         self._finished: list[FinishReason | None] = [None] * rows
-        self._places = list(range(rows))
+        self._places, self._pending = list(range(rows)), False
         lengths = [self.input_tokens[at] for at in self._live]
         self._endings = Endings(self._prepared, lengths, self._context)
         self._allowed: Tensor | None = None
@@ -271,12 +260,28 @@ class TransformersRun:
         pad = self._prepared.pad_id
         taken = [pad if done else token for token, done in zip(tokens, self._finished, strict=True)]
         column = torch.tensor(taken, device=self._ids.device)[:, None]
-        self._ids = torch.cat([self._ids, column], dim=1)
+        self._ids, self._pending = torch.cat([self._ids, column], dim=1), True
         ended = self._endings.of(self._ids)
         for row, token in enumerate(taken):
             if self._finished[row] is None:
                 self._finished[row] = "stop" if self._held.accept(row, token) else ended[row]
         return list(self._finished)
+
+    def read_answers(
+        self, rows: Sequence[int], said: Sequence[str], questions: Sequence[str]
+    ) -> Reading:
+        """Puts questions after what some rows have said so far."""
+        places = [self._places.index(row) for row in rows]
+        last = self._ids[places, -1:].tolist() if self._pending else [()] * len(rows)
+        answers = [
+            AnswerSoFar(self._conversations[self._live[at]], text, at, tuple(ids))
+            for at, text, ids in zip(places, said, last, strict=True)
+        ]
+        with self._caller.held():
+            reader = AnswersReader(
+                self._reader, self._prepared, self._ready, self._context, self._caller.clock
+            )
+            return reader.read(answers, questions)
 
     def release(self, row: int) -> None:
         """Runs a row no further than the next step."""
@@ -293,7 +298,7 @@ class TransformersRun:
         if branch.batch > rows:
             feed = torch.cat([feed, feed[self._beside_rows]])
         with self._caller.held():
-            self._real = branch.extend(feed)
+            self._real, self._pending = branch.extend(feed), False
         self._allow()
 
     def rest(self) -> Iterator[Taken]:

@@ -64,7 +64,7 @@ def run_ahead(branch: Branch, tokens: Tensor) -> Tensor | None:
 
 def _run(branch: Branch, tokens: Tensor, layout: tuple[Tensor, Tensor, Tensor]) -> Tensor | None:
     """Returns logits (batch, continuations, vocabulary) after tokens (batch, count) so laid out."""
-    if not _is_plain(branch) or branch.carried.cache.get_seq_length() != branch.ids.shape[1]:
+    if not is_plain(branch) or branch.carried.cache.get_seq_length() != branch.ids.shape[1]:
         return None
     branch = branch.beside()
     count = tokens.shape[1]
@@ -102,7 +102,7 @@ def _run(branch: Branch, tokens: Tensor, layout: tuple[Tensor, Tensor, Tensor]) 
     return (logits if keeps else logits[:, last.to(logits.device)]).float()
 
 
-def _is_plain(branch: Branch) -> bool:
+def is_plain(branch: Branch) -> bool:
     """Whether the decoder builds its mask by transformers' own rules and attends to everything."""
     layers = getattr(branch.carried.cache, "layers", None) or ()
     if not layers or any(type(layer) is not DynamicLayer for layer in layers):

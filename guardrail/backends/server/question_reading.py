@@ -1,0 +1,65 @@
+"""Yes-or-no questions put to a server, a prompt each, and read off what it shows or says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from guardrail.backends.backend import Interrupted, Reading, Stop
+from guardrail.backends.server.asking import Asking, Prompt
+from guardrail.backends.server.branch import Branch, Said
+from guardrail.backends.server.labels import p_label, p_said
+from guardrail.backends.server.shown_answers import ShownAnswers
+from guardrail.request.conversation import Conversation
+
+YES, NO = ("Yes", "yes", "YES"), ("No", "no", "NO")
+_FEW = 4
+"""Tokens in which yes or no is said."""
+
+Going = Callable[[], Sequence[tuple[Branch, int, Said]]]
+"""Returns what the server is to show at the same time of answers that are under way."""
+
+
+@dataclass(frozen=True)
+class QuestionReading:
+    """Reads questions off one server.
+
+    Attributes:
+        asking: The server.
+        shown: What it has shown of answers.
+        shows: Whether it shows probabilities; else its words are read.
+        stop: Asked between requests.
+    """
+
+    asking: Asking
+    shown: ShownAnswers
+    shows: bool
+    stop: Stop | None
+
+    def read(
+        self, asked: Sequence[Conversation], questions: Sequence[str], going: Going = tuple
+    ) -> Reading:
+        """Returns P(yes) of each conversation's questions, all asked in parallel.
+
+        Raises nothing but `Interrupted`.
+        """
+        started = time.perf_counter()
+        prompts = [Prompt(each.ask(text)) for each in asked for text in questions]
+        try:
+            p = self._p_yes(prompts, going)
+        except Interrupted:
+            raise
+        except Exception as error:
+            return Reading([error] * len(asked), 0.0)
+        each = len(questions)
+        rows = [p[at : at + each] for at in range(0, len(p), each)]
+        return Reading(rows, time.perf_counter() - started)
+
+    def _p_yes(self, prompts: Sequence[Prompt], going: Going) -> list[float]:
+        if not self.shows:
+            said = self.asking.begun_with(prompts, most=_FEW, stop=self.stop)
+            return [p_said(each, YES, NO) for each in said]
+        found = self.shown.know(going(), beside=prompts)
+        tokens = self.asking.spelling.tokens
+        return [p_label(each, tokens, YES, NO) for each in found]
