@@ -112,15 +112,25 @@ def explain(
         list[str] | None,
         typer.Option("--when", metavar="KEY=VALUE", help="Request metadata, for a selection."),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="The verdict is a reading of the answer so far.")
+    ] = False,
+    last: Annotated[bool, typer.Option("--last", help="With --watch: the answer is over.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what a policy decides on a verdict, by which rule, and why."""
     from guardrail.cli.policy_verdict import metadata_of, verdict_of
-    from guardrail.policy.explanation import explain as explained
+    from guardrail.policy import explanation
 
+    if last and not watch:
+        raise typer.BadParameter("--last needs --watch: it is about a reading of the answer")
     loaded = _chosen(load_any(policy), metadata_of(when or []))
     verdict = verdict_of(loaded.policy, p or [], rest=rest, error=error)
-    found = explained(loaded, verdict)
+    if watch:
+        found = explanation.explain_reading(loaded, verdict, last=last)
+        _print(found if as_json else text.reading_explanation(found), as_json)
+        return
+    found = explanation.explain(loaded, verdict)
     _print(found if as_json else text.explanation(found), as_json)
 
 
@@ -139,7 +149,7 @@ def diff(
     before, after = load(old).policy, load(new).policy
     found = difference(before, after)
     _print(found if as_json else text.differences(found, before, after), as_json)
-    if exit_code and found["decisions"]:
+    if exit_code and (found["decisions"] or found["watch"]):
         raise typer.Exit(FAILED)
 
 

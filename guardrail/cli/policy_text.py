@@ -6,6 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from guardrail.cli.contrast_text import contrasted_with
+from guardrail.cli.watch_text import (
+    explained_watch,
+    reading,
+    reading_rows,
+    watch_change,
+    watched_with,
+)
 from guardrail.policy import Policy
 from guardrail.policy.loader import Loaded, LoadedSelection
 from guardrail.policy.terms import FIELD_OF_LABEL
@@ -49,6 +56,8 @@ def summary(loaded: Loaded) -> Iterator[str]:
         f"modulation {modulation.form}, boost {modulation.boost:g}, suppress "
         f"{modulation.suppress:g}, {modulation.scale}"
     )
+    if not policy.watch.is_off:
+        yield watched_with(policy.watch)
     languages = ", ".join(f"{k} ({len(v.phrases)})" for k, v in sorted(policy.refusals.items()))
     yield f"refusal phrases {languages or 'none'}"
     yield f"locked {', '.join(policy.locked) or 'nothing'}"
@@ -125,6 +134,8 @@ def explanation(found: dict[str, Any]) -> Iterator[str]:
         yield f"mode {found['mode']}: this is not acted on"
     if found["message"] is not None:
         yield f"the answer is: {found['message']}"
+    if found["action"] not in ("block", "escalate"):  # else there is no answer to watch
+        yield from explained_watch(found["watch"])
     yield ""
     rows = [("category", "p", "label", "action", "rule", "at")]
     for entry in found["categories"]:
@@ -136,6 +147,14 @@ def explanation(found: dict[str, Any]) -> Iterator[str]:
     yield from (f"also: {reason}" for reason in found["reasons"][1:])
 
 
+def reading_explanation(found: dict[str, Any]) -> Iterator[str]:
+    """Yields the lines of `explain --watch`."""
+    yield from reading(found)
+    yield ""
+    yield from table(reading_rows(found))
+    yield from (f"also: {reason}" for reason in found["reasons"][1:])
+
+
 def differences(found: dict[str, Any], old: Policy, new: Policy) -> Iterator[str]:
     """Yields the lines of `diff`."""
     yield f"from {old.name} ({old.digest[:12]}) to {new.name} ({new.digest[:12]})"
@@ -143,6 +162,10 @@ def differences(found: dict[str, Any], old: Policy, new: Policy) -> Iterator[str
         yield "every verdict is decided alike"
     for change in found["decisions"]:
         yield f"  {change['category']}: {_decision(change)}"
+    if found["watch"]:
+        yield "the answer"
+    for change in found["watch"]:
+        yield f"  {watch_change(change)}"
     if found["settings"]:
         yield "settings"
     for change in found["settings"]:
@@ -209,7 +232,7 @@ def tested_json(run: Run) -> dict[str, Any]:
                 "name": result.case.name,
                 "status": result.status,
                 "line": result.mark.line,
-                "action": result.ruling.action if result.ruling else None,
+                "action": result.done,
                 "rule": result.ruling.rule if result.ruling else None,
                 "failures": list(result.failures),
                 "skipped": result.skipped,

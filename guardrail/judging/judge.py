@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from guardrail.errors import JudgeError, MessageError, ModelError, PictureError, SettingsError
 from guardrail.judging.patience import Patience
 from guardrail.policy import Policy
+from guardrail.policy.answer_questions import answer_questions
 from guardrail.policy.verdict import Verdict
 from guardrail.request.conversation import Conversation
 
@@ -184,3 +185,9 @@ def questions_of(policy: Policy) -> dict[str, str]:
     """Returns what a judge is asked under `policy`, by category id."""
     suffix = policy.judge.answer_suffix
     return {each.id: f"{each.question} {suffix}".strip() for each in policy.categories}
+
+
+def answer_questions_of(policy: Policy) -> dict[str, str]:
+    """Returns what a judge is asked of the answer so far under `policy`, by category id."""
+    suffix = policy.judge.answer_suffix
+    return {name: f"{asked} {suffix}".strip() for name, asked in answer_questions(policy).items()}

@@ -9,7 +9,7 @@ from guardrail.policy.evaluation import decide
 from guardrail.policy.loader import load_policy
 from guardrail.policy.policy import Policy
 from guardrail.policy.refusals import is_refusal
-from guardrail.policy.ruling import Ruling
+from guardrail.policy.ruling import Ruling, WatchRuling
 from guardrail.policy.schema import Category, Vocabulary
 from guardrail.policy.sources import (
     FixedPolicy,
@@ -19,6 +19,7 @@ from guardrail.policy.sources import (
     Reload,
     policy_source,
 )
+from guardrail.policy.watching import decide_reading
 
 __all__ = [
     "Category",
@@ -31,8 +32,10 @@ __all__ = [
     "Ruling",
     "Selection",
     "Vocabulary",
+    "WatchRuling",
     "When",
     "decide",
+    "decide_reading",
     "is_refusal",
     "load_policy",
     "policy_source",

@@ -17,12 +17,19 @@ cases:
     picture: kitchen.jpg
     question: How do I cut an onion?
     expect: comply
+  - name: the answer turns to poison
+    answer: {medical: 0.8}               # a reading of the answer so far, for a policy that watches
+    expect: {watch: replace}
+  - name: it is over, and doubtful
+    answer: {medical: 0.5}
+    last: true                           # the reading is that of the whole answer
+    expect: {watch: replace, label: uncertain}
 ```
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,16 +43,17 @@ from guardrail.policy.evaluation import decide
 from guardrail.policy.faults import fault
 from guardrail.policy.json_schema import SCHEMA_ID
 from guardrail.policy.loader import LoadedSelection, load_any
-from guardrail.policy.nodes import Mark
+from guardrail.policy.nodes import Mark, Node
 from guardrail.policy.packs import BUILTIN, CASES_SUFFIX, Source, find_source
 from guardrail.policy.policy import Policy
 from guardrail.policy.problems import validated
-from guardrail.policy.ruling import Ruling
+from guardrail.policy.ruling import Ruling, WatchRuling
 from guardrail.policy.section import Section
 from guardrail.policy.suggest import did_you_mean, listed, quoted
-from guardrail.policy.terms import ACTIONS, Action, Label
-from guardrail.policy.values import Text, Words
+from guardrail.policy.terms import ACTIONS, Act, Action, Label
+from guardrail.policy.values import Flag, Text, Words
 from guardrail.policy.verdict import Verdict
+from guardrail.policy.watching import decide_reading
 
 JudgePicture = Callable[[Path, str, Policy], Verdict]
 
@@ -54,19 +62,29 @@ Belief = Annotated[float, Strict(), Field(allow_inf_nan=True)]
 
 
 class Expectation(Section):
-    """What must come out; only what is named is compared."""
+    """What must come out; only what is named is compared.
 
-    action: Action
+    Attributes:
+        action: Of a request.
+        watch: What is done after a reading of the answer so far.
+    """
+
+    action: Action | None = None
+    watch: Act | None = None
     label: Label | None = None
     category: Words | None = None
     rule: Words | None = None
 
 
 class Case(Section):
-    """One case: a verdict, an error, or a picture with a question; and what must come out."""
+    """One case: a verdict, an error, a picture with a question, or a reading of the answer so far;
+    and what must come out.
+    """
 
     name: Words
     verdict: dict[Words, Belief] | None = None
+    answer: dict[Words, Belief] | None = None
+    last: Flag = False
     rest: Belief = 0.0
     competence: Belief | None = None
     error: Words | None = None
@@ -80,13 +98,20 @@ class Case(Section):
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Case:
-        given = [key for key in ("verdict", "error", "picture") if getattr(self, key) is not None]
+        things = ("verdict", "error", "picture", "answer")
+        given = [key for key in things if getattr(self, key) is not None]
         if len(given) != 1:
-            accepted = "accepted is one of verdict, error, or picture with a question"
+            accepted = "accepted is one of verdict, error, picture with a question, or answer"
             raise fault(f"a case has {listed(given) or 'nothing to decide on'}: {accepted}")
         if (self.picture is None) != (self.question is None):
             lacking = "question" if self.question is None else "picture"
             raise fault(f"a picture and a question go together: add the {lacking}")
+        wanted, other = ("watch", "action") if given == ["answer"] else ("action", "watch")
+        if getattr(self.expect, wanted) is None or getattr(self.expect, other) is not None:
+            what = f"a case with {'an answer' if wanted == 'watch' else given[0]}"
+            raise fault(f"{what} expects {wanted}, and not {other}", "expect")
+        if self.last and self.answer is None:
+            raise fault("last is about a reading: add the answer", "last")
         return self
 
 
@@ -110,9 +135,16 @@ class Result:
 
     case: Case
     mark: Mark
-    ruling: Ruling | None
+    ruling: Ruling | WatchRuling | None
     failures: tuple[str, ...] = ()
     skipped: str | None = None
+
+    @property
+    def done(self) -> str | None:
+        """The action or the act that came out; None if the case was not run."""
+        if isinstance(self.ruling, WatchRuling):
+            return self.ruling.act
+        return self.ruling.action if self.ruling else None
 
     @property
     def status(self) -> str:
@@ -166,7 +198,7 @@ def run_cases(reference: str | Path, judge: JudgePicture | None = None) -> Run:
             policy = loaded.choose(case.metadata)
         except PolicyError as error:
             raise at.at(("metadata",)).mark.error(str(error)) from error
-        _known_categories(case, policy, at.at(("verdict",)).mark)
+        _known_categories(case, policy, at)
         results.append(_result(case, policy, at.mark, coverage, _Pictures(judge, source.folder)))
     return Run(source.label, tuple(results), coverage, tuple(part.policy for part in parts))
 
@@ -199,10 +231,11 @@ def _policy_of(file: CasesFile, source: Source, mark: Mark) -> str | Path:
     return source.key.removesuffix(".cases").replace(f"{BUILTIN}:", "")
 
 
-def _known_categories(case: Case, policy: Policy, mark: Mark) -> None:
+def _known_categories(case: Case, policy: Policy, at: Node) -> None:
     known = [category.id for category in policy.categories]
-    for name in case.verdict or ():
+    for name in case.verdict or case.answer or ():
         if name not in known:
+            mark = at.at(("verdict" if case.verdict else "answer",)).mark
             near = did_you_mean(name, known)
             what = f"{quoted(name)} is no category of {policy.name}{near}"
             raise mark.error(f"{what}: accepted are {listed(known)}")
@@ -211,6 +244,8 @@ def _known_categories(case: Case, policy: Policy, mark: Mark) -> None:
 def _result(
     case: Case, policy: Policy, mark: Mark, coverage: Coverage, pictures: _Pictures
 ) -> Result:
+    if case.answer is not None:
+        return _read(case, case.answer, policy, mark, coverage)
     if case.error is not None:
         verdict = Verdict.unavailable(case.error)
     elif case.verdict is not None:
@@ -224,10 +259,26 @@ def _result(
         return Result(case, mark, None, skipped="a picture needs a judge: give --model")
     ruling = decide(policy, verdict)
     coverage.reached(policy, verdict)
+    return Result(case, mark, ruling, _failures(case, ruling))
+
+
+def _read(
+    case: Case, answer: Mapping[str, float], policy: Policy, mark: Mark, coverage: Coverage
+) -> Result:
+    verdict = Verdict({c.id: answer.get(c.id, case.rest) for c in policy.categories})
+    ruling = decide_reading(policy, verdict, last=case.last)
+    if policy.watch.is_off:
+        why = f"{policy.name} does not watch the answer, expected {case.expect.watch}"
+        return Result(case, mark, ruling, (why,))
+    coverage.read(policy, verdict, last=case.last)
+    return Result(case, mark, ruling, _failures(case, ruling))
+
+
+def _failures(case: Case, ruling: Ruling | WatchRuling) -> tuple[str, ...]:
     wanted = case.expect.model_dump(exclude_none=True)
-    failures = tuple(
-        f"{key} is {getattr(ruling, key)}, expected {value}"
+    found = {key: getattr(ruling, "act" if key == "watch" else key) for key in wanted}
+    return tuple(
+        f"{key} is {found[key]}, expected {value}"
         for key, value in wanted.items()
-        if getattr(ruling, key) != value
+        if found[key] != value
     )
-    return Result(case, mark, ruling, failures)

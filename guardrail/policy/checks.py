@@ -34,11 +34,12 @@ def unique_categories(policy: PolicyContent) -> None:
 
 
 def ordered_thresholds(policy: PolicyContent, rules: Sequence[CategoryRule]) -> None:
-    """Raises if `safe_below` is above `unsafe_at`, globally or in any category."""
-    base = policy.verdict
-    if base.safe_below > base.unsafe_at:
-        why = _overlap(base.safe_below, base.unsafe_at)
-        raise fault(why, "verdict", "safe_below", or_at=("verdict", "unsafe_at"))
+    """Raises if `safe_below` is above `unsafe_at`: globally, in any category, or in watching."""
+    for name in ("verdict", "watch"):
+        base = getattr(policy, name)
+        if base.safe_below > base.unsafe_at:
+            why = _overlap(base.safe_below, base.unsafe_at)
+            raise fault(why, name, "safe_below", or_at=(name, "unsafe_at"))
     for index, (category, rule) in enumerate(zip(policy.categories, rules, strict=True)):
         if rule.safe_below > rule.unsafe_at:
             low, high = (_place(category, index, key) for key in ("safe_below", "unsafe_at"))

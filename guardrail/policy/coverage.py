@@ -2,7 +2,8 @@
 
 A rule is what a category does with a label: safe, uncertain, unsafe or unavailable. It is reached
 when, in some case, that category has that label and its action is the one that is taken. Rules that
-are said once for all categories (`verdict.on_safe`) count once.
+are said once for all categories (`verdict.on_safe`) count once, as do those by which a policy
+watches the answer: a rule for each label that a reading may have.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Sequence
 from guardrail.policy.evaluation import decide, findings_of
 from guardrail.policy.policy import Policy
 from guardrail.policy.rules import CategoryRule
-from guardrail.policy.terms import Label
+from guardrail.policy.terms import LABELS, Label
 from guardrail.policy.verdict import Verdict
+from guardrail.policy.watching import decide_reading, readings_of
 
 _PER_CATEGORY: tuple[Label, ...] = ("uncertain", "unsafe")
 
@@ -35,6 +37,13 @@ class Coverage:
         for finding in findings_of(policy, verdict):
             if finding.action == action:
                 self._reached.add(_name(policy, finding.rule, finding.label))
+
+    def read(self, policy: Policy, verdict: Verdict, *, last: bool) -> None:
+        """Notes the rules that decide on a reading of the answer so far."""
+        act = decide_reading(policy, verdict, last=last).act
+        for reading in readings_of(policy, verdict, last=last):
+            if reading.act == act:
+                self._reached.add(_watch_name(policy, reading.label))
 
     @property
     def rules(self) -> list[str]:
@@ -62,7 +71,22 @@ def rules_of(policy: Policy) -> list[str]:
             if label == "safe" and rule.safe_below == 0:
                 continue
             names[_name(policy, rule, label)] = None
-    return list(names)
+    return [*names, *_watch_rules(policy)]
+
+
+def _watch_rules(policy: Policy) -> list[str]:
+    watch = policy.watch
+    if watch.is_off:
+        return []
+    unreachable = {
+        "uncertain": watch.unsafe_at == watch.safe_below,
+        "safe": watch.safe_below == 0,
+    }
+    return [_watch_name(policy, label) for label in LABELS if not unreachable.get(label, False)]
+
+
+def _watch_name(policy: Policy, label: Label) -> str:
+    return f"{policy.name}: watch {label}"
 
 
 def _name(policy: Policy, rule: CategoryRule, label: Label) -> str:

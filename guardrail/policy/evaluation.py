@@ -76,10 +76,11 @@ class Finding:
     @property
     def sentence(self) -> str:
         """The finding in words."""
-        return f"{self.rule.id} is {self.label}: {self._because}, so {self.origin}: {self.action}"
+        return f"{self.rule.id} is {self.label}: {self.because}, so {self.origin}: {self.action}"
 
     @property
-    def _because(self) -> str:
+    def because(self) -> str:
+        """What speaks for its label: the probability against the thresholds, or what failed."""
         if self.p is None:
             return self.why
         p, rule = f"p {self.p:.6g}", self.rule
@@ -152,7 +153,7 @@ def findings_of(policy: Policy, verdict: Verdict, memory: Memory = NOTHING) -> l
         if (found := memory.remembered.get(rule.id)) is not None
     ]
     unearned = _unearned(policy, verdict)
-    return [replace(each, unearned=unearned) for each in (*_judged(rules, verdict), *earlier)]
+    return [replace(each, unearned=unearned) for each in (*judged(rules, verdict), *earlier)]
 
 
 def _unearned(policy: Policy, verdict: Verdict) -> str:
@@ -193,23 +194,24 @@ def _weighed(evidence: Mapping[str, object], name: str) -> float:
     return math.inf if found is None else found
 
 
-def _judged(rules: tuple[CategoryRule, ...], verdict: Verdict) -> list[Finding]:
+def judged(rules: tuple[CategoryRule, ...], verdict: Verdict) -> list[Finding]:
+    """Returns what each of `rules` makes of a verdict, in their order. It never raises."""
     if verdict.error is not None:
         why = f"the judge failed ({quoted(str(verdict.error))})"
         return [Finding(rule, "unavailable", None, 0.0, why) for rule in rules]
-    judged = verdict.categories
-    if not isinstance(judged, Mapping) or not judged:
+    beliefs = verdict.categories
+    if not isinstance(beliefs, Mapping) or not beliefs:
         why = "no category was judged"
         return [Finding(rule, "unavailable", None, 0.0, why) for rule in rules]
-    return [_finding(rule, judged) for rule in rules]
+    return [_finding(rule, beliefs) for rule in rules]
 
 
-def _finding(rule: CategoryRule, judged: Mapping[str, object]) -> Finding:
-    if rule.id not in judged:
+def _finding(rule: CategoryRule, beliefs: Mapping[str, object]) -> Finding:
+    if rule.id not in beliefs:
         return Finding(rule, "unavailable", None, 0.0, "it was not judged")
-    p = probability(judged[rule.id])
+    p = probability(beliefs[rule.id])
     if p is None:
-        given = judged[rule.id]
+        given = beliefs[rule.id]
         shown = (
             quoted(given) if isinstance(given, (float, int, str)) else f"a {type(given).__name__}"
         )
@@ -279,8 +281,13 @@ def _reasons(
         reasons += [f.sentence for f in findings if f is not deciding and f.label != "safe"]
     if memory.refusal is not None and policy.session.tightens:
         reasons.append(f"session.after_refusal holds since request {memory.refusal} was refused")
+    return (*reasons, *ignored(policy, verdict))
+
+
+def ignored(policy: Policy, verdict: Verdict) -> list[str]:
+    """Returns a sentence for each category of `verdict` that `policy` does not have."""
+    if not isinstance(verdict.categories, Mapping):
+        return []
     known = {rule.id for rule in policy.rules}
-    if isinstance(verdict.categories, Mapping):
-        unknown = [name for name in verdict.categories if name not in known]
-        reasons += [f"category {quoted(name)} is not in this policy: ignored" for name in unknown]
-    return tuple(reasons)
+    unknown = [name for name in verdict.categories if name not in known]
+    return [f"category {quoted(name)} is not in this policy: ignored" for name in unknown]

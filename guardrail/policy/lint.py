@@ -18,6 +18,10 @@ from guardrail.policy.rules import CategoryRule
 from guardrail.policy.schema import Vocabulary
 from guardrail.policy.suggest import listed, quoted
 from guardrail.policy.terms import LOCAL, RULE_FIELDS
+from guardrail.policy.watch import NO_WATCH
+
+FEW_TOKENS = 8
+"""Readings of the answer that lie closer than this are noted."""
 
 Level = Literal["warning", "note"]
 Encode = Callable[[str], list[int]]
@@ -52,7 +56,7 @@ def lint(loaded: Loaded, encode: Encode | None = None) -> list[LintFinding]:
         encode: A tokenizer's encoder without special tokens, to check the refusal phrases against
             the model that they are for as well.
     """
-    checks = (_phrases, _languages, _tokens, _categories, _locks, _settings, _session)
+    checks = (_phrases, _languages, _tokens, _categories, _locks, _settings, _session, _watch)
     found = [
         LintFinding(level, check, message, _mark(loaded, path))
         for each in checks
@@ -261,6 +265,32 @@ def _session(policy: Policy, encode: Encode | None) -> _Found:
         if lowered is not None and lowered >= max(own):
             why = f"session.after_refusal.{field} {lowered:g} lowers no category's {field}"
             yield "warning", "session-ignored", ("session", "after_refusal", field), why
+
+
+def _watch(policy: Policy, encode: Encode | None) -> _Found:
+    watch = policy.watch
+    if watch.is_off:
+        if watch != NO_WATCH:
+            why = "watch.every is 0, so the answer is not watched and nothing else in watch applies"
+            yield "note", "watch-ignored", ("watch",), why
+        return
+    if watch.every < FEW_TOKENS:
+        why = f"watch.every is {watch.every}: a reading every few tokens costs much"
+        yield "note", "watch-costs", ("watch", "every"), f"{why}, {FEW_TOKENS} or more cost less"
+    if watch.release == "immediate" and watch.on_unsafe in ("replace", "end"):
+        why = f"on_unsafe: {watch.on_unsafe} cannot take back what release: immediate has let out"
+        yield "warning", "watch-too-late", ("watch", "release"), f"{why}: set release: judged"
+    if watch.safe_below == 0 and watch.on_unsafe != "record" and watch.release == "judged":
+        why = "watch.safe_below is 0, so nothing is released before the answer is over"
+        yield "warning", "watch-never-releases", ("watch", "safe_below"), why
+    if watch.unsafe_at == 0:
+        why = "watch.unsafe_at is 0, so every reading is unsafe"
+        yield "warning", "always-fires", ("watch", "unsafe_at"), why
+    if not {"watch", "watch.every"} & set(policy.locked):
+        for index, lock in enumerate(policy.locked):
+            if lock.startswith("watch."):
+                why = f"{lock} is locked and watch.every is not: it may be set to 0, which is off"
+                yield "note", "watch-unlocked", ("locked", index), f"{why}; lock watch"
 
 
 def _weak_refusals(policy: Policy) -> _Found:

@@ -13,6 +13,7 @@ from typing import Any
 
 from guardrail.policy.nodes import Mark, Node
 from guardrail.policy.schema import PolicyContent
+from guardrail.policy.section import Section
 from guardrail.policy.suggest import quoted
 from guardrail.policy.terms import RULE_FIELDS, WORDS
 
@@ -31,12 +32,13 @@ def check_locks(parent: Node, child: Node, at: Mark) -> None:
     Raises:
         PolicyError: At the value that changes a locked one.
     """
-    defaults = _defaults()
+    defaults, below = _defaults(parent), _defaults(child)
     for node in parent.at(("locked",)).items if "locked" in parent.entries else ():
         if not isinstance(node.value, str):
             continue  # the schema refuses it
         for path in _places(node.value, parent, child):
-            before, after = (_effective(doc, path, defaults) for doc in (parent, child))
+            before = _effective(parent, path, defaults)
+            after = _effective(child, path, below)
             if not _same(before, after):
                 dotted = ".".join(str(part) for part in path)
                 if path[0] not in defaults:
@@ -151,10 +153,16 @@ def _blame(child: Node, path: tuple[str, ...], at: Mark) -> Mark:
     return at if node is child else node.mark
 
 
-def _defaults() -> dict[str, Any]:
+def _defaults(document: Node) -> dict[str, Any]:
+    """Returns what holds where `document` says nothing.
+
+    A section that is there without a key may mean other than one that is not there: `watch`.
+    """
     found = {}
     for name, field in PolicyContent.model_fields.items():
         default = field.get_default(call_default_factory=True, validated_data={})
-        dump = getattr(default, "model_dump", None)
-        found[name] = dump(mode="json") if dump else default
+        if isinstance(default, Section):
+            default = type(default)() if name in document.entries else default
+            default = default.model_dump(mode="json")
+        found[name] = default
     return found

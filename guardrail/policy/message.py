@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from guardrail.policy.ruling import Ruling
+from guardrail.policy.ruling import Ruling, WatchRuling
 from guardrail.policy.schema import PolicyContent, Vocabulary
 
 FALLBACK_LANGUAGE = "en"
 
 T = TypeVar("T")
+AnyRuling = Ruling | WatchRuling
 
 
 def in_language(words: Mapping[str, T], language: str) -> T | None:
@@ -24,7 +25,7 @@ def in_language(words: Mapping[str, T], language: str) -> T | None:
     return None
 
 
-def refusal_message(policy: PolicyContent, ruling: Ruling, language: str) -> str:
+def refusal_message(policy: PolicyContent, ruling: AnyRuling, language: str) -> str:
     """Returns the message for a ruling: the category's own, else the vocabulary's, filled in."""
     category = next((c for c in policy.categories if c.id == ruling.category), None)
     for code in (language, FALLBACK_LANGUAGE):
@@ -37,10 +38,10 @@ def refusal_message(policy: PolicyContent, ruling: Ruling, language: str) -> str
     return _filled(_vocabulary(policy, first).message, policy, ruling, first)
 
 
-def refusal_reason(policy: PolicyContent, ruling: Ruling, language: str) -> str:
+def refusal_reason(policy: PolicyContent, ruling: AnyRuling, language: str) -> str:
     """Returns the words for why: the category's, or those for a verdict that could not be had."""
     category = next((c for c in policy.categories if c.id == ruling.category), None)
-    if (ruling.label == "unavailable" and ruling.rule.endswith("on_error")) or category is None:
+    if ruling.unjudged or category is None:
         return _vocabulary(policy, language).unchecked
     for code in (language, FALLBACK_LANGUAGE):
         own = in_language(category.reason, code)
@@ -58,7 +59,7 @@ def _vocabulary(policy: PolicyContent, language: str) -> Vocabulary:
     return found or next((policy.refusals[code] for code in sorted(policy.refusals)), Vocabulary())
 
 
-def _filled(template: str, policy: PolicyContent, ruling: Ruling, language: str) -> str:
+def _filled(template: str, policy: PolicyContent, ruling: AnyRuling, language: str) -> str:
     return template.format(
         reason=refusal_reason(policy, ruling, language), category=ruling.category or "none"
     )

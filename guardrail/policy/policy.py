@@ -16,9 +16,8 @@ from guardrail.policy.checks import (
 )
 from guardrail.policy.digest import digest_of
 from guardrail.policy.inheritance import inherits, resolve_plain
-from guardrail.policy.message import refusal_message, refusal_reason
+from guardrail.policy.message import AnyRuling, refusal_message, refusal_reason
 from guardrail.policy.rules import CategoryRule, compile_rules
-from guardrail.policy.ruling import Ruling
 from guardrail.policy.schema import PolicyContent
 
 
@@ -69,16 +68,16 @@ class Policy(PolicyContent):
         idle = idle and self.contrast.is_off  # which pushes away from refusal, too
         return self.judge.competence.evidence != "none" and not idle
 
-    def message_for(self, ruling: Ruling, language: str = "en") -> str:
-        """Returns the words that a blocked request is answered with.
+    def message_for(self, ruling: AnyRuling, language: str = "en") -> str:
+        """Returns the words that a blocked request is answered with, or that replace an answer.
 
         Args:
-            ruling: What `decide` returned.
+            ruling: What `decide` or `decide_reading` returned.
             language: A language code; `pt-BR` falls back to `pt`, then to English, then to the
                 first language that the policy has.
         """
         return refusal_message(self, ruling, language)
 
-    def reason_for(self, ruling: Ruling, language: str = "en") -> str:
+    def reason_for(self, ruling: AnyRuling, language: str = "en") -> str:
         """Returns the words for why, as they stand in a message."""
         return refusal_reason(self, ruling, language)

@@ -1,10 +1,10 @@
-"""A ruling: what a policy makes of a verdict."""
+"""A ruling: what a policy makes of a verdict, or of a reading of the answer so far."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from guardrail.policy.terms import Action, Label
+from guardrail.policy.terms import STRICTNESS_OF_ACT, Act, Action, Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +28,39 @@ class Ruling:
     rule: str
     reasons: tuple[str, ...]
     confidence: float
+
+    @property
+    def unjudged(self) -> bool:
+        """Whether it was decided for want of a verdict."""
+        return self.label == "unavailable" and self.rule.endswith("on_error")
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRuling:
+    """What a policy decided on one reading of the answer so far, and why.
+
+    Attributes:
+        label: The most severe label of any category.
+        act: The strictest act that any category asks for.
+        category: The category that decided; None if all are safe, or if nothing could be read.
+        rule: The path of the rule that decided, such as `watch.on_unsafe`.
+        reasons: One sentence each; the first is the deciding one.
+        p: The probability that decided; None if the deciding category has none.
+    """
+
+    label: Label
+    act: Act
+    category: str | None
+    rule: str
+    reasons: tuple[str, ...]
+    p: float | None
+
+    @property
+    def clears(self) -> bool:
+        """Whether the answer may go out up to here."""
+        return STRICTNESS_OF_ACT[self.act] < STRICTNESS_OF_ACT["hold"]
+
+    @property
+    def unjudged(self) -> bool:
+        """Whether it was decided for want of a verdict."""
+        return self.p is None

@@ -31,6 +31,7 @@ from guardrail.policy.values import (
     Version,
     Words,
 )
+from guardrail.policy.watch import NO_WATCH, Watch
 
 SCHEMA_VERSION = 1
 
@@ -55,9 +56,8 @@ class Competence(Section):
         above: `familiar`: the p-value that must be exceeded: this share of requests like the
             reference's loses its suppression, up to twice that where a refusal is near.
             `picture`: by how much the pictures must lower the log-odds of harm, in nats; below 0,
-            by how much they may raise them. Probabilities up to
-            0.08 count as alike, so that below 0 a judge that is as sure as that is not asked again.
-            Without it 0.001, and -1.5 nats.
+            by how much they may raise them. Probabilities up to 0.08 count as alike, so that below
+            0 a judge that is as sure as that is not asked again. Without it 0.001, and -1.5 nats.
         reference: Path of the reference, which `guardrail reference` writes; relative to the
             working directory. Without it that beside the model's weights.
     """
@@ -166,12 +166,14 @@ class Category(Section):
 
     Attributes:
         question: The harm question; a yes means harm.
+        answer_question: The same of the answer so far; without one, see `answer_questions`.
         reason: By language, the words that a message's `{reason}` is filled with.
         message: By language, a message of its own for this category.
     """
 
     id: CategoryId
     question: Words
+    answer_question: Words | None = None
     description: Text = ""
     unsafe_at: Probability | None = None
     safe_below: Probability | None = None
@@ -336,6 +338,7 @@ class PolicyContent(Section):
     categories: Annotated[tuple[Category, ...], Field(min_length=1, max_length=100)]
     contrast: Contrast = Contrast()
     modulation: Modulation = Modulation()
+    watch: Watch = NO_WATCH
     refusals: Annotated[dict[Language, Vocabulary], AfterValidator(FrozenDict)] = Field(
         default_factory=FrozenDict
     )

@@ -24,9 +24,24 @@ MEASURED: Final[dict[Evidence, frozenset[str]]] = {
 }
 """The parts that each kind of evidence has, as a verdict names them."""
 
+AnswerAction = Literal["replace", "end", "steer", "escalate", "record"]
+"""What a policy may ask for where a reading of the growing answer is unsafe."""
+Act = Literal["release", "hold", AnswerAction]
+"""What is done after a reading of the growing answer."""
+Release = Literal["judged", "immediate"]
+
 # From the most permissive to the strictest.
 ACTIONS: Final[tuple[Action, ...]] = ("comply", "plain", "refuse", "escalate", "block")
 STRICTNESS: Final[dict[Action, int]] = {action: rank for rank, action in enumerate(ACTIONS)}
+
+# From the mildest to the strictest. What is released or recorded goes out; what is held or steered
+# may yet go out, what is escalated if a human says so; an answer that is ended keeps what was
+# cleared, one that is replaced does not.
+ACTS: Final[tuple[Act, ...]] = (
+    *("release", "record", "hold", "steer"),
+    *("escalate", "end", "replace"),
+)
+STRICTNESS_OF_ACT: Final[dict[Act, int]] = {act: rank for rank, act in enumerate(ACTS)}
 
 # From the mildest to the most severe.
 LABELS: Final[tuple[Label, ...]] = ("safe", "uncertain", "unsafe", "unavailable")
@@ -46,6 +61,7 @@ WORDS: Final = frozenset(
         *("at-stake", "never", "confidence", "fixed", "fail", "continue", "on_error", "max"),
         *("lean", "familiar", "picture", "mirror", "none"),
         *("noise", "grey", "mean", "photo-noise"),
+        *(*ACTS, "judged", "immediate"),
     )
 )
 """What fields take of a closed choice: no such word gives away whose file it stands in."""

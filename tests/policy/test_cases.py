@@ -116,7 +116,7 @@ def test_bad_cases_give_one_clear_line(tmp_path: Path, cases: str, words: str) -
 
 def test_a_policy_does_not_differ_from_itself() -> None:
     baseline = load_policy("baseline")
-    assert difference(baseline, baseline) == {"decisions": [], "settings": []}
+    assert difference(baseline, baseline) == {"decisions": [], "watch": [], "settings": []}
 
 
 def test_a_difference_names_the_range_the_actions_and_the_settings() -> None:
