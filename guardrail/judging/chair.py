@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from guardrail.backends import Run, Stop
-from guardrail.judging.judge import Judge, Judged
+from guardrail.errors import GuardrailError
+from guardrail.judging.judge import Judge, Judged, JudgeRequest, ask_judge, judge_failure
 from guardrail.judging.patience import Patience
 from guardrail.judging.reference import Reference
 from guardrail.judging.self_judge import SOURCE
 from guardrail.policy.terms import LOCAL
+from guardrail.policy.verdict import Verdict
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
+from guardrail.request.telling import told
 
 Own = Callable[[Sequence[Conversation], GenerationSettings, Stop | None], Run]
 """Starts a run of requests on the answering model."""
@@ -38,6 +41,22 @@ class Chair:
     patience: Patience[Judged]
     own: Own | None = None
     reference: Callable[[], Reference | None] = lambda: None
+
+    def ask(
+        self, conversation: Conversation, questions: Mapping[str, str], *, timeout_s: float
+    ) -> Verdict:
+        """Asks the judge that was given in code, or the one that the policy names."""
+        try:
+            judge = self.judge()
+        except GuardrailError as error:
+            return Verdict.unavailable(str(error), source=self.kind)
+        try:
+            request = JudgeRequest(told(conversation), questions)
+        except Exception as error:  # a call's arguments may hold anything
+            return Verdict.unavailable(judge_failure(error, source=self.kind), source=self.kind)
+        return ask_judge(
+            judge, request, timeout_s=timeout_s, source=self.kind, patience=self.patience
+        )
 
     @property
     def looks_again(self) -> bool:

@@ -8,25 +8,30 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from opentelemetry.context import Context
 
 from guardrail.backends import Interrupted, Run, Stop
+from guardrail.judging.answer_hearing import AnswerHearing
 from guardrail.judging.approvals import Approvals
 from guardrail.judging.chair import Chair
-from guardrail.judging.draft import Draft, Reply
+from guardrail.judging.draft import Draft
 from guardrail.judging.earning import Near
 from guardrail.judging.hearing import Hearing
 from guardrail.judging.judge import judge_failure, readable
+from guardrail.judging.reply import Reply
 from guardrail.judging.self_judge import SOURCE
+from guardrail.judging.timing import timed
 from guardrail.policy import Policy, Ruling, decide
 from guardrail.policy.evaluation import reviewed
 from guardrail.policy.memory import NOTHING, Memory, Recollection, recall
 from guardrail.policy.review import Review
+from guardrail.policy.ruling import WatchRuling
 from guardrail.policy.terms import STRICTNESS, Mode
 from guardrail.policy.verdict import Verdict
+from guardrail.policy.watching import decide_reading
 from guardrail.record.answer import Judgement
 from guardrail.record.observer import Observer
 from guardrail.record.telemetry.tracing import Tracing
@@ -182,6 +187,48 @@ class Deciding:
     def failed(self, draft: Draft, error: Exception) -> Exception:
         """Ends the record of a request that fails by itself; returns what to tell whoever asked."""
         return _ended(draft, error) or error
+
+    # Answers ------------------------------------------------------------------------------------
+
+    def watch(
+        self, drafts: Sequence[Draft], run: Run, rows: Sequence[int], *, over: Sequence[bool]
+    ) -> list[WatchRuling]:
+        """Has answers read as far as they have come, and rules on each.
+
+        A human who has approved a request has approved its answer.
+
+        Args:
+            drafts: Requests that are being answered.
+            run: It decodes them.
+            rows: As for `Run.read_answers`.
+            over: Which of the answers are whole.
+
+        Raises:
+            Interrupted: It was stopped.
+        """
+        asked = [draft.conversation for draft in drafts]
+        said = [draft.reply.whole for draft in drafts]
+        hearing = AnswerHearing(self.policy, self.chair)
+        with timed(drafts, "watch"):
+            verdicts = hearing.under_way(run, rows, asked, said)
+        found = []
+        for draft, verdict, last in zip(drafts, verdicts, over, strict=True):
+            ruling = decide_reading(self.policy, verdict, last=last)
+            if ruling.act == "escalate":
+                ruling = self._escalated(draft, ruling)
+            draft.trace.note_reading(draft.note_reading(verdict, ruling))
+            found.append(ruling)
+        return found
+
+    def _escalated(self, draft: Draft, ruling: WatchRuling) -> WatchRuling:
+        review = draft.review
+        if review is not None and review.approved and review.honoured:
+            why = f"a human approved request {review.request_id}: release instead of escalate"
+            return replace(ruling, act="release", reasons=(why, *ruling.reasons))
+        if self.mode == "enforce":
+            asked = draft.id, draft.conversation, self.policy.digest
+            draft.token = self.approvals.issue(*asked)
+        return ruling
 
     # Verdicts and rulings ----------------------------------------------------------------------
 

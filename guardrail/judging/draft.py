@@ -10,14 +10,14 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from guardrail.errors import AuditError
 from guardrail.judging.judge import own_reason
+from guardrail.judging.reply import Reply
 from guardrail.policy import Policy, Ruling
 from guardrail.policy.memory import NOTHING, Memory, Recollection
-from guardrail.policy.refusals import is_refusal
 from guardrail.policy.review import Review
+from guardrail.policy.ruling import WatchRuling
 from guardrail.policy.terms import Mode
 from guardrail.policy.verdict import Verdict
 from guardrail.record.answer import Answer
@@ -29,56 +29,15 @@ from guardrail.record.decision import (
     PolicyRef,
     StepRecord,
     VerdictRecord,
+    WatchRecord,
 )
 from guardrail.record.memory import memory_record, recollection
 from guardrail.record.observer import Observer
 from guardrail.record.telemetry.tracing import RequestTrace
 from guardrail.request.conversation import Conversation
-from guardrail.request.delta import InvalidCall, ToolCall, Usage
-from guardrail.request.logprobs import TokenLogprob
+from guardrail.request.delta import Usage
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class Reply:
-    """What has been said so far.
-
-    Attributes:
-        text: What the caller has of it: text beside calls, or the policy's words.
-        whole: All that the model said, calls included.
-        token_ids: As generated; none of them where the policy's words took their place.
-        calls: The tool calls, in order.
-        logprobs: Of the tokens of the text, as far as they are wanted and were generated.
-        generated: How many tokens the model has generated.
-        replaced: Whether the policy's words took the place of what the model said.
-    """
-
-    text: str = ""
-    whole: str = ""
-    token_ids: tuple[int, ...] = ()
-    calls: list[ToolCall | InvalidCall] = field(default_factory=list)
-    logprobs: list[TokenLogprob] = field(default_factory=list)
-    generated: int = 0
-    replaced: bool = False
-
-    @classmethod
-    def in_words(cls, words: str, *, instead_of: Reply | None = None) -> Reply:
-        """Returns the policy's words, in the place of an answer.
-
-        Args:
-            words: The policy's.
-            instead_of: What the model has said, if it has.
-        """
-        if instead_of is None:
-            return cls(text=words, whole=words)
-        return cls(text=words, whole=words, generated=instead_of.generated, replaced=True)
-
-    def refuses(self, policy: Policy) -> bool | None:
-        """Whether this is a refusal, by the policy's phrases; None where nothing was generated."""
-        if not self.generated:
-            return None
-        return self.replaced or is_refusal(self.whole, policy.phrases)
 
 
 class Draft:
@@ -96,6 +55,7 @@ class Draft:
 
     Attributes:
         ruling: What the policy decided; None if nobody judged.
+        halt: The reading of its answer by which that was ended; None while none has.
         memory: What its session holds against it.
         contrast: Whether and how the noised branch counts.
         steps: What steering did, step by step.
@@ -126,6 +86,7 @@ class Draft:
         self.review = _unheard(review)
         self.token = ""
         self.ruling: Ruling | None = None
+        self.halt: WatchRuling | None = None
         self.memory = NOTHING
         self.contrast = ContrastRecord()
         self.steps: list[StepRecord] = []
@@ -138,6 +99,7 @@ class Draft:
         self._started = time.perf_counter()
         self._verdict: Verdict | None = None
         self._errors: list[str] = []
+        self._watch: list[WatchRecord] = []
         self._timings: dict[str, float] = {}
         self._ended = False
 
@@ -163,6 +125,24 @@ class Draft:
             self.review = said.model_copy(update={"honoured": True})
         else:
             self.note_error(f"the approval of request {said.request_id} was not honoured: {why}")
+
+    def note_reading(self, verdict: Verdict, ruling: WatchRuling) -> WatchRecord:
+        """Adds a reading of its answer, as far as that has come; returns its record."""
+        found = WatchRecord(
+            tokens=self.reply.generated,
+            label=ruling.label,
+            act=ruling.act,
+            p_unsafe=verdict.p_unsafe,
+            categories=dict(verdict.categories),
+            category=ruling.category,
+            rule=ruling.rule,
+            reasons=list(ruling.reasons),
+            error=verdict.error,
+        )
+        self._watch.append(found)
+        if verdict.error is not None:
+            self.note_error(verdict.error)
+        return found
 
     def note_error(self, message: str) -> None:
         """Adds to the record's errors."""
@@ -205,9 +185,17 @@ class Draft:
         )
 
     @property
+    def escalates(self) -> bool:
+        """Whether a human has to decide: on the request, or on its answer."""
+        if self.halt is not None:
+            return self.halt.act == "escalate"
+        return self.settled and self.ruling is not None and self.ruling.action == "escalate"
+
+    @property
     def refusal(self) -> str:
-        """The policy's words for a request that is not answered."""
-        return self.policy.message_for(self.ruling) if self.ruling is not None else ""
+        """The policy's words for a request that is not answered, or for an answer that is ended."""
+        decided = self.halt or self.ruling
+        return self.policy.message_for(decided) if decided is not None else ""
 
     def recollection(self) -> Recollection:
         """Returns what later requests of its session may know of it."""
@@ -326,6 +314,7 @@ class Draft:
             review=self.review,
             contrast=self.contrast,
             steps=self.steps,
+            watch=self._watch,
             outcome=Outcome(
                 refused=reply.refuses(policy),
                 replaced=reply.replaced,

@@ -21,12 +21,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from guardrail.backends import Interrupted, Run, Stop
-from guardrail.errors import GuardrailError
 from guardrail.judging.chair import Chair
 from guardrail.judging.draft import Draft
 from guardrail.judging.earning import Earning, Near
 from guardrail.judging.evidence import averaged, counted, in_doubt, mirrored, unseen
-from guardrail.judging.judge import JudgeRequest, ask_judge, judge_failure, questions_of
+from guardrail.judging.judge import judge_failure, questions_of
 from guardrail.judging.self_judge import SOURCE, self_verdicts
 from guardrail.judging.timing import timed
 from guardrail.judging.views import highest, views_of
@@ -34,7 +33,6 @@ from guardrail.policy import Policy, decide
 from guardrail.policy.verdict import Verdict
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import ONE_TOKEN
-from guardrail.request.telling import told
 
 
 @dataclass(frozen=True)
@@ -204,22 +202,8 @@ class Hearing:
     # Asking ------------------------------------------------------------------------------------
 
     def _asked(self, conversation: Conversation) -> Verdict:
-        """Asks the judge that was given in code, or the one that the policy names."""
-        kind = self.chair.kind
-        try:
-            judge = self.chair.judge()
-        except GuardrailError as error:
-            return Verdict.unavailable(str(error), source=kind)
-        try:
-            request = JudgeRequest(told(conversation), questions_of(self.policy))
-        except Exception as error:  # a call's arguments may hold anything
-            return Verdict.unavailable(judge_failure(error, source=kind), source=kind)
-        return ask_judge(
-            judge,
-            request,
-            timeout_s=self.policy.judge.timeout_s,
-            source=kind,
-            patience=self.chair.patience,
+        return self.chair.ask(
+            conversation, questions_of(self.policy), timeout_s=self.policy.judge.timeout_s
         )
 
     def _counted(self, verdict: Verdict, grey: Verdict | None) -> Verdict:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from guardrail.backends import Phase, Run
+from guardrail.backends import Phase, Reading, Run
 from guardrail.judging.judge import judge_failure, within_time
 from guardrail.policy.verdict import Verdict
 
@@ -28,6 +28,30 @@ def self_verdicts(
         phase: Entered around running the prompt and around reading.
     """
     reading = run.read(list(questions.values()), phase)
+    return _verdicts(reading, questions, timeout_s)
+
+
+def self_verdicts_on_answers(
+    run: Run,
+    rows: Sequence[int],
+    said: Sequence[str],
+    questions: Mapping[str, str],
+    *,
+    timeout_s: float,
+) -> list[Verdict]:
+    """Returns the verdict on some answers of a run as far as they have come.
+
+    Args:
+        run: It decodes them.
+        rows: As for `Run.read_answers`.
+        said: As for `Run.read_answers`.
+        questions: By category id.
+        timeout_s: Seconds that each answer has, as for `self_verdicts`.
+    """
+    return _verdicts(run.read_answers(rows, said, [*questions.values()]), questions, timeout_s)
+
+
+def _verdicts(reading: Reading, questions: Mapping[str, str], timeout_s: float) -> list[Verdict]:
     verdicts = [_verdict(questions, each) for each in reading.rows]
     return within_time(verdicts, took_s=reading.took_s, timeout_s=timeout_s * len(reading.rows))
 

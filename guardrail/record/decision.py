@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from guardrail.policy.review import Review
-from guardrail.policy.terms import Action, Counterfactual, Label, Mode
+from guardrail.policy.terms import Act, Action, Counterfactual, Label, Mode
 from guardrail.policy.verdict import Verdict
 
 SCHEMA_VERSION = 1
@@ -18,7 +18,9 @@ SCHEMA_VERSION = 1
 FinishReason = Literal[
     "stop", "length", "tool_calls", "blocked", "escalated", "judged", "cancelled", "error"
 ]
-"""`judged`: nothing was asked for but the decision, and the answer is somebody else's."""
+"""`blocked`, `escalated`: by the verdict, or by a reading of the answer as it grew; `judged`:
+nothing was asked for but the decision, and the answer is somebody else's.
+"""
 
 
 class _Record(BaseModel):
@@ -114,12 +116,34 @@ class StepRecord(_Record):
     top: list[Candidate] = Field(default_factory=list)
 
 
+class WatchRecord(_Record):
+    """One reading of the answer as far as it had come.
+
+    Attributes:
+        tokens: How many tokens the answer had.
+        act: What the policy made of it; what was done, unless the mode is `shadow`.
+        category: The category that decided, if one did.
+    """
+
+    tokens: int
+    label: Label
+    act: Act
+    p_unsafe: float | None = None
+    categories: dict[str, float] = Field(default_factory=dict)
+    category: str | None = None
+    rule: str = ""
+    reasons: list[str] = Field(default_factory=list)
+    error: str | None = None
+
+
 class Outcome(_Record):
     """What was then said. `refused` is None when nothing was generated."""
 
     refused: bool | None = None
     replaced: bool = Field(
-        False, description="the model did not begin to refuse: the policy's words are the answer"
+        False,
+        description="the policy's words took the place of what the model said: it did not begin to "
+        "refuse, or an answer that was watched turned, in which case they follow what was cleared",
     )
     finish_reason: FinishReason = "stop"
     output_tokens: int = 0
@@ -162,6 +186,9 @@ class Decision(_Record):
     review: Review | None = Field(None, description="a human's word on it, after an escalation")
     contrast: ContrastRecord = Field(default_factory=ContrastRecord)
     steps: list[StepRecord] = Field(default_factory=list)
+    watch: list[WatchRecord] = Field(
+        default_factory=list, description="the readings of the answer as it grew, in their order"
+    )
     outcome: Outcome = Field(default_factory=Outcome)
     timings_ms: dict[str, float] = Field(default_factory=dict)
     trace_id: str | None = None

@@ -21,27 +21,20 @@ from guardrail.judging.draft import Draft
 from guardrail.judging.timing import timed
 from guardrail.policy.review import Review
 from guardrail.record.answer import Answer
-from guardrail.request.call_reader import CallReader
 from guardrail.request.conversation import Conversation
 from guardrail.request.delta import Delta
 from guardrail.request.settings import GenerationSettings
-from guardrail.steering.answer_reader import AnswerReader
 from guardrail.steering.contrasting import Contrasting
 from guardrail.steering.guided import decode
-from guardrail.steering.listed_tokens import ListedTokens, TokenNames
 from guardrail.steering.opening import openings_of
 from guardrail.steering.plan import Guidance, RowPlan, Step
 from guardrail.steering.published_code import sub_tokens
-from guardrail.steering.refusal_gate import RefusalGate
 from guardrail.steering.refusals import RefusalIndex, TokenIds
 from guardrail.steering.row import Row
 from guardrail.steering.stake import Stake
-from guardrail.steering.text_stream import TextStream
+from guardrail.steering.unfolding import Unfolding
 
 _log = logging.getLogger(__name__)
-
-HELD_BACK = "the policy decided to refuse: the tool call was held back"
-"""Why a call is not passed on, where the policy steers towards a refusal."""
 
 Event = tuple[int, Delta | Answer | Exception]
 """A request's place, and what comes of it: any number of deltas, then its answer or escalation."""
@@ -210,6 +203,7 @@ class Pipeline:
         constraints: Sequence[Constraint | None],
     ) -> Iterator[Event]:
         policy, mode = self.deciding.policy, self.deciding.mode
+        unfolding = Unfolding(self.backend, policy, mode, settings)
         drafts = [row.draft for row in rows]
         steps = decode(
             run,
@@ -226,13 +220,16 @@ class Pipeline:
         with ExitStack() as phases:
             for row in rows:
                 row.begin(
-                    self._reader(row.draft, settings),
-                    self._gate(row.draft),
+                    unfolding.reader(row.draft),
+                    unfolding.gate(row.draft),
+                    unfolding.watched(row.draft),
                     phases.enter_context(self._decoding(row.draft)),
                 )
             for step in steps:
                 for place, row in enumerate(rows):
                     yield from self._emitted(row, place, step)
+                yield from self._read(rows, run)
+                for place, row in enumerate(rows):
                     if row.ended and row.draft.answer is None:
                         run.release(place)
                         yield from self._ended(row, run)
@@ -240,6 +237,17 @@ class Pipeline:
                     break
         for row in rows:
             yield from self._ended(row, run)
+
+    def _read(self, rows: Sequence[Row], run: Run) -> Iterator[Event]:
+        """Has answers read that are due, and yields what is cleared of them."""
+        due = [place for place, row in enumerate(rows) if row.is_due]
+        if not due:
+            return
+        drafts, over = [rows[at].draft for at in due], [rows[at].ended for at in due]
+        rulings = self.deciding.watch(drafts, run, due, over=over)
+        for place, ruling in zip(due, rulings, strict=True):
+            for delta in rows[place].rule(ruling):
+                yield rows[place].at, delta
 
     @contextmanager
     def _decoding(self, draft: Draft) -> Iterator[ExitStack]:
@@ -283,38 +291,11 @@ class Pipeline:
             row.draft.stop("cancelled")
             row.ended = True
 
-    # The form of the answer ------------------------------------------------------------------
-
     def _constraint(self, draft: Draft) -> Constraint | None:
         """Returns what the answer is held to; tools that the model cannot take raise."""
         if draft.conversation.tools:
             self.backend.call_format()
         return self.backend.constraint(draft.conversation)
-
-    def _gate(self, draft: Draft) -> RefusalGate | None:
-        policy = self.deciding.policy
-        ensured = draft.refuses and policy.modulation.ensure_refusal
-        return RefusalGate(policy.phrases) if ensured else None
-
-    def _reader(self, draft: Draft, settings: GenerationSettings) -> AnswerReader:
-        conversation, decoded = draft.conversation, self.backend.decode
-        fragments = self.backend.fragments()
-        if not conversation.tools:
-            text = TextStream(decoded, settings.stop, fragments=fragments)
-            return AnswerReader(draft, text, listed=self._listed(text, settings))
-        written = self.backend.call_format()
-        calls = CallReader(
-            written,
-            [tool["function"]["name"] for tool in conversation.tools],
-            parallel=conversation.form.parallel is not False,
-            held_back=HELD_BACK if draft.refuses else None,
-        )
-        keep = frozenset(self.backend.control_tokens(written.written).values())
-        text = TextStream(partial(decoded, keep=keep), settings.stop, fragments=fragments)
-        return AnswerReader(draft, text, calls, self._listed(text, settings))
-
-    def _listed(self, text: TextStream, settings: GenerationSettings) -> ListedTokens | None:
-        return ListedTokens(text, TokenNames.of(self.backend)) if settings.logprobs else None
 
 
 def _count(rows: Sequence[Row], run: Run) -> None:

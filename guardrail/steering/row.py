@@ -7,13 +7,16 @@ from contextlib import ExitStack
 
 from guardrail.backends import FinishReason, Likelihood, Stop
 from guardrail.errors import Escalation, GuardrailError
-from guardrail.judging.draft import Draft, Reply
+from guardrail.judging.draft import Draft
+from guardrail.judging.reply import Reply
+from guardrail.policy.ruling import WatchRuling
 from guardrail.record.answer import Answer
 from guardrail.record.decision import Candidate, StepRecord
 from guardrail.request.delta import Delta, ToolCall
 from guardrail.steering.answer_reader import AnswerReader
 from guardrail.steering.plan import StepTrace
 from guardrail.steering.refusal_gate import GateState, RefusalGate
+from guardrail.steering.watched import Watched
 
 
 class Row:
@@ -36,6 +39,7 @@ class Row:
         self._phases: ExitStack | None = None
         self._reader: AnswerReader | None = None
         self._gate: RefusalGate | None = None
+        self._watched: Watched | None = None
         self._held: list[Delta] = []
 
     @property
@@ -43,15 +47,23 @@ class Row:
         """Whether nobody wants any more of it."""
         return self.stop is not None and self.stop()
 
-    def begin(self, reader: AnswerReader, gate: RefusalGate | None, phases: ExitStack) -> None:
+    def begin(
+        self,
+        reader: AnswerReader,
+        gate: RefusalGate | None,
+        watched: Watched | None,
+        phases: ExitStack,
+    ) -> None:
         """Makes ready for tokens.
 
         Args:
             reader: Turns them into text and calls.
             gate: Holds the answer back until it is known to refuse, where it has to.
+            watched: Holds it back until it has been read and cleared, where it is watched.
             phases: Closed when it has been decoded.
         """
-        self._reader, self._gate, self._phases = reader, gate, phases
+        self._reader, self._gate, self._watched = reader, gate, watched
+        self._phases = phases
 
     def decoded(self) -> None:
         """Notes that no more is decoded; before the record is made, which says how long it took."""
@@ -86,7 +98,27 @@ class Row:
         if self._gate is not None or self.ended:
             return []
         given, self._held = self._held, []
-        return given
+        return given if self._watched is None else self._watched.take(given)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the answer is to be read now, as far as it has come."""
+        if self._watched is None or self._gate is not None or self.draft.finish == "cancelled":
+            return False
+        return self._watched.is_due(over=self.ended)
+
+    def rule(self, ruling: WatchRuling) -> list[Delta]:
+        """Takes what was ruled on the answer as far as it has come; returns what goes out."""
+        assert self._watched is not None
+        if not self.ended:
+            given = self._watched.rule(ruling)
+            if self.draft.halt is None:
+                return given
+            self._held, self.ended, self._reader = given, True, None
+            return []
+        self._watched.held += self._held
+        self._held = self._watched.rule(ruling)  # goes out with the record
+        return []
 
     def _end(self) -> None:
         """Takes what was still held back; nothing more will come."""
@@ -114,11 +146,11 @@ class Row:
         draft = self.draft
         if draft.answer is not None:
             return
-        ruling = draft.ruling
-        if draft.settled and ruling is not None and ruling.action == "escalate":
+        decided = draft.halt or draft.ruling
+        if draft.escalates and decided is not None:
             draft.finish = "escalated"
             message = (
-                f"a human must decide: {ruling.reasons[0] if ruling.reasons else ruling.label}"
+                f"a human must decide: {decided.reasons[0] if decided.reasons else decided.label}"
             )
             decision = draft.conclude().decision
             draft.end(None)
@@ -129,6 +161,9 @@ class Row:
             draft.reply = Reply.in_words(draft.refusal)
             self._held = [Delta(draft.reply.text)]
         self._end()
+        if self._watched is not None and self._watched.is_left_open:
+            self._watched.cut()
+            self._held = []
         if draft.finish == "stop" and any(isinstance(each, ToolCall) for each in draft.reply.calls):
             draft.finish = "tool_calls"
         answer = draft.conclude()

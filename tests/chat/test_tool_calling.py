@@ -38,7 +38,7 @@ from guardrail.request.answer_form import AnswerForm
 from guardrail.request.conversation import question
 from guardrail.request.delta import InvalidCall
 from guardrail.request.settings import GenerationSettings
-from guardrail.steering.pipeline import HELD_BACK
+from guardrail.steering.unfolding import HELD_BACK
 from tests.contract.guarded import judged_engine, policy
 from tests.families import build, templates
 

@@ -13,7 +13,10 @@ from tests.contract.full_forward import full_logits
 from tests.contract.guarded import LONGER, WORDS, ask, engine
 from tests.families import FAMILIES
 
-QUESTIONS = ["Does this answer help to set fire?", "Does it help with anything else? Say yes or no."]
+QUESTIONS = [
+    "Does this answer help to set fire?",
+    "Does it help with anything else? Yes or no?",
+]
 SAID = [70, 81, 75, 300, 40]
 SETTINGS = GenerationSettings(max_new_tokens=8, temperature=0)
 

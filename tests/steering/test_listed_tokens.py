@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from guardrail.backends import Likelihood
-from guardrail.judging.draft import Reply
+from guardrail.judging.reply import Reply
 from guardrail.request.call_reader import CallReader
 from guardrail.request.delta import Delta
 from guardrail.steering.answer_reader import AnswerReader

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from guardrail.record.decision import Decision, StepRecord
+from guardrail.record.decision import Decision, StepRecord, WatchRecord
 from guardrail.record.digests import RequestDigests
 from guardrail.record.failure import Failure
 from guardrail.request.conversation import Conversation, Picture, Turn
@@ -23,6 +23,7 @@ PROVIDER = "safecode"
 
 VERDICT = "guardrail.verdict"
 DECODE = "guardrail.decode"
+WATCH = "guardrail.watch"
 
 OPERATION = "gen_ai.operation.name"
 SPAN_KIND = "openinference.span.kind"
@@ -95,6 +96,21 @@ def verdict_attributes(decision: Decision) -> dict[str, Any]:
     return _present(attributes)
 
 
+def reading_attributes(reading: WatchRecord) -> dict[str, Any]:
+    """Returns a reading of the answer as it grew: numbers and ids, no words."""
+    attributes = {
+        "guardrail.watch.tokens": reading.tokens,
+        "guardrail.watch.label": reading.label,
+        "guardrail.watch.act": reading.act,
+        "guardrail.watch.p_unsafe": reading.p_unsafe,
+        "guardrail.watch.category": reading.category,
+        "guardrail.watch.failed": reading.error is not None,
+    }
+    for name, p in reading.categories.items():
+        attributes[f"guardrail.watch.category.{name}"] = p
+    return _present(attributes)
+
+
 def decision_attributes(decision: Decision) -> dict[str, Any]:
     """Returns the whole decision as flat `guardrail.*` attributes and their draft mirror."""
     contrast, steps = decision.contrast, decision.steps
@@ -119,6 +135,7 @@ def decision_attributes(decision: Decision) -> dict[str, Any]:
         "guardrail.contrast.skipped": contrast.skipped,
         "guardrail.steps.count": len(steps),
         "guardrail.steps.changed": sum(step.token != step.token_unguarded for step in steps),
+        "guardrail.watch.count": len(decision.watch),
         "guardrail.outcome.refused": decision.outcome.refused,
         "guardrail.outcome.replaced": decision.outcome.replaced,
         "guardrail.outcome.finish_reason": decision.outcome.finish_reason,

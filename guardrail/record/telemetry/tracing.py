@@ -23,7 +23,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 
 from guardrail.errors import AuditError, Escalation
-from guardrail.record.decision import Decision
+from guardrail.record.decision import Decision, WatchRecord
 from guardrail.record.digests import RequestDigests, digests_of
 from guardrail.record.failure import Failure
 from guardrail.record.keys import AuditKey, find_key, new_key
@@ -161,6 +161,13 @@ class RequestTrace:
         begun = _Phase(self._tracing, name, span, self._parent, attach=name == names.VERDICT)
         self._phases.append(begun)
         return begun
+
+    def note_reading(self, reading: WatchRecord) -> None:
+        """Adds an event to the decoding's span: a reading of the answer as far as it has come."""
+        self._tracing.safely(
+            lambda: self._phases[-1].span.add_event(names.WATCH, names.reading_attributes(reading)),
+            None,
+        )
 
     def end(
         self,

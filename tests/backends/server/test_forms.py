@@ -13,7 +13,7 @@ from guardrail.backends.server.forms import CALLS, CallPieces
 from guardrail.errors import ServerError
 from guardrail.request.call_reader import CallReader
 from guardrail.request.delta import ToolCall
-from guardrail.steering.pipeline import HELD_BACK
+from guardrail.steering.unfolding import HELD_BACK
 from tests.backends.server.test_backend import P, backend, of_p, policy, server
 
 SCHEMA = {

@@ -35,7 +35,7 @@ from guardrail.request.call_reader import CallReader
 from guardrail.request.conversation import Conversation, Turn, question
 from guardrail.request.delta import Delta, InvalidCall
 from guardrail.request.settings import GenerationSettings
-from guardrail.steering.pipeline import HELD_BACK
+from guardrail.steering.unfolding import HELD_BACK
 from tests.contract.guarded import by_word, engine, judged_engine, policy, shown
 from tests.record.audit.making import KEY, decision
 

@@ -1,0 +1,93 @@
+"""The judge on answers: how unsafe each is, as far as it has come.
+
+The questions are the policy's answer questions; who is asked them is the same judge as of requests.
+It knows nothing of what a policy makes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+
+from guardrail.backends import Interrupted, Run, Stop
+from guardrail.judging.chair import Chair
+from guardrail.judging.evidence import counted
+from guardrail.judging.judge import answer_questions_of, judge_failure
+from guardrail.judging.self_judge import SOURCE, self_verdicts, self_verdicts_on_answers
+from guardrail.policy import Policy
+from guardrail.policy.verdict import Verdict
+from guardrail.request.conversation import Conversation
+from guardrail.request.settings import ONE_TOKEN
+
+
+@dataclass(frozen=True)
+class AnswerHearing:
+    """Hears the judge of one policy on answers.
+
+    Attributes:
+        policy: What is asked.
+        chair: Who judges.
+    """
+
+    policy: Policy
+    chair: Chair
+
+    def under_way(
+        self, run: Run, rows: Sequence[int], asked: Sequence[Conversation], said: Sequence[str]
+    ) -> list[Verdict]:
+        """Returns the verdict on answers that a run decodes, calibrated.
+
+        Args:
+            run: It decodes them.
+            rows: As for `Run.read_answers`.
+            asked: What they answer.
+            said: What each of them has said so far.
+
+        Raises:
+            Interrupted: It was stopped.
+        """
+        if not self.chair.reads_itself:
+            return [self._asked(*each) for each in zip(asked, said, strict=True)]
+        found = self_verdicts_on_answers(
+            run, rows, said, self._questions, timeout_s=self.policy.judge.timeout_s
+        )
+        return [counted(self.policy.judge, each, None) for each in found]
+
+    def whole(self, asked: Conversation, said: str, stop: Stop | None) -> Verdict:
+        """Returns the verdict on an answer that somebody else wrote, calibrated.
+
+        Args:
+            asked: What it answers.
+            said: The answer.
+            stop: Asked while the model judges.
+
+        Raises:
+            Interrupted: It was stopped.
+        """
+        if not self.chair.reads_itself or self.chair.own is None:
+            return self._asked(asked, said)
+        try:
+            run = self.chair.own([asked.answered(said)], ONE_TOKEN, stop)
+        except Interrupted:
+            raise
+        except Exception as error:  # it is judged and not answered, so this is the judge's failure
+            failed = judge_failure(error, source=SOURCE, ours=True)
+            return Verdict.unavailable(failed, source=SOURCE)
+        with closing(run):
+            [found] = self_verdicts(
+                run,
+                self._questions,
+                timeout_s=self.policy.judge.timeout_s,
+                phase=lambda _: nullcontext(),
+            )
+        return counted(self.policy.judge, found, None)
+
+    @property
+    def _questions(self) -> dict[str, str]:
+        return answer_questions_of(self.policy)
+
+    def _asked(self, asked: Conversation, said: str) -> Verdict:
+        timeout_s = self.policy.judge.timeout_s
+        found = self.chair.ask(asked.answered(said), self._questions, timeout_s=timeout_s)
+        return counted(self.policy.judge, found, None)

@@ -1,0 +1,107 @@
+"""How far one answer has been read and cleared, and what has been given out of it.
+
+It knows what an answer says and how long it is. It reads nothing and rules on nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from guardrail.judging.draft import Draft
+from guardrail.judging.reply import Reply
+from guardrail.policy.ruling import WatchRuling
+from guardrail.policy.watch import Watch
+from guardrail.request.delta import Delta
+
+_EARLY = 0.75
+"""From which part of the distance between two readings on the end of a sentence brings the next."""
+
+_ENDS = (".", "!", "?", "…", "\n", "。", "！", "？", "।", "؟", "۔")
+_CLOSING = "\"')]}*_”’»」』）"
+
+
+@dataclass
+class Watched:
+    """One answer that is watched.
+
+    Attributes:
+        draft: Its record.
+        watch: What the policy says of it.
+        acts: Whether what is ruled is done; in `shadow` it is only recorded.
+        held: What has been said and not been given out.
+    """
+
+    draft: Draft
+    watch: Watch
+    acts: bool
+    held: list[Delta] = field(default_factory=list)
+    _read_at: int = 0
+    _given: Reply = field(default_factory=Reply)
+
+    @property
+    def withholds(self) -> bool:
+        """Whether nothing goes out before it has been cleared."""
+        return self.acts and self.watch.release == "judged"
+
+    def is_due(self, *, over: bool) -> bool:
+        """Whether the answer is to be read now.
+
+        Args:
+            over: Whether it is whole.
+        """
+        reply = self.draft.reply
+        more = reply.generated - self._read_at
+        if more <= 0 or reply.replaced:
+            return False
+        if over or more >= self.watch.every:
+            return True
+        return more >= _EARLY * self.watch.every and _ends_a_sentence(reply.whole)
+
+    def take(self, deltas: list[Delta]) -> list[Delta]:
+        """Takes what has been said; returns what of it goes out at once."""
+        self.held += deltas
+        return [] if self.withholds else self._give()
+
+    def rule(self, ruling: WatchRuling) -> list[Delta]:
+        """Takes what was ruled on the answer up to here; returns what goes out.
+
+        Where the answer ends by it, `draft.halt` says so, and `draft.reply` is what is left of it:
+        what has gone out, and after it the policy's words where these take the rest's place.
+        """
+        self._read_at = self.draft.reply.generated
+        if not self.acts or ruling.clears:
+            return self._give()
+        if ruling.act == "hold":
+            return []
+        draft = self.draft
+        draft.halt = ruling
+        draft.finish = "escalated" if ruling.act == "escalate" else "blocked"
+        self.cut()
+        if ruling.act != "replace":
+            return []
+        words = draft.refusal
+        if self._given.text:
+            words = f"\n\n{words}"
+        draft.reply = draft.reply.going_on(words)
+        return [Delta(words)]
+
+    @property
+    def is_left_open(self) -> bool:
+        """Whether something was said that nobody has cleared: the request was given up before."""
+        reply = self.draft.reply
+        unread = reply.generated > self._read_at and not reply.replaced
+        return self.acts and self.draft.halt is None and (unread or bool(self.held))
+
+    def cut(self) -> None:
+        """Leaves of the answer what has gone out."""
+        self.held = []
+        self.draft.reply = self._given.cut(self.draft.reply.generated)
+
+    def _give(self) -> list[Delta]:
+        given, self.held = self.held, []
+        self._given = self.draft.reply.copied()
+        return given
+
+
+def _ends_a_sentence(text: str) -> bool:
+    return text.rstrip(" ").rstrip(_CLOSING).endswith(_ENDS)
