@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from guardrail import SafeCoDe
 from guardrail.errors import AuditError, PolicyError, SettingsError
-from guardrail.judging import hearing as judging
+from guardrail.judging import chair as judging
 from guardrail.judging.guard import Guard
 from guardrail.judging.judge import JudgeRequest
 from guardrail.policy import Policy, load_policy
