@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrail.policy import Policy, WatchRuling, decide_reading
-from guardrail.policy.terms import ACTS, STRICTNESS_OF_ACT, Act, Label
+from guardrail.policy.terms import ACTS, STRICTNESS_OF_ACT, Act, AnswerAction, Label
 from guardrail.policy.verdict import Verdict
+from guardrail.policy.watch import Watch
+from guardrail.policy.watching import act_at
 from tests.policy import strategies as some
 from tests.policy.test_properties import prove
 
@@ -176,6 +178,15 @@ def test_any_verdict_gives_exactly_one_ruling(
     for mode in ("enforce", "shadow", "off"):
         other = policy.model_copy(update={"mode": mode})
         assert decide_reading(other, verdict, last=last) == ruling
+
+
+@pytest.mark.parametrize("asked", get_args(AnswerAction))
+@pytest.mark.parametrize("last", [False, True])
+def test_acts_only_rise_with_the_probability(asked: AnswerAction, last: bool) -> None:
+    for low, high in ((0.4, 0.6), (0.5, 0.5), (0.0, 1.0)):
+        watch = Watch(unsafe_at=high, safe_below=low, on_unsafe=asked)
+        ranks = [RANK[act_at(watch, p / 100, last=last)[1]] for p in range(101)]
+        assert ranks == sorted(ranks)
 
 
 @prove
