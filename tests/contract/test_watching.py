@@ -1,4 +1,4 @@
-"""Answers that are watched: token for token the unwatched ones while nothing fires, in any batch."""
+"""Answers that are watched: the unwatched ones while nothing fires, in any batch."""
 
 from typing import Any
 

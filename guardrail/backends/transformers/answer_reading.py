@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from guardrail.backends.backend import Interrupted, Reading
+from guardrail.backends.backend import Interrupted
+from guardrail.backends.results import Reading
 from guardrail.backends.transformers.branch import Branch, Prepared
 from guardrail.backends.transformers.prompt import JudgeSuffixes
 from guardrail.backends.transformers.reading import PromptReader, check_room

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from guardrail.backends.backend import Phase, Reading
+from guardrail.backends.backend import Phase
+from guardrail.backends.results import Reading
 from guardrail.backends.transformers.branch import Branch, Prepared
 from guardrail.backends.transformers.labels import Labels, read_labels
 from guardrail.backends.transformers.prompt import JudgeSuffixes, PromptEncoder
