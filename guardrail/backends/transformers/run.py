@@ -252,6 +252,8 @@ class TransformersRun(AtHand):
     ) -> Reading:
         """Puts questions after what some rows have said so far."""
         places = [self._places.index(row) for row in rows]
+        if self._pending and all(self._finished[at] is None for at in places):
+            self._run_taken()  # which the next step would do anyway
         last = self._ids[places, -1:].tolist() if self._pending else [()] * len(rows)
         answers = [
             AnswerSoFar(self._conversations[self._live[at]], text, at, tuple(ids))
@@ -271,15 +273,20 @@ class TransformersRun(AtHand):
 
     def advance(self, *, noised: bool) -> None:
         """Runs the model on what was taken."""
-        branch, rows = self._ready, len(self._live)
-        if branch.batch > rows and not noised:
-            branch = branch.fork(range(rows))  # the noised rows have done their work
+        rows = len(self._live)
+        if self._ready.batch > rows and not noised:
+            self._real = self._ready.fork(range(rows))  # the noised rows have done their work
+        if self._pending:  # nobody has read the answers meanwhile
+            self._run_taken()
+        self._allow()
+
+    def _run_taken(self) -> None:
+        branch = self._ready
         feed = self._ids[:, -1:].to(branch.ids.device)
-        if branch.batch > rows:
+        if branch.batch > len(self._live):
             feed = torch.cat([feed, feed[self._beside_rows]])
         with self._caller.held():
             self._real, self._pending = branch.extend(feed), False
-        self._allow()
 
     def rest(self, adjust: Adjust | None = None) -> Iterator[Taken]:
         """Decodes on until every row has finished; rows that have leave the batch."""

@@ -16,7 +16,7 @@ def watching(**watch: Any) -> Policy:
     return found
 
 
-@pytest.mark.parametrize("at", (0, 3))
+@pytest.mark.parametrize("at", [0, 3])
 def test_readings_are_those_of_the_model_in_this_process(at: int) -> None:
     never = watching(unsafe_at=1.0, safe_below=1.0)
     served = SafeCoDe(backend=backend(), policy=policy())
