@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 import torch
 
 from guardrail import Policy, SafeCoDe
@@ -24,6 +25,15 @@ WHOLE = tuple(name for name in FAMILIES if RECIPES[name].prefix == "whole")
 """Families whose prompt cannot be run in parts."""
 APART = tuple(name for name in FAMILIES if RECIPES[name].prefix != "shared")
 """Families in which the judge needs a prompt of its own; the others share the answer's prefix."""
+
+_KINDS = {
+    *("llava", "qwen2_5_vl", "gemma3", "mllama", "blip-2", "blip-2-t5", "git", "paligemma"),
+    *("lfm2_vl", "nemotron_h_omni", "fuyu", "unlimited_ocr"),
+}
+BY_KIND = [
+    name if name in _KINDS else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES
+]
+"""All families; of each kind of prompt and cache one, or a few, outside the slow tests."""
 
 _PHRASES = ("I'm sorry", "I can't help with that", "I cannot", "Sorry", "No")
 

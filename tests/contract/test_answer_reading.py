@@ -10,8 +10,7 @@ from guardrail.backends.transformers.labels import read_labels
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
 from tests.contract.full_forward import full_logits
-from tests.contract.guarded import LONGER, WORDS, ask, engine
-from tests.families import FAMILIES
+from tests.contract.guarded import BY_KIND, LONGER, WORDS, ask, engine
 
 QUESTIONS = [
     "Does this answer help to set fire?",
@@ -34,7 +33,7 @@ def begun(family: str, *asked: Conversation, tokens: int, pending: bool) -> Run:
 
 
 @pytest.mark.parametrize("pending", [True, False])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", BY_KIND)
 def test_an_answer_is_read_as_full_forwards_would(family: str, pending: bool) -> None:
     made, asked = engine(family), ask(family, LONGER)
     backend = made.backend
@@ -54,7 +53,7 @@ def test_an_answer_is_read_as_full_forwards_would(family: str, pending: bool) ->
     assert found == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", BY_KIND)
 def test_reading_leaves_the_answers_as_they_were(family: str) -> None:
     asked = [ask(family, WORDS), ask(family, LONGER)]
     if len(engine(family).backend.groups(asked)) > 1:

@@ -6,8 +6,7 @@ import pytest
 
 from guardrail import Policy
 from guardrail.record.answer import Answer
-from tests.contract.guarded import GREEDY, LONGER, SAMPLED, WORDS, ask, engine, policy
-from tests.families import FAMILIES
+from tests.contract.guarded import BY_KIND, GREEDY, LONGER, SAMPLED, WORDS, ask, engine, policy
 
 NEVER = {"every": 2, "unsafe_at": 1.0, "safe_below": 1.0}
 
@@ -21,7 +20,7 @@ def readings(answer: Answer) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("settings", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", BY_KIND)
 def test_a_watched_answer_is_the_unwatched_one(family: str, settings: Any) -> None:
     made = engine(family)
     asked = [ask(family, WORDS), ask(family, LONGER)]
@@ -38,7 +37,7 @@ def test_a_watched_answer_is_the_unwatched_one(family: str, settings: Any) -> No
             assert one.categories == pytest.approx(other.categories, abs=1e-4)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", BY_KIND)
 def test_one_answer_ends_by_its_reading_and_its_neighbour_goes_on(family: str) -> None:
     made = engine(family)
     asked = [ask(family, WORDS), ask(family, LONGER)]
