@@ -18,6 +18,8 @@ from guardrail.record.decision import Decision, WatchRecord
 
 MOST = 24
 """Readings that get a line each; of more, those that cleared the answer are thinned out."""
+MOST_REASONS = 2
+"""Reasons that are told beside the last one's; the log has them all."""
 
 ACT_STYLES: dict[Act, str] = {"release": "green", "record": "yellow", "hold": "yellow",
               "steer": "red", "end": "bold red", "replace": "bold red",
@@ -42,10 +44,10 @@ def readings(decision: Decision, watch: Watch, console: Console) -> Iterator[Ren
     left = len(decision.watch) - len(_thinned(decision.watch))
     if left:
         yield Text(f"{left} more readings cleared the answer", style="dim")
-    for reading in decision.watch:
-        if reading.act != "release":
-            why = reading.reasons[0] if reading.reasons else reading.label
-            yield Text(visible(f"at {reading.tokens} tokens: {why}"), style="dim")
+    told = [reading for reading in decision.watch if reading.act != "release"]
+    for reading in [*told[:-1][:MOST_REASONS], *told[-1:]]:
+        why = reading.reasons[0] if reading.reasons else reading.label
+        yield Text(visible(f"at {reading.tokens} tokens: {why}"), style="dim")
 
 
 def _thinned(given: Sequence[WatchRecord]) -> list[WatchRecord]:

@@ -135,7 +135,7 @@ const partsOf = (() => {
     const line = (kind, x1, x2, y1, y2) => drawn("line", { class: kind, x1, x2, y1, y2 });
     const text = (x, y, anchor, said) => drawn("text", { x, y, "text-anchor": anchor }, said);
     const known = readings.filter((each) => each.p_unsafe !== null);
-    const named = `Probability of harm over the answer’s tokens, ${readings.length} readings`;
+    const named = `Probability of harm over the answer’s tokens, readings: ${readings.length}`;
     const made = drawn("svg", { viewBox: "0 0 400 140", role: "img", "aria-label": named });
     for (const p of [0, 0.5, 1])
       made.append(line("grid", 40, 388, up(p), up(p)), text(34, up(p) + 4, "end", String(p)));
@@ -173,7 +173,7 @@ const partsOf = (() => {
       return make("li", {}, drawn("svg", glyph, mark), `${act} `, make("b", {}, String(count)));
     });
     const marks = watch ? ` Lines: safe below ${watch.safe_below}, unsafe at ${watch.unsafe_at}.` : "";
-    const about = `Probability of harm of the answer as far as it had come, at ${readings.length} readings.`;
+    const about = "Probability of harm of the answer as far as it had come.";
     const tokens = Math.max(1, record.outcome.output_tokens, ...readings.map((each) => each.tokens));
     const heads = ["Tokens", "p", "Label", "Act", "Why"];
     const figure = make("figure", { class: "curve" }, curve(readings, watch, tokens));
