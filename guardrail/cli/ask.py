@@ -61,7 +61,7 @@ def ask(
         str, typer.Option(metavar="NAME|PATH", help="A policy's name, or a policy file.")
     ] = "baseline",
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show the guided steps, token by token.")
+        bool, typer.Option("--explain", help="Show the guided steps, and readings of the answer.")
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object: answer, unguarded, guardrail.")

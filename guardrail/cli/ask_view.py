@@ -15,9 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from guardrail.cli.ask_request import AskRequest
-from guardrail.cli.bar import probability_bar
+from guardrail.cli.bar import LABEL_STYLES, probability_bar
 from guardrail.cli.contrast_text import contrasted_with
 from guardrail.cli.plain_text import visible
+from guardrail.cli.reading_view import readings
 from guardrail.policy import Policy
 from guardrail.policy.evaluation import findings_of
 from guardrail.policy.evidence_words import evidence_in_words
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 SIDE_BY_SIDE = 60
 """Narrower terminals get the answers one above the other."""
 
-LABEL_STYLES = {"safe": "green", "uncertain": "yellow", "unsafe": "red", "unavailable": "magenta"}
 ACTION_STYLES = {"comply": "green", "plain": "cyan", "refuse": "red", "block": "bold red",
                  "escalate": "magenta"}  # fmt: skip
 
@@ -51,7 +51,7 @@ def show(
         answer: The guarded answer; None if a human must decide.
         decision: Its record.
         unguarded: What the model says unguarded, if it was asked.
-        explain: Whether to show the guided steps.
+        explain: Whether to show the guided steps, and the readings of the answer.
     """
     console.print()
     console.print(Text(visible(request.text), style="bold"))
@@ -71,6 +71,8 @@ def show(
     if explain:
         console.print()
         for part in _steps(decision):
+            console.print(part)
+        for part in readings(decision, request.policy.watch, console):
             console.print(part)
 
 
@@ -105,7 +107,10 @@ def _title(decision: Decision) -> str:
 
 
 def _outcome(decision: Decision) -> str:
-    finish = decision.outcome.finish_reason
+    finish, reading = decision.outcome.finish_reason, decision.ended_by
+    if reading is not None and finish == "blocked":
+        done = "replaced by the policy's words" if decision.outcome.replaced else "ended"
+        return f"turned, read at {reading.tokens} tokens: {done}"
     if finish in ("blocked", "escalated"):
         return {"blocked": "blocked: the policy's words", "escalated": "a human must decide"}[
             finish

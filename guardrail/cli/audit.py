@@ -86,7 +86,7 @@ def show(
     record: Annotated[str, typer.Argument(metavar="PLACE|REQUEST", help="Which record.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show one record: verdict and thresholds, the rule that decided, the guided steps."""
+    """Show one record: verdict, the rule that decided, guided steps, readings of the answer."""
     with LogReader(log) as reader:
         found = find(reader, record)
         if as_json:
@@ -258,7 +258,10 @@ def replay(
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Changes to list.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Decide old records again under another policy, without a model, and show what changes."""
+    """Decide old records, and readings of their answers, again under another policy.
+
+    No model is needed. What was not generated since an answer was ended cannot be known.
+    """
     from guardrail.policy import load_policy
     from guardrail.record.audit.replay import replay as decide_again
 

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from guardrail.cli.plain_text import visible
+from guardrail.cli.reading_text import bar, readings, rereading
 from guardrail.policy.evidence_words import evidence_in_words
 from guardrail.record.audit.folder import Checked
 from guardrail.record.audit.queries import Summary
 from guardrail.record.audit.record import AuditRecord
 from guardrail.record.audit.replay import Replay
 from guardrail.record.audit.verification import Verification
-from guardrail.record.decision import StepRecord
+from guardrail.record.decision import Decision, StepRecord
 from guardrail.record.failure import Failure
 
 HEADING = f"{'place':>8}  {'time (UTC)':<19}  {'action':<8}  {'p':>5}  {'category':<24}  policy"
-_BAR = 24
 
 
 def line(found: Summary) -> str:
@@ -55,7 +55,7 @@ def record(found: AuditRecord) -> Iterator[str]:
     if found.kind == "decision":
         refused = {True: ", refused", False: ", did not refuse", None: ""}[decision.outcome.refused]
         replaced = ", by the policy's words" if decision.outcome.replaced else ""
-        yield f"  outcome   {decision.outcome.finish_reason}{refused}{replaced}"
+        yield f"  outcome   {decision.outcome.finish_reason}{refused}{replaced}{_ended(decision)}"
     else:
         yield "  outcome   not known when this was written"
     if decision.cached_from is not None:
@@ -73,9 +73,10 @@ def record(found: AuditRecord) -> Iterator[str]:
     yield f"  verdict   {label or 'not judged'} ({visible(decision.verdict.source)})"
     width = max((len(name) for name in decision.verdict.categories), default=0)
     for name, p in decision.verdict.categories.items():
-        yield f"    {visible(name):<{width}}  {p:5.3f}  {_bar(p)}{_against(found, name)}"
+        yield f"    {visible(name):<{width}}  {p:5.3f}  {bar(p)}{_against(found, name)}"
     for step in decision.steps:
         yield from _step(step)
+    yield from readings(found)
     if found.request is not None:
         yield f"  question  digest {found.request.question[:16]}"
         for digest in found.request.pictures:
@@ -84,6 +85,11 @@ def record(found: AuditRecord) -> Iterator[str]:
         for turn in found.content.turns:
             yield f"  {turn.role:<9} {visible(turn.text, keep_newlines=False)}"
         yield f"  answer    {visible(found.content.answer or '', keep_newlines=False)}"
+
+
+def _ended(decision: Decision) -> str:
+    reading = decision.ended_by
+    return "" if reading is None else f", by the reading at {reading.tokens} tokens"
 
 
 def _failure(failure: Failure) -> Iterator[str]:
@@ -181,6 +187,7 @@ def replay(found: Replay, limit: int) -> Iterator[str]:
         )
     if len(found.changes) > limit:
         yield f"  and {len(found.changes) - limit} more (--limit, --json)"
+    yield from rereading(found.watched, limit)
 
 
 def _against(found: AuditRecord, category: str) -> str:
@@ -204,8 +211,3 @@ def _step(step: StepRecord) -> Iterator[str]:
 
 def _token(token: str) -> str:
     return repr(visible(token, keep_newlines=False))
-
-
-def _bar(p: float) -> str:
-    filled = round(min(max(p, 0.0), 1.0) * _BAR) if p == p else 0
-    return "#" * filled + "." * (_BAR - filled)

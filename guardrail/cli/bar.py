@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
+LABEL_STYLES = {"safe": "green", "uncertain": "yellow", "unsafe": "red", "unavailable": "magenta"}
+
 
 def probability_bar(
     p: float | None,

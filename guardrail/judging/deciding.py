@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from opentelemetry.context import Context
@@ -31,7 +31,7 @@ from guardrail.policy.review import Review
 from guardrail.policy.ruling import WatchRuling
 from guardrail.policy.terms import STRICTNESS, Mode
 from guardrail.policy.verdict import Verdict
-from guardrail.policy.watching import decide_reading
+from guardrail.policy.watching import decide_reading, reviewed_reading
 from guardrail.record.answer import Judgement
 from guardrail.record.observer import Observer
 from guardrail.record.telemetry.tracing import Tracing
@@ -212,9 +212,11 @@ class Deciding:
         found = []
         for draft, verdict, last in zip(drafts, verdicts, over, strict=True):
             ruling = decide_reading(self.policy, verdict, last=last)
-            if ruling.act == "escalate":
-                ruling = self._escalated(draft, ruling)
-            draft.trace.note_reading(draft.note_reading(verdict, ruling))
+            ruling = reviewed_reading(ruling, draft.review)
+            if ruling.act == "escalate" and self.mode == "enforce":
+                asked_of = draft.id, draft.conversation, self.policy.digest
+                draft.token = self.approvals.issue(*asked_of)
+            draft.trace.note_reading(draft.note_reading(verdict, ruling, over=last))
             found.append(ruling)
         return found
 
@@ -240,16 +242,6 @@ class Deciding:
             )
             found.update(zip(going, heard, strict=True))
         return [found[at] for at in range(len(drafts))]
-
-    def _escalated(self, draft: Draft, ruling: WatchRuling) -> WatchRuling:
-        review = draft.review
-        if review is not None and review.approved and review.honoured:
-            why = f"a human approved request {review.request_id}: release instead of escalate"
-            return replace(ruling, act="release", reasons=(why, *ruling.reasons))
-        if self.mode == "enforce":
-            asked = draft.id, draft.conversation, self.policy.digest
-            draft.token = self.approvals.issue(*asked)
-        return ruling
 
     # Verdicts and rulings ----------------------------------------------------------------------
 

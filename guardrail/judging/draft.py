@@ -126,10 +126,11 @@ class Draft:
         else:
             self.note_error(f"the approval of request {said.request_id} was not honoured: {why}")
 
-    def note_reading(self, verdict: Verdict, ruling: WatchRuling) -> WatchRecord:
+    def note_reading(self, verdict: Verdict, ruling: WatchRuling, *, over: bool) -> WatchRecord:
         """Adds a reading of its answer, as far as that has come; returns its record."""
         found = WatchRecord(
             tokens=self.reply.generated,
+            over=over,
             label=ruling.label,
             act=ruling.act,
             p_unsafe=verdict.p_unsafe,

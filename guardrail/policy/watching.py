@@ -32,6 +32,7 @@ from dataclasses import dataclass, replace
 
 from guardrail.policy.evaluation import Finding, ignored, judged
 from guardrail.policy.policy import Policy
+from guardrail.policy.review import Review
 from guardrail.policy.rules import CategoryRule
 from guardrail.policy.ruling import WatchRuling
 from guardrail.policy.terms import SEVERITY, STRICTNESS_OF_ACT, Act, Label
@@ -90,6 +91,19 @@ def decide_reading(policy: Policy, verdict: Verdict, *, last: bool = False) -> W
         reasons=(first, *others, *ignored(policy, verdict)),
         p=deciding.p,
     )
+
+
+def reviewed_reading(ruling: WatchRuling, review: Review | None) -> WatchRuling:
+    """Returns the ruling where a human may have looked at the request before.
+
+    Who has approved a request has approved its answer: an approval that is honoured puts `release`
+    in the place of `escalate`, and of nothing else.
+    """
+    approved = review is not None and review.approved and review.honoured
+    if review is None or not approved or ruling.act != "escalate":
+        return ruling
+    why = f"a human approved request {review.request_id}: release instead of escalate"
+    return replace(ruling, act="release", reasons=(why, *ruling.reasons))
 
 
 def readings_of(policy: Policy, verdict: Verdict, *, last: bool = False) -> list[Reading]:

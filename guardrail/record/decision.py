@@ -121,11 +121,13 @@ class WatchRecord(_Record):
 
     Attributes:
         tokens: How many tokens the answer had.
+        over: Whether it was whole.
         act: What the policy made of it; what was done, unless the mode is `shadow`.
         category: The category that decided, if one did.
     """
 
     tokens: int
+    over: bool = False
     label: Label
     act: Act
     p_unsafe: float | None = None
@@ -196,6 +198,12 @@ class Decision(_Record):
         None, description="the request whose answer, and decision, a cache gave again"
     )
     errors: list[str] = Field(default_factory=list)
+
+    @property
+    def ended_by(self) -> WatchRecord | None:
+        """The reading by which the answer was ended; None where none has."""
+        ended = self.outcome.finish_reason in ("blocked", "escalated")
+        return self.watch[-1] if ended and self.watch else None
 
     @field_serializer("review")
     def _without_token(self, review: Review | None) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """A session's memory in the record of a decision: how it is written, and read back.
 
-What is read back is enough to rule once more on a recorded request.
+What is read back is enough to rule once more on a recorded request, and on its answer.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 from guardrail.policy import Policy, Ruling, decide
 from guardrail.policy.evaluation import reviewed
 from guardrail.policy.memory import NOTHING, Memory, Recollection, Remembered
+from guardrail.policy.ruling import WatchRuling
 from guardrail.policy.verdict import Verdict
-from guardrail.record.decision import Decision, RememberedRecord, SessionRecord
+from guardrail.policy.watching import decide_reading, reviewed_reading
+from guardrail.record.decision import Decision, RememberedRecord, SessionRecord, WatchRecord
 
 
 def memory_record(memory: Memory) -> SessionRecord | None:
@@ -54,3 +56,18 @@ def recollection(decision: Decision) -> Recollection:
 def ruling_again(policy: Policy, verdict: Verdict, decision: Decision) -> Ruling:
     """Returns the ruling of `policy` on `verdict`, with the memory and the review of `decision`."""
     return reviewed(decide(policy, verdict, recorded_memory(decision)), decision.review)
+
+
+def reading_again(
+    policy: Policy, verdict: Verdict, reading: WatchRecord, decision: Decision
+) -> WatchRuling:
+    """Returns the ruling of `policy` on a reading of the answer, with the review of `decision`.
+
+    Args:
+        policy: What decides.
+        verdict: On the answer, as it counts for `policy`.
+        reading: Says whether the answer was whole.
+        decision: Of which it is one.
+    """
+    ruling = decide_reading(policy, verdict, last=reading.over)
+    return reviewed_reading(ruling, decision.review)

@@ -99,7 +99,9 @@ async def models(desk: _OfDesk, tenant: _Whose) -> dict[str, Any]:
 
 @router.get("/v1/guardrail/policy")
 def policy(desk: _OfDesk, tenant: _Whose) -> dict[str, Any]:
-    """Says which policy holds for this key: its thresholds, and what is done at each label."""
+    """Says which policy holds for this key: its thresholds, what is done at each label, and how
+    answers are watched.
+    """
     found, mode = desk.policy(tenant)
     rules = [
         {
@@ -111,7 +113,8 @@ def policy(desk: _OfDesk, tenant: _Whose) -> dict[str, Any]:
         for rule in found.rules
     ]
     named = {"name": found.name, "version": found.version, "digest": found.digest}
-    return {**named, "mode": mode, "categories": rules}
+    watch = None if found.watch.is_off else found.watch.model_dump(mode="json")
+    return {**named, "mode": mode, "categories": rules, "watch": watch}
 
 
 @router.get("/v1/guardrail/decisions/{request_id}")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,14 @@ from guardrail.cli.bar import probability_bar
 from guardrail.cli.plain_text import visible
 from guardrail.errors import Escalation
 from guardrail.policy import load_policy
-from guardrail.record.decision import Candidate, ContrastRecord, Outcome, StepRecord, VerdictRecord
+from guardrail.record.decision import (
+    Candidate,
+    ContrastRecord,
+    Outcome,
+    StepRecord,
+    VerdictRecord,
+    WatchRecord,
+)
 from tests.evaluation.stand_in import StandIn
 from tests.families import save
 
@@ -330,6 +338,45 @@ def test_explain_shows_the_guided_steps(drawn: Callable[..., str]) -> None:
     for part in ("'Sure'", "0.120 → 0.810", "0.0312", "same", "noised picture"):
         assert part in out
     assert "refusal mass" not in drawn(120, explain=False)
+
+
+WATCHED = (
+    [WatchRecord(tokens=8 * at, label="safe", act="release", p_unsafe=0.1) for at in range(1, 61)]
+    + [WatchRecord(tokens=488, label="uncertain", act="hold", p_unsafe=0.5, reasons=["in doubt"])]
+    + [WatchRecord(tokens=496, label="unavailable", act="replace", reasons=["no \x1b[2Jidea"])]
+)
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_explain_shows_the_readings_of_a_watched_answer(
+    width: int, engine: StandIn, picture: str
+) -> None:
+    watching = load_policy("baseline").model_copy(update={"watch": {"every": 8}})
+    request, out = replace(_request("A selfie?", [picture]), policy=watching), io.StringIO()
+    outcome = Outcome(refused=True, replaced=True, finish_reason="blocked", output_tokens=496)
+    given = {"watch": WATCHED, "outcome": outcome}
+    engine.policy, engine._says = watching, lambda *_: {"text": "No.", "decision": given}
+    guarded = engine.answer(request.conversation, request.settings)
+    console = Console(file=out, width=width, color_system=None)
+    show(console, request, guarded.text, guarded.decision, explain=True)
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    said = " ".join(out.getvalue().split())
+    assert "turned, read at 496 tokens: replaced" in said
+    assert "safe below 0.4, unsafe at 0.6: replace" in said
+    for tokens, p, label, act in (
+        *(("8", "0.100", "safe", "release"), ("488", "0.500", "uncertain", "hold")),
+        ("496", "-", "unavailable", "replace"),
+    ):
+        row = next(line.split() for line in lines if line.split()[:1] == [tokens])
+        assert row[1] == p
+        assert row[-2:] == [label, act]
+    assert "40 more readings cleared the answer" in said
+    assert "at 488 tokens: in doubt" in said
+    assert "\x1b" not in said
+    out.truncate(0)
+    show(console, request, guarded.text, guarded.decision, explain=False)
+    assert "at 488 tokens" not in out.getvalue()
 
 
 def test_an_answer_cannot_steer_the_terminal(engine: StandIn, drawn: Callable[..., str]) -> None:

@@ -9,12 +9,23 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
+from guardrail import ChatSafeCoDe, SafeCoDe
 from guardrail.record.audit.filters import Filter
 from guardrail.record.audit.observer import LOG_VARIABLE
 from guardrail.record.audit.queries import LogReader
 from guardrail.serving.app import create_app
 from guardrail.serving.tenants import LOOPBACK, Tenant, Tenants
-from tests.serving.served import COMPARE, COMPLETIONS, body, chat, client, hashed, headers
+from tests.serving.served import (
+    COMPARE,
+    COMPLETIONS,
+    NAME,
+    backend,
+    body,
+    chat,
+    client,
+    hashed,
+    headers,
+)
 from tests.serving.test_completions import events
 
 KEYS = Tenants(
@@ -165,3 +176,15 @@ def test_the_thresholds_of_the_policy_that_holds_are_told() -> None:
         (rule.id, rule.safe_below, rule.unsafe_at) for rule in policy.rules
     ]
     assert {each["actions"]["unsafe"] for each in told["categories"]} == {"block"}
+    assert told["watch"] is None
+
+
+def test_how_answers_are_watched_is_told() -> None:
+    engine = blocking().engine
+    policy = engine.policy_for().model_copy(update={"watch": {"unsafe_at": 0.7}})
+    watching = ChatSafeCoDe(engine=SafeCoDe(backend=backend(), policy=policy, name=NAME))
+    told = client(create_app(watching, hosts=LOOPBACK)).get("/v1/guardrail/policy").json()
+    assert told["watch"] == {
+        "every": 32, "unsafe_at": 0.7, "safe_below": 0.4, "on_unsafe": "replace",
+        "release": "judged",
+    }  # fmt: skip

@@ -38,6 +38,7 @@ from guardrail.record.audit.record import (
     Continued,
     Created,
     Thresholds,
+    Watching,
 )
 from guardrail.record.decision import Decision
 from guardrail.record.digests import Content, RequestDigests
@@ -57,8 +58,7 @@ class AuditLog:
 
     Args:
         path: The log.
-        key: Signs the records; by default the key from the environment, or the user's own key,
-            which is made if there is none.
+        key: Signs the records; by default the environment's, or the user's own, made if need be.
     """
 
     def __init__(self, path: str | Path, *, key: AuditKey | None = None) -> None:
@@ -98,17 +98,17 @@ class AuditLog:
         request: RequestDigests | None = None,
         thresholds: Mapping[str, Thresholds] | None = None,
         calibration: Calibration | None = None,
+        watching: Watching | None = None,
         content: Content | None = None,
     ) -> int:
         """Adds a record and returns its place, once it is on the disk.
 
         Args:
-            decision: What was decided; it is stored as it is, words of its tokens included (see
-                `guardrail.record.audit.redaction`).
+            decision: What was decided, stored as it is (see `guardrail.record.audit.redaction`).
             kind: `opened` before the first token, `decision` at the end.
             request: Keyed digests of what was asked.
             thresholds: The policy's effective thresholds, by category.
-            calibration: The policy's calibration.
+            calibration: The policy's calibration; `watching`: how it has the answer read.
             content: Words and pictures, if they are to be kept.
 
         Raises:
@@ -123,6 +123,7 @@ class AuditLog:
                 request=request,
                 thresholds=dict(thresholds) if thresholds is not None else None,
                 calibration=calibration,
+                watching=watching,
                 content=content,
             )
         )

@@ -15,7 +15,7 @@ from guardrail.errors import AuditError
 from guardrail.policy import Policy
 from guardrail.record.audit.log import AuditLog, now
 from guardrail.record.audit.own_log import is_folder, own_log
-from guardrail.record.audit.record import AuditRecord, Calibration, Thresholds
+from guardrail.record.audit.record import AuditRecord, Calibration, Thresholds, Watching
 from guardrail.record.audit.redaction import Redaction
 from guardrail.record.decision import Decision
 from guardrail.record.digests import content_of, digests_of
@@ -49,6 +49,7 @@ class AuditObserver:
             for rule in policy.rules
         }
         self._calibration = _calibration(policy)
+        self._watching = _watching(policy)
         self._redaction: Redaction | None = None
 
     def opened(self, decision: Decision, conversation: Conversation) -> None:
@@ -94,6 +95,7 @@ class AuditObserver:
                 request=digests_of(conversation, text, key),
                 thresholds=self._thresholds,
                 calibration=self._calibration,
+                watching=self._watching,
                 content=content_of(conversation, text) if captures else None,
             )
         except AuditError:
@@ -111,3 +113,7 @@ def _calibration(policy: Policy) -> Calibration | None:
         bias=0.0 if found is None else found.bias,
         contrast=contrast.alpha if contrast.looks else None,
     )
+
+
+def _watching(policy: Policy) -> Watching | None:
+    return None if policy.watch.is_off else Watching(**policy.watch.model_dump())

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from guardrail.policy.terms import AnswerAction, Release
 from guardrail.record.decision import Decision
 from guardrail.record.digests import Content, RequestDigests
 from guardrail.record.failure import Failure
@@ -31,6 +32,16 @@ class Thresholds(_Part):
 
     unsafe_at: float
     safe_below: float
+
+
+class Watching(_Part):
+    """How its policy had the answer read while it grew."""
+
+    every: int
+    unsafe_at: float
+    safe_below: float
+    on_unsafe: AnswerAction
+    release: Release
 
 
 class Calibration(_Part):
@@ -109,7 +120,7 @@ class AuditRecord(_Part):
     decision: Decision | None = Field(
         None,
         description="`decision`: the whole record; `opened`: as known before the first token, so "
-        "that its outcome, steps and timings mean nothing",
+        "that its outcome, steps, readings and timings mean nothing",
     )
     failure: Failure | None = Field(
         None, description="`failed`: a request that could not be judged, and why"
@@ -117,6 +128,7 @@ class AuditRecord(_Part):
     request: RequestDigests | None = None
     thresholds: dict[str, Thresholds] | None = None
     calibration: Calibration | None = None
+    watching: Watching | None = Field(None, description="None if the policy did not watch")
     content: Content | None = None
     created: Created | None = None
     continues: Continued | None = None
@@ -127,7 +139,7 @@ class AuditRecord(_Part):
         dumped = self.model_dump(mode="json")
         kept = {name: value for name, value in dumped.items() if value is not None}
         if self.kind == "opened" and self.decision is not None:
-            for name in ("outcome", "steps", "timings_ms"):
+            for name in ("outcome", "steps", "watch", "timings_ms"):
                 del kept["decision"][name]
         return canonical(kept)
 

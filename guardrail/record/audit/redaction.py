@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Set
 from guardrail.policy import Policy
 from guardrail.policy.terms import MEASURED
 from guardrail.policy.verdict import Verdict
-from guardrail.record.decision import Candidate, Decision, StepRecord
+from guardrail.record.decision import Candidate, Decision, StepRecord, WatchRecord
 from guardrail.record.keys import AuditKey
-from guardrail.record.memory import ruling_again
+from guardrail.record.memory import reading_again, ruling_again
 
 _HARMLESS = re.compile(
     r"(the judge took longer than [0-9.e+]+ s"
@@ -85,6 +85,19 @@ class Redaction:
                 "errors": errors,
                 "reasons": reasons,
                 "steps": [self._step(step) for step in decision.steps],
+                "watch": [self._reading(decision, each) for each in decision.watch],
+            }
+        )
+
+    def _reading(self, decision: Decision, reading: WatchRecord) -> WatchRecord:
+        categories = self._named(reading.categories, self._categories)
+        error = self._message(reading.error)
+        ruling = reading_again(self._policy, Verdict(categories, error=error), reading, decision)
+        return reading.model_copy(
+            update={
+                "categories": categories,
+                "error": error,
+                "reasons": self._kept(reading.reasons, frozenset(ruling.reasons)),
             }
         )
 
@@ -119,10 +132,13 @@ class Redaction:
         """Keeps the reasons that the policy gives without having seen the words."""
         verdicts = [verdict, *(Verdict.unavailable(each) for each in errors if each)]
         rulings = [ruling_again(self._policy, each, decision) for each in verdicts]
-        harmless = {reason for ruling in rulings for reason in ruling.reasons}
+        harmless = frozenset(reason for ruling in rulings for reason in ruling.reasons)
+        return self._kept(decision.reasons, harmless)
+
+    def _kept(self, reasons: Iterable[str], harmless: Set[str]) -> list[str]:
         return [
             reason if reason in harmless else f"not recorded ({self._digested(reason)})"
-            for reason in decision.reasons
+            for reason in reasons
         ]
 
     def _digested(self, words: str) -> str:

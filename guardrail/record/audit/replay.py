@@ -1,6 +1,7 @@
 """Decides old records again under another policy, from the recorded verdicts: no model is needed.
 
-What the answer would have been cannot be known without a model; what would have been done can.
+What the answer would have been cannot be known without a model; what would have been done can. The
+readings of answers that were watched are decided again in `rereading`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from guardrail.policy import Policy, Ruling, schema
-from guardrail.policy.calibration import calibrate, uncalibrate
+from guardrail.policy import Policy, Ruling
 from guardrail.policy.terms import LOCAL
 from guardrail.policy.verdict import NO_EVIDENCE, Verdict
-from guardrail.record.audit.record import AuditRecord, Calibration
+from guardrail.record.audit.recalibration import recalibrated
+from guardrail.record.audit.record import AuditRecord
+from guardrail.record.audit.rereading import Rereading, Rereadings
 from guardrail.record.decision import Decision, VerdictRecord
 from guardrail.record.memory import ruling_again
 
@@ -52,6 +54,7 @@ class Replay:
             the judge is there, and they do not say.
         actions: How many went from one action (first) to another, the unchanged ones included.
         changes: The records of which the action, the label or the category would change.
+        watched: What becomes of the readings of answers.
     """
 
     policy: str
@@ -63,6 +66,7 @@ class Replay:
     unmeasured: int
     actions: dict[tuple[str, str], int]
     changes: list[Change]
+    watched: Rereading
 
     def plain(self) -> dict[str, Any]:
         """Returns it as plain JSON."""
@@ -79,6 +83,7 @@ class Replay:
                 for (old, new), count in sorted(self.actions.items())
             ],
             "changes": [asdict(change) for change in self.changes],
+            "watch": self.watched.plain(),
         }
 
 
@@ -95,6 +100,7 @@ def replay(records: Iterable[AuditRecord], policy: Policy) -> Replay:
     actions: Counter[tuple[str, str]] = Counter()
     unasked: Counter[str] = Counter()
     changes: list[Change] = []
+    readings = Rereadings(policy)
     for record in records:
         decision = record.decision
         if decision is None or decision.verdict.label is None:
@@ -108,6 +114,7 @@ def replay(records: Iterable[AuditRecord], policy: Policy) -> Replay:
         ruling = ruling_again(policy, verdict, decision)
         unmeasured += ruling.action == "comply" and _is_unmeasured(decision, policy)
         actions[decision.action, ruling.action] += 1
+        readings.take(record, decision, answered=ruling.action == decision.action)
         if (ruling.action, ruling.label, ruling.category) != (
             decision.action,
             decision.verdict.label,
@@ -124,6 +131,7 @@ def replay(records: Iterable[AuditRecord], policy: Policy) -> Replay:
         unmeasured=unmeasured,
         actions=dict(actions),
         changes=changes,
+        watched=readings.found(),
     )
 
 
@@ -139,10 +147,7 @@ def recorded_verdict(record: AuditRecord, decision: Decision, policy: Policy) ->
     verdict = decision.verdict
     if verdict.error is not None:
         return Verdict.unavailable(verdict.error, source=verdict.source)
-    old, new = record.calibration, policy.judge.calibration
-    categories = dict(verdict.categories)
-    if _numbers(old) != _numbers(new):
-        categories = {name: _recalibrated(p, old, new) for name, p in categories.items()}
+    categories = recalibrated(verdict.categories, record.calibration, policy.judge.calibration)
     return replace(verdict.believed(), categories=categories, evidence=_evidence(verdict))
 
 
@@ -153,10 +158,6 @@ def _is_unmeasured(decision: Decision, policy: Policy) -> bool:
         return False
     judged = decision.outcome.finish_reason == "judged"  # and nothing was to be suppressed
     return not judged and decision.policy.digest != policy.digest
-
-
-def _numbers(calibration: Calibration | schema.Calibration | None) -> tuple[float, float]:
-    return (1.0, 0.0) if calibration is None else (calibration.scale, calibration.bias)
 
 
 def _is_contrasted_otherwise(record: AuditRecord, decision: Decision, policy: Policy) -> bool:
@@ -174,14 +175,6 @@ def _evidence(verdict: VerdictRecord) -> dict[str, float]:
     if "evidence" in verdict.model_fields_set or nats is None or nats <= NO_EVIDENCE:
         return verdict.evidence
     return {"pictures": nats}
-
-
-def _recalibrated(p: float, old: Calibration | None, new: schema.Calibration | None) -> float:
-    """Takes one calibration off a probability and puts another on; what is none stays."""
-    if not 0 <= p <= 1:
-        return p
-    raw = p if old is None else uncalibrate(p, scale=old.scale, bias=old.bias)
-    return raw if new is None else calibrate(raw, scale=new.scale, bias=new.bias)
 
 
 def _change(record: AuditRecord, decision: Decision, ruling: Ruling) -> Change:

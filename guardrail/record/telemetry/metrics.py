@@ -33,6 +33,9 @@ class Metrics:
         self._decisions = counter("guardrail.decisions", "{decision}", "Decisions by action")
         self._refusals = counter("guardrail.refusals", "{request}", "Answers that refused")
         self._failures = counter("guardrail.judge.failures", "{failure}", "Verdicts not to be had")
+        self._readings = counter(
+            "guardrail.watch.readings", "{reading}", "Readings of answers under way, by act"
+        )
         self._p_unsafe = histogram(
             "guardrail.verdict.p_unsafe",
             "1",
@@ -123,6 +126,9 @@ class Metrics:
             self._failures.add(1, common | source, context)
         if decision.verdict.p_unsafe is not None and 0 <= decision.verdict.p_unsafe <= 1:
             self._p_unsafe.record(decision.verdict.p_unsafe, common, context)
+        for reading in decision.watch:
+            ruled = {"guardrail.watch.act": reading.act, "guardrail.watch.label": reading.label}
+            self._readings.add(1, common | ruled, context)
         took = decision.timings_ms
         if any(name in took for name in _OVERHEAD):
             overhead = sum(took.get(name, 0.0) for name in _OVERHEAD)

@@ -100,6 +100,7 @@ def reading_attributes(reading: WatchRecord) -> dict[str, Any]:
     """Returns a reading of the answer as it grew: numbers and ids, no words."""
     attributes = {
         "guardrail.watch.tokens": reading.tokens,
+        "guardrail.watch.over": reading.over,
         "guardrail.watch.label": reading.label,
         "guardrail.watch.act": reading.act,
         "guardrail.watch.p_unsafe": reading.p_unsafe,

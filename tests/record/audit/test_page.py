@@ -14,7 +14,7 @@ from guardrail.record.audit.filters import Filter
 from guardrail.record.audit.page.report import write_report
 from guardrail.record.audit.page.server import AuditServer, make_server
 from guardrail.record.audit.queries import LogReader
-from guardrail.record.decision import Candidate, StepRecord
+from guardrail.record.decision import Candidate, StepRecord, WatchRecord
 from guardrail.record.digests import CapturedTurn, Content, RequestDigests
 from tests.record.audit.browser import CHROMIUM, Browser, axe_source
 from tests.record.audit.making import KEY, decision
@@ -144,6 +144,18 @@ def hostile(tmp_path: Path) -> Path:
             "verdict": given.verdict.model_copy(
                 update={"categories": {SCRIPT: 0.5}, "source": SCRIPT}
             ),
+            "watch": [
+                WatchRecord(
+                    tokens=8,
+                    label="unsafe",
+                    act="record",
+                    category=SCRIPT,
+                    categories={SCRIPT: 0.9},
+                    rule=SCRIPT,
+                    reasons=[SCRIPT],
+                    error=SCRIPT,
+                )
+            ],
         }
     )
     turn = CapturedTurn(role=SCRIPT, text=SCRIPT, pictures=["javascript:alert(1)", SCRIPT],

@@ -26,6 +26,7 @@ from guardrail.record.decision import (
     PolicyRef,
     StepRecord,
     VerdictRecord,
+    WatchRecord,
 )
 from guardrail.record.digests import digests_of
 from guardrail.record.keys import KEY_VARIABLE, new_key
@@ -398,6 +399,11 @@ def test_metrics(telescope: Telescope) -> None:
             category=None,
             verdict=VerdictRecord(label="safe", p_unsafe=0.1, source="self"),
             outcome=Outcome(refused=False, finish_reason="length", output_tokens=4),
+            watch=[
+                WatchRecord(tokens=2, label="safe", act="release"),
+                WatchRecord(tokens=3, label="unsafe", act="record"),
+                WatchRecord(tokens=4, label="safe", act="release", over=True),
+            ],
         ),
         decision(
             action="block",
@@ -421,6 +427,8 @@ def test_metrics(telescope: Telescope) -> None:
     assert total("guardrail.decisions", guardrail__category="weapons") == 2
     assert total("guardrail.refusals") == 2
     assert total("guardrail.judge.failures", guardrail__verdict__source="self") == 1
+    assert total("guardrail.watch.readings", guardrail__watch__act="release") == 2
+    assert total("guardrail.watch.readings", guardrail__watch__label="unsafe") == 1
     assert total("guardrail.verdict.p_unsafe") == 2
     assert total("guardrail.overhead") == 2
     assert total("gen_ai.server.time_to_first_token") == 2

@@ -21,6 +21,7 @@ from tests.serving.served import NAME, PICTURES, backend, chat, hashed, listenin
 SCRIPT = "<script>window.scripted=1</script><img src=x onerror=window.scripted=1>"
 CLIFF = "document.querySelector('[data-picture*=cliff]').click()"
 ASK = "document.getElementById('ask').requestSubmit()"
+COMPARE_NOT = "document.getElementById('compare').checked = false"
 OVER = """[document.documentElement, ...document.querySelectorAll('section, .step, article')]
     .filter(each => each.scrollWidth > each.clientWidth).length"""
 
@@ -109,6 +110,29 @@ def check(browser: Browser, axe: str) -> None:
     )
     assert found["violations"] == []
     assert found["passes"] > 20  # it did look
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
+def test_a_person_sees_how_the_answer_was_read(
+    browser: Browser, tmp_path: Path, phone: bool
+) -> None:
+    browser.size(390 if phone else 1280, 844, phone=phone, dark=phone)
+    axe = axe_source(tmp_path)
+    watch = {"every": 8, "on_unsafe": "record"}
+    policy = load_policy("baseline").model_copy(update={"watch": watch})
+    engine = SafeCoDe(backend=backend(), policy=policy, judge=lambda asked: 0.01, name=NAME)
+    with shown(browser, create_app(ChatSafeCoDe(engine=engine), hosts=LOOPBACK)):
+        browser.run(COMPARE_NOT)
+        ask_about_the_cliff(browser)
+        drawn = browser.run("document.querySelectorAll('.curve path.act.release').length")
+        assert drawn == browser.run("document.querySelectorAll('.readings tbody tr').length") > 1
+        assert browser.run("document.querySelectorAll('.curve .mark').length") == 2
+        last = "document.querySelector('.readings tbody tr:last-child th').textContent"
+        assert browser.run(last).endswith("all of it")
+        browser.run("document.querySelectorAll('details').forEach(each => each.open = true)")
+        browser.screenshot(tmp_path / "readings.png")
+        assert browser.run(OVER) == 0
+        check(browser, axe)
 
 
 def test_a_person_needs_no_mouse(browser: Browser) -> None:

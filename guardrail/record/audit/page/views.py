@@ -18,6 +18,7 @@ from guardrail.policy.evidence_words import evidence_in_words
 from guardrail.record.audit.failures import FAILED, failure_counts, newest
 from guardrail.record.audit.filters import Filter
 from guardrail.record.audit.page.charts import ACTIONS, chart_of, percent
+from guardrail.record.audit.page.curve import curve_of
 from guardrail.record.audit.queries import PAGE, LogReader
 from guardrail.record.audit.record import AuditRecord
 from guardrail.record.audit.times import moment_of
@@ -149,6 +150,7 @@ def decision_page(reader: LogReader, record: AuditRecord) -> str:
         decision=record.decision,
         failure=record.failure,
         categories=categories_of(record),
+        curve=curve_of(record),
         newer=newer,
         older=older,
         hash=raw[1] if raw else "",

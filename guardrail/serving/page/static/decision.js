@@ -120,17 +120,82 @@ const partsOf = (() => {
         make("div", { class: "steps" }, ...record.steps.map(candidates))));
   };
 
+  // The curve of p over the answer's tokens. `watch` has the thresholds; null if they are not known.
+  const glyphs = {
+    release: "M-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0-7 0Z",
+    record: "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0Z",
+    hold: "M-3.5-3.5H3.5V3.5H-3.5Z",
+    steer: "M0-5L5 4H-5Z",
+    escalate: "M0-6L6 0L0 6L-6 0Z",
+    end: "M-4.5-4.5H4.5V4.5H-4.5Z",
+    replace: "M-4.5-4.5L4.5 4.5M4.5-4.5L-4.5 4.5",
+  };
+  const curve = (readings, watch, tokens) => {
+    const across = (at) => 40 + (348 * at) / tokens, up = (p) => 116 - 104 * (p ?? 1);
+    const line = (kind, x1, x2, y1, y2) => drawn("line", { class: kind, x1, x2, y1, y2 });
+    const text = (x, y, anchor, said) => drawn("text", { x, y, "text-anchor": anchor }, said);
+    const known = readings.filter((each) => each.p_unsafe !== null);
+    const named = `Probability of harm over the answer’s tokens, readings: ${readings.length}`;
+    const made = drawn("svg", { viewBox: "0 0 400 140", role: "img", "aria-label": named });
+    for (const p of [0, 0.5, 1])
+      made.append(line("grid", 40, 388, up(p), up(p)), text(34, up(p) + 4, "end", String(p)));
+    made.append(text(40, 133, "middle", "0"), text(388, 133, "end", `${tokens} tokens`));
+    if (watch)
+      made.append(
+        line("mark", 40, 388, up(watch.safe_below), up(watch.safe_below)),
+        line("mark strong", 40, 388, up(watch.unsafe_at), up(watch.unsafe_at)),
+      );
+    const points = known.map((each) => `${across(each.tokens)},${up(each.p_unsafe)}`).join(" ");
+    made.append(drawn("polyline", { points }));
+    const marked = readings.filter((each) => readings.length <= 60 || each.act !== "release");
+    for (const each of marked) {
+      const transform = `translate(${across(each.tokens)} ${up(each.p_unsafe)})`;
+      made.append(drawn("path", { class: `act ${each.act}`, transform, d: glyphs[each.act] ?? "" }));
+    }
+    return made;
+  };
+  const reading = (each) =>
+    row(
+      each.act !== "release",
+      [String(each.tokens), ...(each.over ? [make("small", {}, " all of it")] : [])],
+      cell("p", number(each.p_unsafe)),
+      cell("label", each.label),
+      cell("act", each.act),
+      make("td", { class: "why" }, each.reasons.join("; ")),
+    );
+  const watched = (record, watch) => {
+    const readings = record.watch ?? [];
+    if (!readings.length) return [];
+    const acts = [...new Set(readings.map((each) => each.act))].map((act) => {
+      const glyph = { class: "glyph", "aria-hidden": "true", viewBox: "-7 -7 14 14" };
+      const mark = drawn("path", { class: `act ${act}`, d: glyphs[act] ?? "" });
+      const count = readings.filter((each) => each.act === act).length;
+      return make("li", {}, drawn("svg", glyph, mark), `${act} `, make("b", {}, String(count)));
+    });
+    const marks = watch ? ` Lines: safe below ${watch.safe_below}, unsafe at ${watch.unsafe_at}.` : "";
+    const about = "Probability of harm of the answer as far as it had come.";
+    const tokens = Math.max(1, record.outcome.output_tokens, ...readings.map((each) => each.tokens));
+    const heads = ["Tokens", "p", "Label", "Act", "Why"];
+    const figure = make("figure", { class: "curve" }, curve(readings, watch, tokens));
+    return [part("Readings of the answer", muted(about + marks), figure,
+      make("ul", { class: "legend" }, ...acts),
+      opened("The readings as numbers, with the reasons",
+        table("readings", "Readings of the answer", heads, readings.map(reading))))];
+  };
+
   const timings = (took) => {
     const each = Object.entries(took).map(([name, ms]) =>
       make("div", {}, make("dt", {}, name.replaceAll("_", " ")), make("dd", {}, `${number(ms, 1)} ms`)));
     return part("Timings", make("dl", {}, ...each));
   };
 
-  // The parts of a record; `limits` has its policy's thresholds by category, `measured` times here.
-  return (record, limits, measured) => [
+  // The parts of a record; `limits` has its policy's thresholds by category, `watch` how it has answers
+  // read (or null), `measured` times here.
+  return (record, limits, watch, measured) => [
     why(record),
     verdict(record, limits),
     steps(record),
+    ...watched(record, watch),
     timings({ ...record.timings_ms, ...measured }),
     opened("The whole decision, as JSON",
       scrolled("pre", "line", "The decision as JSON", JSON.stringify(record, null, 2))),

@@ -210,14 +210,13 @@
 
   // --- what was decided
 
-  const limits = async (digest) => {
+  const holds = async (digest) => {
     if (policy?.digest !== digest) {
       const answer = await fetch("v1/guardrail/policy", { headers: headers() });
       policy = answer.ok ? await answer.json() : null;
     }
     // Another one holds by now: these are not the thresholds that decided.
-    const known = policy?.digest === digest ? policy.categories : [];
-    return new Map(known.map((each) => [each.id, each]));
+    return policy?.digest === digest ? policy : { categories: [], watch: null };
   };
 
   const decision = async (record, measured) => {
@@ -225,8 +224,9 @@
     action.textContent = record.action;
     action.className = `badge ${record.action}`;
     action.hidden = false;
-    const known = await limits(record.policy.digest);
-    decided.replaceChildren(...partsOf(record, known, measured));
+    const { categories, watch } = await holds(record.policy.digest);
+    const limits = new Map(categories.map((each) => [each.id, each]));
+    decided.replaceChildren(...partsOf(record, limits, watch, measured));
     decided.hidden = false;
   };
 
