@@ -178,7 +178,9 @@ def test_the_audit_log_has_the_answer_or_what_stands_in_its_place(
     log = tmp_path / "audit.db"
     captured = {"audit": {"path": str(log)}, "capture": {"content": True}}
     rules = policy().model_copy(update=captured)
-    made = Guard(policy=rules, judge=lambda r: 0.9 if "rope" in r.conversation.turns[-1].text else 0)
+    made = Guard(
+        policy=rules, judge=lambda r: 0.9 if "rope" in r.conversation.turns[-1].text else 0
+    )
     judged = [made.decide_answer(ASKED, said) for said in ("Slowly.", SAID)]
     with LogReader(log) as reader:
         records = list(reader.records(Filter()))
@@ -229,7 +231,9 @@ async def test_a_model_judges_answers_itself(embedded: SafeCoDe) -> None:
     assert len(decision.watch[0].categories) == len(policy().categories)
     chat = ChatSafeCoDe(engine=embedded)
     judged = chat.decide_answer("What is this?", SAID)
-    assert (await chat.adecide_answer("What is this?", SAID)).decision.watch == judged.decision.watch
+    assert (
+        await chat.adecide_answer("What is this?", SAID)
+    ).decision.watch == judged.decision.watch
     review = {"request_id": judged.decision.request_id, "approved": True, "token": judged.token}
     assert judged.decision.outcome.finish_reason == "escalated"
     assert not chat.decide_answer("What is this?", SAID, review=review).withheld

@@ -58,6 +58,7 @@ from guardrail.chat.agents.records import (
     unanswered,
     withheld,
     withheld_answer,
+    without_calls,
 )
 from guardrail.chat.model import ChatSafeCoDe
 from guardrail.chat.streaming import in_thread
@@ -202,6 +203,7 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
             said = result[at]
             assert isinstance(said, AIMessage)
             if is_withheld(said):
+                said = result[at] = without_calls(said)
                 left = passed_record(judged)
                 left |= {"withheld": said.id} if is_blocked(said) else {}
             else:

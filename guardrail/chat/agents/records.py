@@ -167,6 +167,13 @@ def all_asked(request: ModelRequest[Any]) -> list[AnyMessage]:
     return [*system, *request.messages]
 
 
+def without_calls(message: AIMessage) -> AIMessage:
+    """Returns a message that ends the run: calls that were cleared before it turned are not made,
+    and none is left that nobody answers.
+    """
+    return message.model_copy(update={"tool_calls": [], "invalid_tool_calls": []})
+
+
 def before_last_answer(messages: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
     """Returns what led to the latest message of the model's."""
     last = max((n for n, each in enumerate(messages) if isinstance(each, AIMessage)), default=0)

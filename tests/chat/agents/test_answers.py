@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from guardrail import ChatSafeCoDe, Decision, SafeCoDe
 from guardrail.chat.agents import GuardrailMiddleware
 from guardrail.judging.judge import JudgeRequest
+from guardrail.request.conversation import question
 from tests.chat.agents.scripted import MADE, Remote, calls, guard, policy, price_of
 from tests.families import build
 
@@ -122,7 +123,11 @@ def test_without_watching_answers_are_nobodys_business() -> None:
     judge = AnswerJudge()
     guarded, log = guard(judge)
     result = agent(Remote(answers=[AIMessage("some danger")]), guarded).invoke(ASKED, THREAD)
-    assert (result["messages"][-1].text, judge.answers, len(log.decisions)) == ("some danger", [], 1)
+    assert (result["messages"][-1].text, judge.answers, len(log.decisions)) == (
+        "some danger",
+        [],
+        1,
+    )
 
 
 def test_shadow_and_an_answer_that_says_nothing_go_on() -> None:
@@ -180,7 +185,10 @@ async def test_a_rejected_answer_stays_the_policys_words(asynchronous: bool) -> 
 
 def test_two_guardrails_that_both_ask_are_asked_one_after_the_other() -> None:
     inner, outer = watching("escalate")[0], watching("escalate")[0]
-    middleware = [GuardrailMiddleware(outer, name="outer"), GuardrailMiddleware(inner, name="inner")]
+    middleware = [
+        GuardrailMiddleware(outer, name="outer"),
+        GuardrailMiddleware(inner, name="inner"),
+    ]
     model = Remote(answers=[calls("danger"), AIMessage("done")])
     made = agent(model, outer, middleware=middleware)
     made.invoke(ASKED, THREAD)
@@ -211,7 +219,9 @@ def test_a_structured_answer_is_kept_for_its_approval_alone(said: str, held: boo
 
 def test_a_model_that_enforces_the_policy_is_left_to_watch_its_own_answers() -> None:
     judge = AnswerJudge()
-    rules = policy(watch={"every": 4, "on_unsafe": "replace", "unsafe_at": 0.02, "safe_below": 0.01})
+    rules = policy(
+        watch={"every": 4, "on_unsafe": "replace", "unsafe_at": 0.02, "safe_below": 0.01}
+    )
     model, processor = build("qwen3_vl")
     engine = SafeCoDe(model=model, processor=processor, policy=rules, judge=judge)
     chat = ChatSafeCoDe(engine=engine, max_tokens=8, temperature=0)
@@ -220,3 +230,16 @@ def test_a_model_that_enforces_the_policy_is_left_to_watch_its_own_answers() -> 
     assert record(said).outcome.replaced
     assert "guardrails" not in said.response_metadata
     assert len(judge.answers) == len(record(said).watch) == 1
+
+
+def test_calls_of_an_answer_that_turned_after_them_are_not_made() -> None:
+    guarded, _ = watching()
+    turned = guarded.decide_answer(question("How much?"), "danger").decision
+    said = calls("guitar")
+    said.response_metadata["guardrail"] = turned.model_dump(mode="json")
+    result = agent(Remote(answers=[said]), guarded).invoke(ASKED, THREAD)
+    assert MADE == []
+    assert [(each.type, getattr(each, "tool_calls", [])) for each in result["messages"]] == [
+        ("human", []),
+        ("ai", []),
+    ]
