@@ -7,15 +7,13 @@ from guardrail.backends.backend import (
     REFERENCE_FILE,
     Backend,
     Constraint,
-    FinishReason,
     Interrupted,
     Phase,
-    Reading,
     Run,
     Stop,
-    Taken,
 )
 from guardrail.backends.likelihood import Likelihood
+from guardrail.backends.results import FinishReason, Reading, Taken
 
 __all__ = [
     "REFERENCE_FILE",

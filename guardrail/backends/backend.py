@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from guardrail.backends.likelihood import Likelihood
+from guardrail.backends.results import FinishReason, Reading, Taken
 from guardrail.policy.terms import Counterfactual
 from guardrail.request.call_format import CallFormat
 from guardrail.request.conversation import Conversation
@@ -21,8 +21,6 @@ from guardrail.request.settings import GenerationSettings
 
 Array = Any
 """Logits: a NumPy array or a torch tensor, float32."""
-
-FinishReason = Literal["stop", "length"]
 
 Phase = Callable[[str], AbstractContextManager[Any]]
 """Entered around a part of the work (`prefill`, `judge`), for the requests' timings."""
@@ -36,41 +34,17 @@ Constraint = Any
 """What an answer is held to; opaque to all but the backend that made it."""
 
 
+Adjust = Callable[[Array, Sequence[int]], Array]
+"""Returns other logits, (rows, candidates), given logits and the rows' places among those that were
+kept."""
+
+
 Stop = Callable[[], bool]
 """Asked while a model runs: whether it is to run no further."""
 
 
 class Interrupted(Exception):
     """A run was stopped before it was done. Not an error: whoever stopped it knows why."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Answers to yes-or-no questions, read as probabilities.
-
-    Attributes:
-        rows: For each request P(yes) of each question, in [0, 1], or why there are none.
-        took_s: Seconds that reading took, beyond what the answer's own prompt costs.
-    """
-
-    rows: Sequence[Sequence[float] | Exception]
-    took_s: float
-
-
-@dataclass(frozen=True)
-class Taken:
-    """The rows' next tokens; of rows that have finished, what came last.
-
-    Attributes:
-        tokens: One per row.
-        finished: Why rows have finished, None where not.
-        likelihoods: How likely the tokens were, None where that is not wanted, or not known of what
-            is no text.
-    """
-
-    tokens: Sequence[int]
-    finished: Sequence[FinishReason | None]
-    likelihoods: Sequence[Likelihood | None]
 
 
 class Run(Protocol):
@@ -227,8 +201,17 @@ class Run(Protocol):
     def advance(self, *, noised: bool) -> None:
         """Runs the model on what was taken; without `noised`, the noised rows are dropped."""
 
-    def rest(self) -> Iterator[Taken]:
-        """Decodes on, unsteered, until every row has finished; yields what each row takes."""
+    @property
+    def steers_on(self) -> bool:
+        """Whether `rest` adjusts what rows are chosen from."""
+
+    def rest(self, adjust: Adjust | None = None) -> Iterator[Taken]:
+        """Decodes on until every row has finished; yields what each row takes.
+
+        Args:
+            adjust: What rows are chosen from is as this makes it, where `steers_on`; nowhere else
+                is it called.
+        """
 
     def close(self) -> None:
         """Ends what the model still does for the run; nothing is asked of it afterwards."""

@@ -206,11 +206,9 @@ class Deciding:
         Raises:
             Interrupted: It was stopped.
         """
-        asked = [draft.conversation for draft in drafts]
-        said = [draft.reply.whole for draft in drafts]
         hearing = AnswerHearing(self.policy, self.chair)
         with timed(drafts, "watch"):
-            verdicts = hearing.under_way(run, rows, asked, said)
+            verdicts = self._heard(hearing, drafts, run, rows)
         found = []
         for draft, verdict, last in zip(drafts, verdicts, over, strict=True):
             ruling = decide_reading(self.policy, verdict, last=last)
@@ -219,6 +217,29 @@ class Deciding:
             draft.trace.note_reading(draft.note_reading(verdict, ruling))
             found.append(ruling)
         return found
+
+    def _heard(
+        self, hearing: AnswerHearing, drafts: Sequence[Draft], run: Run, rows: Sequence[int]
+    ) -> list[Verdict]:
+        """Returns the verdicts on answers. One that was steered anew is read as it is told: what
+        the model had said instead still lies in its cache.
+        """
+        going = [at for at, draft in enumerate(drafts) if draft.halt is None]
+        found = {
+            at: hearing.whole(draft.conversation, draft.reply.whole, None)
+            for at, draft in enumerate(drafts)
+            if at not in going
+        }
+        some = [drafts[at] for at in going]
+        if some:
+            heard = hearing.under_way(
+                run,
+                [rows[at] for at in going],
+                [draft.conversation for draft in some],
+                [draft.reply.whole for draft in some],
+            )
+            found.update(zip(going, heard, strict=True))
+        return [found[at] for at in range(len(drafts))]
 
     def _escalated(self, draft: Draft, ruling: WatchRuling) -> WatchRuling:
         review = draft.review

@@ -173,7 +173,8 @@ class Draft:
     def refuses(self) -> bool:
         """Whether the policy steers this answer towards a refusal."""
         ruling = self.ruling
-        return self.mode == "enforce" and ruling is not None and ruling.action == "refuse"
+        asked = ruling is not None and ruling.action == "refuse"
+        return self.mode == "enforce" and (asked or self.halt is not None)
 
     @property
     def settled(self) -> bool:

@@ -22,6 +22,7 @@ class Reply:
         logprobs: Of the tokens of the text, as far as they are wanted and were generated.
         generated: How many tokens the model has generated.
         replaced: Whether the policy's words took the place of what the model said.
+        anew: Where in `whole` the model was made to begin anew.
     """
 
     text: str = ""
@@ -31,6 +32,7 @@ class Reply:
     logprobs: list[TokenLogprob] = field(default_factory=list)
     generated: int = 0
     replaced: bool = False
+    anew: int = 0
 
     @classmethod
     def in_words(cls, words: str, *, instead_of: Reply | None = None) -> Reply:
@@ -52,15 +54,28 @@ class Reply:
         """Returns this, as what is left of an answer of which more was generated."""
         return replace(self.copied(), generated=generated)
 
-    def going_on(self, words: str) -> Reply:
+    def followed_by(self, words: str) -> Reply:
         """Returns this, and the policy's words after it."""
         found = replace(self.copied(), replaced=True, token_ids=())
         found.text += words
         found.whole += words
         return found
 
+    def begun_anew(self, space: str) -> Reply:
+        """Returns this, and a space after which the model goes on."""
+        found = self.copied()
+        found.text += space
+        found.whole += space
+        found.anew = len(found.whole)
+        return found
+
+    @property
+    def begun(self) -> str:
+        """What the model has said since it last began."""
+        return self.whole[self.anew :]
+
     def refuses(self, policy: Policy) -> bool | None:
         """Whether this is a refusal, by the policy's phrases; None where nothing was generated."""
         if not self.generated:
             return None
-        return self.replaced or is_refusal(self.whole, policy.phrases)
+        return self.replaced or is_refusal(self.begun, policy.phrases)

@@ -38,8 +38,10 @@ def ordered_thresholds(policy: PolicyContent, rules: Sequence[CategoryRule]) -> 
     for name in ("verdict", "watch"):
         base = getattr(policy, name)
         if base.safe_below > base.unsafe_at:
+            keys = ["safe_below", "unsafe_at"]
+            keys.sort(key=lambda key: key not in base.model_fields_set)  # what somebody wrote first
             why = _overlap(base.safe_below, base.unsafe_at)
-            raise fault(why, name, "safe_below", or_at=(name, "unsafe_at"))
+            raise fault(why, name, keys[0], or_at=(name, keys[1]))
     for index, (category, rule) in enumerate(zip(policy.categories, rules, strict=True)):
         if rule.safe_below > rule.unsafe_at:
             low, high = (_place(category, index, key) for key in ("safe_below", "unsafe_at"))

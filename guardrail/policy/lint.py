@@ -275,8 +275,8 @@ def _watch(policy: Policy, encode: Encode | None) -> _Found:
             yield "note", "watch-ignored", ("watch",), why
         return
     if watch.every < FEW_TOKENS:
-        why = f"watch.every is {watch.every}: a reading every few tokens costs much"
-        yield "note", "watch-costs", ("watch", "every"), f"{why}, {FEW_TOKENS} or more cost less"
+        why = f"watch.every is {watch.every}: readings every few tokens cost much"
+        yield "note", "watch-costs", ("watch", "every"), f"{why}; {FEW_TOKENS} or more cost less"
     if watch.release == "immediate" and watch.on_unsafe in ("replace", "end"):
         why = f"on_unsafe: {watch.on_unsafe} cannot take back what release: immediate has let out"
         yield "warning", "watch-too-late", ("watch", "release"), f"{why}: set release: judged"

@@ -16,7 +16,7 @@ class AnswerReader:
     """Turns tokens into what a caller may have, and keeps the draft's reply up to date.
 
     Args:
-        draft: Of the request.
+        draft: Of the request; what its reply holds already stays before what is read.
         text: Tokens to text.
         calls: Tells tool calls from text, where there are tools.
         listed: Lists the text's tokens, where log-probabilities are wanted.
@@ -29,6 +29,7 @@ class AnswerReader:
         calls: CallReader | None = None,
         listed: ListedTokens | None = None,
     ) -> None:
+        self._before = draft.reply.copied()
         self._draft, self._text, self._calls, self._listed = draft, text, calls, listed
 
     def push(self, token_id: int, likelihood: Likelihood | None = None) -> list[Delta]:
@@ -62,10 +63,12 @@ class AnswerReader:
         self, deltas: list[Delta], places: Sequence[Place], *, last: bool = False
     ) -> list[Delta]:
         reply = self._draft.reply
-        reply.token_ids, reply.whole = self._text.token_ids, self._text.text
-        reply.generated = len(reply.token_ids)
+        before = self._before
+        reply.token_ids = before.token_ids + self._text.token_ids
+        reply.whole = before.whole + self._text.text
+        reply.generated = before.generated + len(self._text.token_ids)
         if self._listed is not None:
-            settled = len(reply.whole) if self._calls is None else self._calls.settled
+            settled = len(self._text.text) if self._calls is None else self._calls.settled
             deltas = self._listed.beside(deltas, places, settled, last=last)
         for delta in deltas:
             reply.text += delta.text

@@ -20,6 +20,7 @@ from guardrail.steering.plan import CandidateTrace, Guidance, RowPlan, Step, Ste
 from guardrail.steering.published_code import has_begun
 from guardrail.steering.refusal_mass import RefusalMass
 from guardrail.steering.refusals import Beginnings, RefusalIndex, TokenIds
+from guardrail.steering.turning import Turning
 
 
 def decode(
@@ -32,6 +33,7 @@ def decode(
     shadow: bool = False,
     seed: int | None = None,
     constraints: Sequence[Constraint | None] | None = None,
+    turning: Turning | None = None,
 ) -> Iterator[Step]:
     """Decodes token by token until every row has finished.
 
@@ -45,6 +47,7 @@ def decode(
         seed: As for `Run.begin`.
         constraints: One per row, None where any token may come. Steering moves mass between the
             tokens that a constraint allows; whatever it does, only those can be taken.
+        turning: Steers rows once more, later on, where the run's steps can be steered.
 
     Yields:
         One `Step` per token. Close the iterator to cancel.
@@ -57,7 +60,7 @@ def decode(
     worth_it = worth_it and index is not None and run.guides
     guided = max(guidance.steps, longest) if worth_it else 0
     if guided and index is not None:
-        steps = _GuidedSteps(run, plans, guidance, index, loose_ids, shadow)
+        steps = _GuidedSteps(run, plans, guidance, index, loose_ids, shadow, turning)
         for step in range(guided):
             tokens, traces, likely = steps.take(step)
             finished = run.take(tokens)
@@ -68,7 +71,7 @@ def decode(
             steps.ended = [reason is not None for reason in done]
             run.advance(noised=step + 1 < guided)
     nothing: Sequence[StepTrace | None] = [None] * batch
-    for taken in run.rest():
+    for taken in run.rest(turning.adjust if turning is not None else None):
         yield _step(taken, nothing, done)
         done = taken.finished
 
@@ -138,6 +141,7 @@ class _GuidedSteps:
     index: RefusalIndex
     loose_ids: TokenIds | None
     shadow: bool
+    turning: Turning | None
     ended: Sequence[bool] = field(init=False)
     _said: list[list[int]] = field(init=False)
     _openings: list[Opening] = field(init=False)
@@ -168,6 +172,8 @@ class _GuidedSteps:
             ],
             loose_ids=self.loose_ids,
         )
+        if self.turning is not None:
+            steered = self.turning.adjust(steered, range(len(self.plans)))
         steered = run.within(self._begun(steered, step))
         # Both are drawn with the same randomness, so that they differ only by what steering did.
         unguarded = run.peek(real)

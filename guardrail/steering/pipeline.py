@@ -32,6 +32,7 @@ from guardrail.steering.published_code import sub_tokens
 from guardrail.steering.refusals import RefusalIndex, TokenIds
 from guardrail.steering.row import Row
 from guardrail.steering.stake import Stake
+from guardrail.steering.turning import Turning
 from guardrail.steering.unfolding import Unfolding
 
 _log = logging.getLogger(__name__)
@@ -204,7 +205,7 @@ class Pipeline:
     ) -> Iterator[Event]:
         policy, mode = self.deciding.policy, self.deciding.mode
         unfolding = Unfolding(self.backend, policy, mode, settings)
-        drafts = [row.draft for row in rows]
+        drafts, turning = [row.draft for row in rows], self._turning()
         steps = decode(
             run,
             plans=[self._plan(draft) for draft in drafts],
@@ -213,22 +214,21 @@ class Pipeline:
             loose_ids=self._loose_ids() if mode != "off" else None,
             shadow=mode == "shadow",
             seed=settings.seed,
+            turning=turning,
             constraints=[
                 _lifted(draft, each) for draft, each in zip(drafts, constraints, strict=True)
             ],
         )
         with ExitStack() as phases:
             for row in rows:
-                row.begin(
-                    unfolding.reader(row.draft),
-                    unfolding.gate(row.draft),
-                    unfolding.watched(row.draft),
-                    phases.enter_context(self._decoding(row.draft)),
-                )
+                decoding = phases.enter_context(self._decoding(row.draft))
+                row.begin(unfolding, decoding, may_turn=run.steers_on)
             for step in steps:
                 for place, row in enumerate(rows):
                     yield from self._emitted(row, place, step)
-                yield from self._read(rows, run)
+                if turning is not None:
+                    turning.took(step)
+                    yield from self._read(rows, run, turning)
                 for place, row in enumerate(rows):
                     if row.ended and row.draft.answer is None:
                         run.release(place)
@@ -238,7 +238,15 @@ class Pipeline:
         for row in rows:
             yield from self._ended(row, run)
 
-    def _read(self, rows: Sequence[Row], run: Run) -> Iterator[Event]:
+    def _turning(self) -> Turning | None:
+        """Returns what steers answers that are watched; None where none is."""
+        policy = self.deciding.policy
+        if policy.watch.is_off or self.deciding.mode == "off":
+            return None
+        index, steps = self.refusal_index(policy.phrases), policy.contrast.guided_steps
+        return Turning(index, policy.modulation.boost, steps)
+
+    def _read(self, rows: Sequence[Row], run: Run, turning: Turning) -> Iterator[Event]:
         """Has answers read that are due, and yields what is cleared of them."""
         due = [place for place, row in enumerate(rows) if row.is_due]
         if not due:
@@ -248,6 +256,8 @@ class Pipeline:
         for place, ruling in zip(due, rulings, strict=True):
             for delta in rows[place].rule(ruling):
                 yield rows[place].at, delta
+            if rows[place].turns:
+                turning.turn(place)
 
     @contextmanager
     def _decoding(self, draft: Draft) -> Iterator[ExitStack]:

@@ -16,6 +16,7 @@ from guardrail.request.delta import Delta, ToolCall
 from guardrail.steering.answer_reader import AnswerReader
 from guardrail.steering.plan import StepTrace
 from guardrail.steering.refusal_gate import GateState, RefusalGate
+from guardrail.steering.unfolding import Unfolding
 from guardrail.steering.watched import Watched
 
 
@@ -30,12 +31,13 @@ class Row:
     Attributes:
         place: Its place in the backend's run, once that has started.
         ended: Whether its answer is whole, or given up, so that further tokens do not count.
+        turns: Whether it is to be steered towards a refusal from its next token on.
     """
 
     def __init__(self, at: int, draft: Draft, stop: Stop | None = None) -> None:
         self.at = self.place = at
         self.draft, self.stop = draft, stop
-        self.ended = False
+        self.ended = self.turns = False
         self._phases: ExitStack | None = None
         self._reader: AnswerReader | None = None
         self._gate: RefusalGate | None = None
@@ -47,23 +49,18 @@ class Row:
         """Whether nobody wants any more of it."""
         return self.stop is not None and self.stop()
 
-    def begin(
-        self,
-        reader: AnswerReader,
-        gate: RefusalGate | None,
-        watched: Watched | None,
-        phases: ExitStack,
-    ) -> None:
+    def begin(self, unfolding: Unfolding, phases: ExitStack, *, may_turn: bool) -> None:
         """Makes ready for tokens.
 
         Args:
-            reader: Turns them into text and calls.
-            gate: Holds the answer back until it is known to refuse, where it has to.
-            watched: Holds it back until it has been read and cleared, where it is watched.
+            unfolding: Makes of them what is given out, and what holds that back.
             phases: Closed when it has been decoded.
+            may_turn: Whether the run can steer it once more, later on.
         """
-        self._reader, self._gate, self._watched = reader, gate, watched
-        self._phases = phases
+        draft = self.draft
+        self._unfolding, self._phases = unfolding, phases
+        self._reader, self._gate = unfolding.reader(draft), unfolding.gate(draft)
+        self._watched = unfolding.watched(draft, may_turn=may_turn)
 
     def decoded(self) -> None:
         """Notes that no more is decoded; before the record is made, which says how long it took."""
@@ -94,7 +91,7 @@ class Row:
             self._end()
             return []
         if self._gate is not None:
-            self._pass_gate(self._gate.state(draft.reply.whole, ended=False))
+            self._pass_gate(self._gate.state(draft.reply.begun, ended=False))
         if self._gate is not None or self.ended:
             return []
         given, self._held = self._held, []
@@ -108,17 +105,32 @@ class Row:
         return self._watched.is_due(over=self.ended)
 
     def rule(self, ruling: WatchRuling) -> list[Delta]:
-        """Takes what was ruled on the answer as far as it has come; returns what goes out."""
-        assert self._watched is not None
-        if not self.ended:
-            given = self._watched.rule(ruling)
-            if self.draft.halt is None:
-                return given
-            self._held, self.ended, self._reader = given, True, None
-            return []
-        self._watched.held += self._held
-        self._held = self._watched.rule(ruling)  # goes out with the record
+        """Takes what was ruled on the answer as far as it has come; returns what goes out.
+
+        Where the answer `turns` by it, it is to be steered towards a refusal from here on.
+        """
+        watched = self._watched
+        assert watched is not None
+        self.turns = False
+        if self.ended:
+            watched.held += self._held
+        given = watched.rule(ruling, over=self.ended)
+        if not self.ended and self.draft.halt is not ruling:
+            return given
+        self._held = given  # goes out with the record, or once it is known to refuse
+        if self.draft.finish is None:
+            self._turn(watched.space)
+        else:
+            self.ended, self._reader = True, None
         return []
+
+    def _turn(self, space: str) -> None:
+        """Begins what is read anew, after what has gone out."""
+        draft = self.draft
+        draft.reply = draft.reply.begun_anew(space)
+        self._held = [Delta(space)] if space else []
+        self._reader, self._gate = self._unfolding.reader(draft), self._unfolding.gate(draft)
+        self.turns = True
 
     def _end(self) -> None:
         """Takes what was still held back; nothing more will come."""
@@ -128,7 +140,7 @@ class Row:
         self._held += self._reader.flush()
         self._reader = None
         if self._gate is not None:
-            self._pass_gate(self._gate.state(self.draft.reply.whole, ended=True))
+            self._pass_gate(self._gate.state(self.draft.reply.begun, ended=True))
 
     def _pass_gate(self, state: GateState) -> None:
         if state == "open":
@@ -136,10 +148,13 @@ class Row:
         self._gate = None
         if state == "other":
             draft = self.draft
+            self.ended, self._reader = True, None
+            if draft.halt is not None and self._watched is not None:
+                self._held = self._watched.in_words()
+                return
             draft.reply = Reply.in_words(draft.refusal, instead_of=draft.reply)
             draft.stop("stop")
             self._held = [Delta(draft.reply.text)]
-            self.ended, self._reader = True, None
 
     def settle(self) -> Iterator[tuple[int, Delta | Answer | GuardrailError]]:
         """Yields the end of this request: its answer, or its escalation."""

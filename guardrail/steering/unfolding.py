@@ -59,14 +59,21 @@ class Unfolding:
 
     def gate(self, draft: Draft) -> RefusalGate | None:
         """Returns what holds an answer back until it refuses, where it has to; None elsewhere."""
-        ensured = draft.refuses and self.policy.modulation.ensure_refusal
+        ensured = draft.refuses and (
+            self.policy.modulation.ensure_refusal or draft.halt is not None
+        )
         return RefusalGate(self.policy.phrases) if ensured else None
 
-    def watched(self, draft: Draft) -> Watched | None:
-        """Returns what holds an answer back until it is cleared; None where it is not watched."""
+    def watched(self, draft: Draft, *, may_turn: bool) -> Watched | None:
+        """Returns what holds an answer back until it is cleared; None where it is not watched.
+
+        Args:
+            draft: Of the request.
+            may_turn: As for `Watched`.
+        """
         if self.policy.watch.is_off or self.mode == "off":
             return None
-        return Watched(draft, self.policy.watch, acts=self.mode == "enforce")
+        return Watched(draft, self.policy.watch, acts=self.mode == "enforce", may_turn=may_turn)
 
     def _listed(self, text: TextStream) -> ListedTokens | None:
         return ListedTokens(text, TokenNames.of(self.backend)) if self.settings.logprobs else None

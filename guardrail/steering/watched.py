@@ -13,6 +13,9 @@ from guardrail.policy.ruling import WatchRuling
 from guardrail.policy.watch import Watch
 from guardrail.request.delta import Delta
 
+UNTURNED = "this model cannot be steered in the middle of an answer: the policy's words end it"
+"""What is on record where `watch.on_unsafe: steer` has to be done otherwise."""
+
 _EARLY = 0.75
 """From which part of the distance between two readings on the end of a sentence brings the next."""
 
@@ -28,14 +31,20 @@ class Watched:
         draft: Its record.
         watch: What the policy says of it.
         acts: Whether what is ruled is done; in `shadow` it is only recorded.
+        may_turn: Whether the model can be steered in the middle of an answer; where it cannot, and
+            where it was already, the policy's words stand for a refusal of its own.
         held: What has been said and not been given out.
+        turned: Whether the model is to begin anew, and to refuse.
     """
 
     draft: Draft
     watch: Watch
     acts: bool
+    may_turn: bool = False
     held: list[Delta] = field(default_factory=list)
     _read_at: int = 0
+    _over: bool = False
+    turned: bool = False
     _given: Reply = field(default_factory=Reply)
 
     @property
@@ -62,35 +71,55 @@ class Watched:
         self.held += deltas
         return [] if self.withholds else self._give()
 
-    def rule(self, ruling: WatchRuling) -> list[Delta]:
+    def rule(self, ruling: WatchRuling, *, over: bool) -> list[Delta]:
         """Takes what was ruled on the answer up to here; returns what goes out.
 
-        Where the answer ends by it, `draft.halt` says so, and `draft.reply` is what is left of it:
-        what has gone out, and after it the policy's words where these take the rest's place.
+        Where it does not go on, `draft.halt` says so, and `draft.reply` is what is left of it: what
+        has gone out, and after it the policy's words where these take the rest's place.
+
+        Args:
+            ruling: What the policy made of it.
+            over: Whether the answer is whole.
         """
         self._read_at = self.draft.reply.generated
         if not self.acts or ruling.clears:
             return self._give()
         if ruling.act == "hold":
             return []
-        draft = self.draft
-        draft.halt = ruling
-        draft.finish = "escalated" if ruling.act == "escalate" else "blocked"
+        self.draft.halt = ruling
         self.cut()
-        if ruling.act != "replace":
+        if ruling.act == "steer" and self._can_turn(over=over):
+            self.turned = True
             return []
-        words = draft.refusal
-        if self._given.text:
-            words = f"\n\n{words}"
-        draft.reply = draft.reply.going_on(words)
+        self._over = True
+        self.draft.finish = "escalated" if ruling.act == "escalate" else "blocked"
+        return self.in_words() if ruling.act in ("replace", "steer") else []
+
+    def _can_turn(self, *, over: bool) -> bool:
+        if not self.may_turn:
+            self.draft.note_error(UNTURNED)
+        return self.may_turn and not over and not self.turned
+
+    def in_words(self) -> list[Delta]:
+        """Puts the policy's words in the place of what has not gone out; returns them."""
+        self._over = True
+        self.draft.finish = "blocked"
+        self.cut()
+        words = self.space + self.draft.refusal
+        self.draft.reply = self.draft.reply.followed_by(words)
         return [Delta(words)]
+
+    @property
+    def space(self) -> str:
+        """What stands between what has gone out and what follows instead of the rest."""
+        return "\n\n" if self._given.text else ""
 
     @property
     def is_left_open(self) -> bool:
         """Whether something was said that nobody has cleared: the request was given up before."""
         reply = self.draft.reply
         unread = reply.generated > self._read_at and not reply.replaced
-        return self.acts and self.draft.halt is None and (unread or bool(self.held))
+        return self.acts and not self._over and (unread or bool(self.held))
 
     def cut(self) -> None:
         """Leaves of the answer what has gone out."""

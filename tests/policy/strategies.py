@@ -50,8 +50,24 @@ def categories(draw: st.DrawFn) -> list[dict[str, Any]]:
             category |= draw(ordered_actions())
         if draw(st.booleans()):
             category["reason"] = {"en": draw(sentences)}
+        if draw(st.booleans()):
+            category["answer_question"] = draw(sentences)
         found.append(category)
     return found
+
+
+@st.composite
+def watches(draw: st.DrawFn) -> dict[str, Any]:
+    watch: dict[str, Any] = draw(thresholds()) if draw(st.booleans()) else {}
+    rest = st.fixed_dictionaries(
+        {},
+        optional={
+            "every": st.sampled_from([0, 1, 32, 4096]),
+            "on_unsafe": st.sampled_from(["replace", "end", "steer", "escalate", "record"]),
+            "release": st.sampled_from(["judged", "immediate"]),
+        },
+    )
+    return {**watch, **draw(rest)}
 
 
 @st.composite
@@ -66,6 +82,7 @@ def pairs(draw: st.DrawFn) -> tuple[Policy, Policy]:
                 {"id": name, "question": "?", **draw(thresholds()), **draw(ordered_actions())}
                 for name in names
             ],
+            "watch": draw(watches()),
         }
         for _ in range(2)
     ]
@@ -119,6 +136,7 @@ contents = st.fixed_dictionaries(
         ),
         "audit": st.fixed_dictionaries({}, optional={"path": sentences}),
         "session": sessions,
+        "watch": watches(),
     },
 )
 

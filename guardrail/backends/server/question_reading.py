@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from guardrail.backends.backend import Interrupted, Reading, Stop
+from guardrail.backends.backend import Interrupted, Stop
+from guardrail.backends.results import Reading
 from guardrail.backends.server.asking import Asking, Prompt
 from guardrail.backends.server.branch import Branch, Said
 from guardrail.backends.server.labels import p_label, p_said

@@ -14,15 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from guardrail.backends.backend import (
-    Constraint,
-    FinishReason,
-    Phase,
-    Reading,
-    Stop,
-    Taken,
-)
+from guardrail.backends.backend import Adjust, Constraint, Phase, Stop
 from guardrail.backends.likelihood import Likelihood
+from guardrail.backends.results import FinishReason, Reading, Taken
 from guardrail.backends.server.asking import Asking
 from guardrail.backends.server.branch import Branch, Said
 from guardrail.backends.server.capabilities import Capabilities
@@ -296,7 +290,12 @@ class ServerRun:
             self._noised.keep_streams(())
             self._noised = None
 
-    def rest(self) -> Iterator[Taken]:
+    @property
+    def steers_on(self) -> bool:
+        """False: the server answers on by itself."""
+        return False
+
+    def rest(self, adjust: Adjust | None = None) -> Iterator[Taken]:
         """Has the server answer on by itself, one stream a row, until every row has finished."""
         spelling, count = self._asking.spelling, self._settings.likeliest
         streams = {row: self._streamed(row) for row in self._going}

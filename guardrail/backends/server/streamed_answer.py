@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 
-from guardrail.backends.backend import FinishReason
+from guardrail.backends.results import FinishReason
 from guardrail.backends.server.candidates import Candidates, told_at
 from guardrail.backends.server.spelling import Spelling
 from guardrail.backends.server.streaming import StreamedToken

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from guardrail.backends.backend import FinishReason
+from guardrail.backends.results import FinishReason
 from guardrail.backends.server.candidates import Named, named, tokens_used
 from guardrail.backends.server.forms import CallPieces
 from guardrail.backends.server.spelling import Spelling

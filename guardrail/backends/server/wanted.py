@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from guardrail.backends.backend import Constraint, FinishReason
+from guardrail.backends.backend import Constraint
+from guardrail.backends.results import FinishReason
 from guardrail.backends.server.forms import offered
 from guardrail.backends.server.spelling import Spelling
 from guardrail.request.conversation import Conversation

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from guardrail.backends.backend import Interrupted, Reading
+from guardrail.backends.backend import Interrupted
+from guardrail.backends.results import Reading
 from guardrail.backends.transformers.branch import Branch, Prepared
 from guardrail.backends.transformers.prompt import JudgeSuffixes
 from guardrail.backends.transformers.reading import PromptReader, check_room
@@ -80,7 +81,8 @@ class AnswersReader:
     def _read_alike(self, answers: Sequence[AnswerSoFar], questions: Sequence[str]) -> Answers:
         suffixes = self._suffixes(answers, questions)
         if suffixes is None:
-            return [self._read_again(each, questions) for each in answers]
+            asked = [each.conversation.answered(each.text) for each in answers]
+            return [self.reader.read_anew(each, questions) for each in asked]
         pending = torch.tensor([each.pending for each in answers], device=self.branch.ids.device)
         longest = max(len(tokens) for each in suffixes for tokens in each.questions)
         check_room(self.branch.ids.shape[1] + pending.shape[1] + longest, self.context)
@@ -107,11 +109,6 @@ class AnswersReader:
         if list(places) == list(range(self.branch.batch)) and is_plain(self.branch):
             return self.branch.beside()
         return self.branch.fork(places)
-
-    def _read_again(self, answer: AnswerSoFar, questions: Sequence[str]) -> Sequence[float]:
-        """Reads off prompts of their own, for families in which no answer can be gone on from."""
-        given = answer.conversation.answered(answer.text)
-        return self.reader.p_yes([given.ask(text) for text in questions])
 
 
 def _alike(answers: Sequence[AnswerSoFar]) -> list[list[int]]:

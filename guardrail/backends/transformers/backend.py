@@ -143,7 +143,7 @@ class TransformersBackend:
             self._arguments(settings),
             stop=stop,
             context=self._context,
-            reader=PromptReader(self.encoder, self.labels, self.p_yes),
+            reader=PromptReader(self.encoder, self.labels, self.p_yes, self.start),
             image_processor=getattr(self.processor, "image_processor", None),
             together=self.together,
             likeliest=settings.likeliest,

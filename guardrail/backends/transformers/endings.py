@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from guardrail.backends.backend import FinishReason
+from guardrail.backends.results import FinishReason
 from guardrail.backends.transformers.branch import Prepared
 
 

@@ -143,13 +143,14 @@ class PromptEncoder:
         """
         if not self._adapter.shares_prefix:
             return None
-        begun = self.render(conversation) + _ANSWER
+        begun = self.render(conversation)
         found: list[tuple[int, ...]] = []
         for question in questions:
             asked = self.render(conversation.answered(_ANSWER).ask(question))
-            if not asked.startswith(begun):
+            answer, _, suffix = asked[len(begun) :].partition(_ANSWER)
+            if not asked.startswith(begun) or answer.strip() or not suffix:  # a space is fine
                 return None
-            found.append(self._suffix(asked[len(begun) :]))
+            found.append(self._suffix(suffix))
         return tuple(found)
 
     def decode(self, token_ids: Sequence[int], *, keep: frozenset[int] = frozenset()) -> str:

@@ -6,18 +6,21 @@ It decides nothing, and does not know what is asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from guardrail.backends.backend import Phase, Reading
+from guardrail.backends.backend import Phase, Run
+from guardrail.backends.results import Reading
 from guardrail.backends.transformers.branch import Branch, Prepared
 from guardrail.backends.transformers.labels import Labels, read_labels
 from guardrail.backends.transformers.prompt import JudgeSuffixes, PromptEncoder
 from guardrail.backends.transformers.tree import run_tree
 from guardrail.errors import JudgeError
 from guardrail.request.conversation import Conversation
+from guardrail.request.settings import ONE_TOKEN, GenerationSettings
 
 _JUDGE_ROWS = 16
 """Judge suffixes that run at once; more of them run in turns, to bound memory."""
@@ -31,11 +34,13 @@ class PromptReader:
         encoder: Its prompts.
         labels: Returns the tokens of yes and no, or raises where there are none.
         p_yes: Returns P(yes) of prompts of their own.
+        start: Starts a run of requests.
     """
 
     encoder: PromptEncoder
     labels: Callable[[], Labels]
     p_yes: Callable[[Sequence[Conversation]], list[float]]
+    start: Callable[[Sequence[Conversation], GenerationSettings], Run]
 
     def read(
         self,
@@ -113,6 +118,14 @@ class PromptReader:
             return [error] * len(suffixes)
         each = len(suffixes[0].questions)
         return [p[at * each : (at + 1) * each] for at in range(len(suffixes))]
+
+    def read_anew(
+        self, conversation: Conversation, questions: Sequence[str]
+    ) -> Sequence[float] | Exception:
+        """Reads questions off a conversation that has to be run for that."""
+        with closing(self.start([conversation], ONE_TOKEN)) as run:
+            [found] = run.read(questions, lambda _: nullcontext()).rows
+        return found
 
     def _read_apart(
         self,

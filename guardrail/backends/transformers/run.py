@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from guardrail.backends.backend import FinishReason, Interrupted, Phase, Reading, Stop, Taken
+from guardrail.backends.backend import Adjust, Interrupted, Phase, Stop
 from guardrail.backends.likelihood import Likelihood, likelihoods
+from guardrail.backends.results import FinishReason, Reading, Taken
 from guardrail.backends.transformers.ahead import look_ahead
 from guardrail.backends.transformers.answer_reading import AnswerSoFar, AnswersReader
+from guardrail.backends.transformers.at_hand import AtHand
 from guardrail.backends.transformers.branch import Branch, Prepared, prepare
 from guardrail.backends.transformers.choosing import Chooser, unpadded
 from guardrail.backends.transformers.context_limit import prompt_lengths
@@ -31,7 +33,7 @@ from guardrail.policy.terms import Counterfactual
 from guardrail.request.conversation import Conversation
 
 
-class TransformersRun:
+class TransformersRun(AtHand):
     """See `guardrail.backends.Run`.
 
     Args:
@@ -83,16 +85,6 @@ class TransformersRun:
     def input_tokens(self) -> Sequence[int]:
         """Prompt tokens of each request, padding not counted."""
         return prompt_lengths(self._inputs)
-
-    @property
-    def guides(self) -> bool:
-        """True: its logits are at hand."""
-        return True
-
-    @property
-    def degraded(self) -> Sequence[str]:
-        """Nothing."""
-        return ()
 
     @property
     def shows_pictures(self) -> bool:
@@ -182,14 +174,6 @@ class TransformersRun:
 
     # Tokens ----------------------------------------------------------------------------------
 
-    @property
-    def coverage(self) -> Sequence[float | None]:
-        """None: every candidate is at hand."""
-        return [None] * len(self._live)
-
-    def reveal(self, tokens: Sequence[Sequence[int]]) -> None:
-        """Does nothing: every candidate is at hand."""
-
     def logits(self) -> tuple[Tensor, Tensor | None]:
         """Returns next-token logits, real and noised, each (rows, vocabulary) float32."""
         rows = len(self._live)
@@ -211,10 +195,6 @@ class TransformersRun:
                 return look_ahead(self._ready, rows, tokens)
         except torch.OutOfMemoryError as error:
             raise MemoryError("out of memory in looking ahead") from error
-
-    def knows(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[bool]:
-        """True: a few tokens ahead cost little."""
-        return [True] * len(rows)
 
     def begin(self, constraints: Sequence[Constraint | None], *, seed: int | None) -> None:
         """Makes ready to decode; real and noised rows go on as one batch."""
@@ -272,6 +252,8 @@ class TransformersRun:
     ) -> Reading:
         """Puts questions after what some rows have said so far."""
         places = [self._places.index(row) for row in rows]
+        if self._pending and all(self._finished[at] is None for at in places):
+            self._run_taken()  # which the next step would do anyway
         last = self._ids[places, -1:].tolist() if self._pending else [()] * len(rows)
         answers = [
             AnswerSoFar(self._conversations[self._live[at]], text, at, tuple(ids))
@@ -291,23 +273,30 @@ class TransformersRun:
 
     def advance(self, *, noised: bool) -> None:
         """Runs the model on what was taken."""
-        branch, rows = self._ready, len(self._live)
-        if branch.batch > rows and not noised:
-            branch = branch.fork(range(rows))  # the noised rows have done their work
+        rows = len(self._live)
+        if self._ready.batch > rows and not noised:
+            self._real = self._ready.fork(range(rows))  # the noised rows have done their work
+        if self._pending:  # nobody has read the answers meanwhile
+            self._run_taken()
+        self._allow()
+
+    def _run_taken(self) -> None:
+        branch = self._ready
         feed = self._ids[:, -1:].to(branch.ids.device)
-        if branch.batch > rows:
+        if branch.batch > len(self._live):
             feed = torch.cat([feed, feed[self._beside_rows]])
         with self._caller.held():
             self._real, self._pending = branch.extend(feed), False
-        self._allow()
 
-    def rest(self) -> Iterator[Taken]:
-        """Decodes on, unsteered, until every row has finished; rows that have leave the batch."""
+    def rest(self, adjust: Adjust | None = None) -> Iterator[Taken]:
+        """Decodes on until every row has finished; rows that have leave the batch."""
         tokens = [self._prepared.pad_id] * len(self._live)
         finished = list(self._finished)
         likely: list[Likelihood | None] = [None] * len(self._live)
         while True:
             real = self.within(self.logits()[0])
+            if adjust is not None:
+                real = self.within(adjust(real, self._places))
             chosen = self.choose(real)
             told, reasons = self.likelihoods(real, chosen), self.take(chosen)
             for at, place in enumerate(self._places):
@@ -331,9 +320,6 @@ class TransformersRun:
         self._finished = [None] * len(going)
         for numbers in (self._live, self._places):
             numbers[:] = [numbers[at] for at in going]
-
-    def foresee(self, kind: Counterfactual, *, noise_std: float) -> None:
-        """Does nothing: here the noised branch waits for no one."""
 
     def close(self) -> None:
         """Other runs wait for this one no longer."""
