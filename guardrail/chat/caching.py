@@ -140,6 +140,7 @@ def keepable(decision: Decision) -> bool:
     return (
         decision.verdict.error is None
         and decision.verdict.label != "unavailable"
+        and all(each.label != "unavailable" for each in decision.watch)
         and decision.contrast.skipped != "out of memory"
         and decision.outcome.finish_reason not in ("cancelled", "error", "escalated")
     )

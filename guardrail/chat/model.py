@@ -16,29 +16,24 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackMana
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.prompt_values import ChatPromptValue, PromptValue
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
-from opentelemetry import context as otel_context
 
 from guardrail.chat.answer import AnswerChunks, answer_message
-from guardrail.chat.caching import CachingChatModel
 from guardrail.chat.counting import CountingChatModel
+from guardrail.chat.deciding import DecidingChatModel
 from guardrail.chat.fallbacks import CautiousRunnable
 from guardrail.chat.grouping import Request
 from guardrail.chat.identity import EMBEDDED
-from guardrail.chat.messages import with_media_types
-from guardrail.chat.sessions import SessionChatModel, review_of, with_session
+from guardrail.chat.sessions import SessionChatModel
 from guardrail.chat.streaming import in_background, in_thread, stream_in_thread, time_limit
-from guardrail.record.answer import Answer, Judgement
+from guardrail.record.answer import Answer
 from guardrail.request.delta import Delta
 
 __all__ = ["EMBEDDED", "ChatSafeCoDe"]
 
-Run = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None
 
-
-class ChatSafeCoDe(CautiousRunnable, CachingChatModel, CountingChatModel, SessionChatModel):
+class ChatSafeCoDe(CautiousRunnable, DecidingChatModel, CountingChatModel, SessionChatModel):
     """A local multimodal model, guarded by a policy, wherever LangChain takes a chat model.
 
     `ChatSafeCoDe()` is the embedded model under the `baseline` policy. `response_metadata` of every
@@ -82,36 +77,6 @@ class ChatSafeCoDe(CautiousRunnable, CachingChatModel, CountingChatModel, Sessio
 
     LangChain's `max_retries` is accepted, means nothing here, and is not kept.
     """
-
-    def _request(
-        self,
-        messages: list[BaseMessage],
-        stop: Any,
-        call: dict[str, Any],
-        run: Run,
-        operation: str = "chat",
-    ) -> Request:
-        call = dict(call)
-        with self.engine.preparing(operation=operation) as known:
-            policy = self._policy_for(call.pop("policy", None), run.metadata if run else None)
-            known.policy = policy
-            mode = call.pop("mode", self.mode)
-            review = review_of(call.pop("review", None))
-            conversation = self._conversation(messages, call)
-            settings = self._settings(call, stop)
-        return Request(
-            conversation=conversation,
-            settings=settings,
-            policy=policy,
-            mode=mode,
-            context=otel_context.get_current(),
-            review=review,
-        )
-
-    def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
-        with self.engine.preparing():
-            messages = super()._convert_input(model_input).to_messages()
-            return ChatPromptValue(messages=with_media_types(messages))
 
     def _items(self, request: Request, cancel: threading.Event) -> Iterator[Delta | Answer]:
         """Yields what the engine does, its answer last; raises where it was too late."""
@@ -190,69 +155,6 @@ class ChatSafeCoDe(CautiousRunnable, CachingChatModel, CountingChatModel, Sessio
         async with aclosing(answer) as chunks:
             async for chunk in chunks:
                 yield chunk
-
-    def decide(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        cancel: threading.Event | None = None,
-        **kwargs: Any,
-    ) -> Judgement:
-        """Returns what is decided about messages that somebody else answers; see `Guard.decide`.
-
-        Args:
-            input: As for `invoke`.
-            config: As for `invoke`.
-            stop: Checked like all settings; nothing is generated that it could end.
-            cancel: Once set, the model judges no further.
-            **kwargs: As for `invoke`.
-
-        Raises:
-            GuardrailError: The request cannot be judged.
-            TimeoutError: It took too long.
-        """
-        call = with_session(kwargs, config)
-        call["policy"] = self._chosen(call.get("policy"), ensure_config(config).get("metadata"))
-        messages = self._convert_input(input).to_messages()
-        request = self._request(messages, stop, call, None, "apply_guardrail")
-        cancel = cancel or threading.Event()
-        with time_limit(self.timeout, cancel) as expired:
-            judged: Judgement = self.engine.decide(
-                request.conversation,
-                policy=request.policy,
-                mode=request.mode,
-                review=request.review,
-                cancel=cancel,
-            )
-        found = self._in_time(judged, expired)
-        if isinstance(found, Exception):
-            raise found
-        return judged
-
-    async def adecide(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
-    ) -> Judgement:
-        """Decides without blocking the event loop; see `decide`. A task that is cancelled stops it.
-
-        Args:
-            input: As for `decide`.
-            config: As for `decide`.
-            stop: As for `decide`.
-            **kwargs: As for `decide`.
-        """
-
-        def start(cancel: threading.Event) -> Iterator[Judgement]:
-            yield self.decide(input, config, stop=stop, cancel=cancel, **kwargs)
-
-        async with aclosing(stream_in_thread(start)) as found:
-            return await anext(found)
 
     def _stream(
         self,

@@ -1,22 +1,21 @@
 """A policy with its judges, sessions and records, and no model that answers.
 
 `decide` says what is to be done about a request that somebody else answers: an agent whose model is
-remote, or a call to a tool. `SafeCoDe` is a guard that answers as well.
+remote, or a call to a tool. `decide_answer` says it of the answer. `SafeCoDe` is a guard that
+answers as well.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from opentelemetry.context import Context
 from typing_extensions import Self
 
 from guardrail.errors import JudgeError, ModelError, SettingsError
+from guardrail.judging.answer_deciding import AnswerDeciding
 from guardrail.judging.approvals import APPROVAL_LIFETIME_S, ApprovalLedger, Approvals
 from guardrail.judging.chair import Chair, Own
 from guardrail.judging.chat_judge import ChatJudge
@@ -24,8 +23,8 @@ from guardrail.judging.deciding import Deciding
 from guardrail.judging.judge import Judge, Judged
 from guardrail.judging.judges import load_judge
 from guardrail.judging.patience import Patience
+from guardrail.judging.recorder import Recorder
 from guardrail.judging.reference import Reference
-from guardrail.judging.unjudged import Preparation, Unjudged
 from guardrail.policy import Policy
 from guardrail.policy.context import Metadata
 from guardrail.policy.review import Review
@@ -34,13 +33,11 @@ from guardrail.policy.sources import PolicySource, policy_source
 from guardrail.policy.terms import Mode
 from guardrail.policy.verdict import Verdict
 from guardrail.record.answer import Judgement
-from guardrail.record.audit import AuditLog
-from guardrail.record.audit.observer import AuditObserver, log_path
-from guardrail.record.decision import Decision
 from guardrail.record.observer import Observer
 from guardrail.record.telemetry.tracing import Tracing
-from guardrail.request.conversation import Conversation
+from guardrail.request.conversation import Conversation, Turn
 from guardrail.request.sessions import SessionMemory, SessionStore
+from guardrail.request.telling import answer_in_words
 
 _JudgeKey = tuple[str, str | None]
 
@@ -50,7 +47,7 @@ def _judge_key(policy: Policy) -> _JudgeKey:
     return policy.judge.kind, policy.judge.model
 
 
-class Guard:
+class Guard(Recorder):
     """Decides about requests, and answers none.
 
     Safe to use from several threads.
@@ -92,19 +89,15 @@ class Guard:
         approval_lifetime_s: float = APPROVAL_LIFETIME_S,
         approval_ledger: ApprovalLedger | None = None,
     ) -> None:
+        super().__init__(name, tracing=tracing, observer=observer)
         self._source = policy_source(policy)
         self._sources: dict[str, PolicySource] = {}
-        self.model_name = name
         self.judge = ChatJudge(judge) if hasattr(judge, "with_structured_output") else judge
         self._judges: dict[_JudgeKey, Judge] = {}
         self._patiences: dict[_JudgeKey | None, Patience[Judged]] = {}
         self._references: dict[Path, Reference] = {}
         self._loading = threading.Lock()  # of its own: weights load for minutes
-        self.tracing = tracing or Tracing()
-        self.observer = observer
         self.sessions: SessionStore = SessionMemory() if sessions is None else sessions
-        self._logs: dict[str, AuditLog] = {}
-        self._observers: dict[tuple[str, str], AuditObserver] = {}
         self._lock = threading.Lock()
         self._approvals = Approvals(
             key=approval_key, lifetime_s=approval_lifetime_s, ledger=approval_ledger
@@ -147,46 +140,47 @@ class Guard:
         stop = cancel.is_set if cancel is not None else None
         return deciding.decide(conversation, review=review, verdict=verdict, stop=stop)
 
-    @contextmanager
-    def preparing(
-        self, *, operation: str = "chat", context: Context | None = None
-    ) -> Iterator[Preparation]:
-        """A with-block in which a request is made ready; if it fails there, that is on record.
+    def decide_answer(
+        self,
+        conversation: Conversation,
+        answer: str | Turn,
+        *,
+        policy: str | Path | Policy | None = None,
+        metadata: Metadata | None = None,
+        mode: Mode | None = None,
+        review: Review | None = None,
+        verdict: Verdict | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Judgement:
+        """Judges an answer that somebody else wrote, as the last reading of a watched one is.
 
-        What comes after the block has a record of its own. Yields what is known of the request,
-        for the block to fill in.
-
-        Args:
-            operation: `chat`, or `apply_guardrail` where nothing is to be answered.
-            context: The request's OpenTelemetry context; the current one without it.
-        """
-        known = Preparation(operation=operation)
-        try:
-            yield known
-        except Exception as error:
-            self._unjudged().failed(
-                error, known, fallback=lambda: self.policy_for(None), context=context
-            )
-            raise
-
-    def served(
-        self, conversation: Conversation, decision: Decision, text: str, *, policy: Policy
-    ) -> Decision:
-        """Records a request whose answer was given before and kept, and returns its decision.
+        The policy's answer questions are put after it, and the thresholds of `watch` apply, also
+        where the policy does not watch (`every: 0`): whoever asks wants to know. What is not
+        cleared is withheld whole, `steer` and `end` like `replace`. The decision's `watch` has the
+        one reading; its `action` is `plain`, since the request is not judged, and leaves nothing to
+        its session. Nothing is raised for what is decided.
 
         Args:
             conversation: What was asked.
-            decision: What was decided when the answer was made.
-            text: The answer.
-            policy: The policy in force.
+            answer: What was said to it, or the assistant's turn; its tool calls are judged, too.
+            policy: As for `decide`, like all that follow.
+            metadata: See there.
+            mode: See there.
+            review: A human's word on this very answer, if it was escalated before.
+            verdict: What is believed of the answer already.
+            cancel: Once set, the model judges no further, and the answer is withheld.
 
         Raises:
+            MessageError: The answer holds what cannot be judged: a picture, or no valid Unicode.
+            PolicyError: As for `decide`.
             AuditError: The record cannot be kept.
         """
-        return self._unjudged().served(conversation, decision, text, policy)
-
-    def _unjudged(self) -> Unjudged:
-        return Unjudged(self.model_name, self.tracing, self.observer_for)
+        with self.preparing(operation="apply_guardrail") as known:
+            known.policy = chosen = self.policy_for(policy, metadata)
+            said = answer_in_words(answer)
+            deciding = AnswerDeciding(self.deciding(chosen, mode))
+        stop = cancel.is_set if cancel is not None else None
+        return deciding.decide(conversation, said, review=review, verdict=verdict, stop=stop)
 
     def __copy__(self) -> Self:
         return self
@@ -308,31 +302,6 @@ class Guard:
         if settings.kind == "model" and settings.model is not None:
             return load_judge(settings.model)
         raise JudgeError(f"the policy's judge is of kind {settings.kind!r}: give one as `judge=`")
-
-    def observer_for(self, policy: Policy) -> Observer | None:
-        """Returns who sees the records of requests under `policy`."""
-        if self.observer is not None:
-            return self.observer
-        path = log_path(policy)
-        if path is None:
-            return None
-        with self._lock:
-            if path not in self._logs:
-                self._logs[path] = AuditLog(path)
-            watched = (path, policy.digest)
-            if watched not in self._observers:
-                self._observers[watched] = AuditObserver(self._logs[path], policy)
-            return self._observers[watched]
-
-    def reopen_audit_logs(self) -> bool:
-        """Has every audit log that was renamed begun anew; a signal may call it.
-
-        Returns:
-            As `AuditLog.reopen`, for all of them.
-        """
-        # INVARIANT: no lock: the thread that a signal interrupts may hold it.
-        done = [log.reopen() for log in tuple(self._logs.values())]
-        return all(done)
 
 
 def checked_mode(mode: Mode | None) -> Mode | None:

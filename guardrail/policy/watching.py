@@ -94,13 +94,17 @@ def decide_reading(policy: Policy, verdict: Verdict, *, last: bool = False) -> W
 
 
 def reviewed_reading(ruling: WatchRuling, review: Review | None) -> WatchRuling:
-    """Returns the ruling where a human may have looked at the request before.
+    """Returns the ruling where a human may have looked at the request, or the answer, before.
 
     Who has approved a request has approved its answer: an approval that is honoured puts `release`
-    in the place of `escalate`, and of nothing else.
+    in the place of `escalate`, and of nothing else. What was rejected is not let out.
     """
-    approved = review is not None and review.approved and review.honoured
-    if review is None or not approved or ruling.act != "escalate":
+    if review is None or (review.approved and not review.honoured):
+        return ruling
+    if not review.approved:
+        why = f"a human rejected request {review.request_id}: replace"
+        return replace(ruling, act="replace", reasons=(why, *ruling.reasons))
+    if ruling.act != "escalate":
         return ruling
     why = f"a human approved request {review.request_id}: release instead of escalate"
     return replace(ruling, act="release", reasons=(why, *ruling.reasons))

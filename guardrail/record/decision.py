@@ -38,7 +38,10 @@ class PolicyRef(_Record):
 class VerdictRecord(_Record):
     """The judge's belief and the label that the policy's thresholds gave it."""
 
-    label: Label | None = Field(None, description="None if nobody judged: the mode is off")
+    label: Label | None = Field(
+        None,
+        description="None if nobody judged the request: the mode is off, or it is on an answer",
+    )
     p_unsafe: float | None = None
     categories: dict[str, float] = Field(default_factory=dict)
     source: str = "none"
@@ -120,7 +123,7 @@ class WatchRecord(_Record):
     """One reading of the answer as far as it had come.
 
     Attributes:
-        tokens: How many tokens the answer had.
+        tokens: How many tokens the answer had; 0 of an answer that somebody else wrote.
         over: Whether it was whole.
         act: What the policy made of it; what was done, unless the mode is `shadow`.
         category: The category that decided, if one did.

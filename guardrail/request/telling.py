@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from guardrail.errors import MessageError
 from guardrail.request.answer_form import AnswerForm
 from guardrail.request.conversation import Conversation, Turn
 
@@ -38,6 +39,21 @@ def _told(turn: Turn, names: Mapping[str, str]) -> Turn:
         return Turn("user", (f"Result of {name or 'the call'}:", *turn.parts))
     calls = (call_in_words(call["name"], call["arguments"]) for call in turn.tool_calls)
     return Turn(turn.role, (*turn.parts, *calls))
+
+
+def answer_in_words(answer: str | Turn) -> str:
+    """Returns an answer as a judge is told it: its text, then its calls.
+
+    Args:
+        answer: Words, or the assistant's turn.
+
+    Raises:
+        MessageError: It holds a picture, which a judge of answers is not shown.
+    """
+    turn = Turn("assistant", (answer,)) if isinstance(answer, str) else answer
+    if turn.pictures:
+        raise MessageError("the answer holds a picture: text and tool calls alone can be judged")
+    return _told(turn, {}).text
 
 
 def call_in_words(name: str, arguments: Any) -> str:

@@ -117,7 +117,7 @@ def _busy_behind(error: ServerError) -> Failure:
 
 def _escalated(error: Escalation) -> Failure:
     decision = error.decision
-    headers = {"x-guardrail-action": "escalate", "x-guardrail-request-id": decision.request_id}
+    known = {"x-guardrail-action": decision.action, "x-guardrail-request-id": decision.request_id}
     more = {"request_id": decision.request_id, "guardrail": decision.model_dump(mode="json")}
     words = error.refusal or "a human has to decide"
-    return Failure(422, words, "escalated", headers=headers, more=more)
+    return Failure(422, words, "escalated", headers=known, more=more)

@@ -1,8 +1,9 @@
 """Writes an answer by the names of the chat API: whole, or in events.
 
-The decision goes with it as `guardrail`; where the policy blocked, it says `content_filter`. Where
-JSON was asked for and words came, the words are the message's `refusal`, which clients know; their
-log-probabilities are told as those of a refusal, too.
+The decision goes with it as `guardrail`; where the policy blocked, or ended or replaced an answer
+that it watched, it says `content_filter`. Where JSON was asked for and words came, the words are
+the message's `refusal`, which clients know; their log-probabilities are told as those of a refusal,
+too.
 """
 
 from __future__ import annotations
@@ -101,11 +102,10 @@ class WrittenAnswer:
     @property
     def finish_reason(self) -> str:
         """Why it ended; once all is taken."""
-        if self.decision["action"] == "block":
+        reason = str(self.decision["outcome"]["finish_reason"])
+        if reason == "blocked":
             return "content_filter"
-        if self._calls:
-            return "tool_calls"
-        return str(self.decision["outcome"]["finish_reason"])
+        return "tool_calls" if self._calls else reason
 
     def ended(self, *, usage: bool) -> Iterable[dict[str, Any]]:
         """Yields the last events.

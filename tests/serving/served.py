@@ -40,12 +40,14 @@ def backend() -> Any:
 def chat(
     p: float | Callable[[JudgeRequest], float] | None = 0.01,
     shared: SharedRedis | None = None,
+    watch: Mapping[str, Any] | None = None,
     **verdict: Any,
 ) -> ChatSafeCoDe:
     """Returns a guarded model that believes `p` of every request; what it thinks itself on None."""
     base = load_policy("baseline")
     rules = base.verdict.model_copy(update=verdict)
-    policy: Policy = base.model_copy(update={"verdict": rules})
+    watched = base.watch if watch is None else {"every": 4, **watch}
+    policy: Policy = base.model_copy(update={"verdict": rules, "watch": watched})
     judge = p if p is None or callable(p) else lambda request: p
     kept: Any = {}
     if shared is not None:

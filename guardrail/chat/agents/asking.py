@@ -31,21 +31,32 @@ class Escalated:
     Attributes:
         decision: The decision, as plain JSON.
         token: What an approval of it has to bring back; whoever is asked is not shown it.
-        tool_call: The call it is about, as `{"name", "args", "id"}`; None if it is the request.
+        tool_call: The call it is about, as `{"name", "args", "id"}`; None if it is about something
+            else: the answer, or else the request.
+        answer: The answer it is about, as `{"content", "tool_calls"}`.
     """
 
     decision: Mapping[str, Any]
     token: str
     tool_call: Mapping[str, Any] | None = None
+    answer: Mapping[str, Any] | None = None
 
     def plain(self) -> dict[str, Any]:
         """Returns it as an interrupt shows it."""
-        reasons = self.decision["reasons"]
         return {
-            "reason": reasons[0] if reasons else self.decision["verdict"]["label"],
+            "reason": self._reason,
             "decision": dict(self.decision),
             "tool_call": dict(self.tool_call) if self.tool_call is not None else None,
+            "answer": dict(self.answer) if self.answer is not None else None,
         }
+
+    @property
+    def _reason(self) -> str:
+        """Why a human is asked: a request that was let pass is asked about for its answer."""
+        read = self.decision["watch"] if self.decision["action"] != "escalate" else []
+        deciding = read[-1] if read else self.decision
+        reasons = deciding["reasons"] or [self.decision["verdict"]["label"]]
+        return str(reasons[0])
 
 
 def ask_human(escalated: Sequence[Escalated]) -> list[Review]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from langchain_core.messages import BaseMessage, ToolCall
+from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 from langchain_core.runnables.config import ensure_config
 
 from guardrail.chat.agents.answering import GuardedModel
@@ -26,6 +26,7 @@ from guardrail.record.answer import Judgement
 from guardrail.record.decision import Decision
 from guardrail.request.conversation import question
 from guardrail.request.pictures import PictureLimits
+from guardrail.request.telling import answer_in_words
 
 _UNNAMEABLE = re.compile(r"[^\w.-]+")
 
@@ -119,6 +120,38 @@ class AgentGuard:
             review: A human's word on it.
         """
         return self._decide(lambda: told_with_call(led, call), review)
+
+    def answer(
+        self, asked: Sequence[BaseMessage], said: AIMessage, review: Review | None = None
+    ) -> Judgement | None:
+        """Decides about an answer of the agent's model, its calls and thoughts included.
+
+        Args:
+            asked: All that the model was asked.
+            said: Its answer.
+            review: A human's word on it.
+
+        Returns:
+            None where the policy does not watch answers, or nothing was said.
+        """
+        config = ensure_config()
+        policy = self._guard.policy_for(self._policy, config.get("metadata"))
+        if policy.watch.is_off:
+            return None
+        session, verdict = session_of(config), None
+        try:
+            conversation = to_conversation(told(asked), limits=self._limits, session=session)
+            if not (answer := told([said])):
+                return None
+            words = answer_in_words(to_conversation(answer, limits=self._limits).turns[-1])
+        except Exception as error:  # what cannot be judged must not look safe
+            conversation = question("(a request that cannot be judged)", session=session)
+            words = "(an answer that cannot be judged)"
+            why = judge_failure(error, source="none", ours=True)
+            verdict = Verdict.unavailable(why, source="none")
+        return self._guard.decide_answer(
+            conversation, words, policy=policy, mode=self._mode, review=review, verdict=verdict
+        )
 
     def _decide(
         self,

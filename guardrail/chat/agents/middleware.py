@@ -1,4 +1,4 @@
-"""`GuardrailMiddleware`: one policy for an agent's requests and for its calls to tools.
+"""`GuardrailMiddleware`: one policy for an agent's requests, its answers and its calls to tools.
 
 A remote model's decoding cannot be steered, so here a verdict only lets a request pass, withholds
 it, or asks a human. A `ChatSafeCoDe` as the agent's model judges its requests itself, where it
@@ -36,6 +36,7 @@ from guardrail.chat.agents.deciding import AgentGuard
 from guardrail.chat.agents.records import (
     KEY,
     GuardrailState,
+    all_asked,
     annotated,
     before_last_answer,
     call_record,
@@ -44,6 +45,7 @@ from guardrail.chat.agents.records import (
     is_blocked,
     is_escalated,
     is_withheld,
+    kept_answer,
     left_by,
     made,
     not_made,
@@ -52,8 +54,11 @@ from guardrail.chat.agents.records import (
     record_of,
     recorded_call,
     review_record,
+    shown_answer,
     unanswered,
     withheld,
+    withheld_answer,
+    without_calls,
 )
 from guardrail.chat.model import ChatSafeCoDe
 from guardrail.chat.streaming import in_thread
@@ -73,18 +78,25 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
       are its result, with status `error`.
     - `escalate`: an interrupt, resumed with an approval or a rejection
       (`guardrail.chat.agents.asking`). The agent needs a checkpointer.
+    Where the policy watches (`watch`), the model's answer, with its calls, is judged whole before
+    the agent acts on it: one that is not cleared gives way to the policy's words, calls no tool and
+    ends the run, and `escalate` asks a human about it, who is shown it. What a remote model streams
+    (`stream_mode="messages"`) is seen before that.
+
     The decision is in `response_metadata["guardrail"]` of the message that came of it. Put it last:
     what other middleware changes closer to the model is not judged.
 
     Several may stand in one agent, each with a policy or a part of its own: a request or call goes
     on if all of them let it. `guardrail` is then the decision that withheld it, or that of the
-    outermost; all of them are in `response_metadata["guardrails"]`.
+    outermost on the request; all of them are in `response_metadata["guardrails"]`, those on answers
+    too.
 
     Args:
         guard: Who judges: a `ChatSafeCoDe`, a `SafeCoDe`, or a `Guard` with a judge of its own.
         policy: Another policy than the guard's: a name, a path, or a `Policy`. It is also that of a
             `ChatSafeCoDe` as the agent's model.
-        requests: Whether requests to the model are judged.
+        requests: Whether requests to the model are judged, and its answers where the policy
+            watches.
         tools: Whether calls to tools are judged as well: the request that led there, with the
             call's name and arguments.
         picture_limits: Which pictures are accepted; others cannot be judged, so that the policy's
@@ -125,7 +137,7 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> ExtendedModelResponse[Any]:
-        """Judges a request before the model is called, and its tool calls after.
+        """Judges a request before the model is called, its answer and its tool calls after.
 
         Args:
             request: What the model is to be asked.
@@ -134,8 +146,9 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
         ready, judged = self._before(request)
         if judged is not None and judged.withheld:
             return withheld(judged, self.name)
+        kept = kept_answer(held_by(self.name, request.state), request.state["messages"])
         try:
-            response = handler(ready)
+            response = handler(ready) if kept is None else kept
         except (Escalation, StructuredOutputError) as error:
             return unanswered(error, self.name, judged)
         return self._after(request, response, judged)
@@ -154,8 +167,9 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
         ready, judged = await in_thread(self._before, request)
         if judged is not None and judged.withheld:
             return withheld(judged, self.name)
+        kept = kept_answer(held_by(self.name, request.state), request.state["messages"])
         try:
-            response = await handler(ready)
+            response = await handler(ready) if kept is None else kept
         except (Escalation, StructuredOutputError) as error:
             return unanswered(error, self.name, judged)
         return await in_thread(self._after, request, response, judged)
@@ -176,10 +190,8 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
                 return request, None
         if not self._guards_requests:
             return request, None
-        system = [request.system_message] if request.system_message is not None else []
-        asked = [*system, *request.messages]
         review = pending_review(held, messages, "guard")
-        return request, self._agent_guard.request(asked, review, held.get("passed"))
+        return request, self._agent_guard.request(all_asked(request), review, held.get("passed"))
 
     def _after(
         self, request: ModelRequest[Any], response: ModelResponse[Any], judged: Judgement | None
@@ -191,14 +203,30 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
             said = result[at]
             assert isinstance(said, AIMessage)
             if is_withheld(said):
+                said = result[at] = without_calls(said)
                 left = passed_record(judged)
                 left |= {"withheld": said.id} if is_blocked(said) else {}
             else:
+                answered = self._answered(request, said, judged)
+                if judged is not None and answered is not None:
+                    if answered.withheld:
+                        return withheld_answer(answered, self.name, response, judged)
+                    said = annotated(said, answered.decision.model_dump(mode="json"))
                 left = self._calls(request, said)
             if judged is not None:
                 result[at] = annotated(said, judged.decision.model_dump(mode="json"))
-        answered = ModelResponse(result, response.structured_response)
-        return ExtendedModelResponse(answered, Command(update=left_by(self.name, left)))
+        kept = ModelResponse(result, response.structured_response)
+        return ExtendedModelResponse(kept, Command(update=left_by(self.name, left)))
+
+    def _answered(
+        self, request: ModelRequest[Any], said: AIMessage, judged: Judgement | None
+    ) -> Judgement | None:
+        """Decides about an answer; not about that of a model which enforces the same policy."""
+        if judged is None:
+            return None
+        held, messages = held_by(self.name, request.state), request.state["messages"]
+        review = pending_review(held, messages, "answer")
+        return self._agent_guard.answer(all_asked(request), said, review)
 
     def _calls(self, request: ModelRequest[Any], said: AIMessage) -> dict[str, Any]:
         """Decides about the calls of a message to tools that run here."""
@@ -314,7 +342,7 @@ def _after_withheld(
     decision = last.response_metadata[KEY]
     if not is_escalated(decision):
         return {"jump_to": "end"}
-    [review] = ask_human([Escalated(decision, held.get("token", ""))])
+    [review] = ask_human([Escalated(decision, held.get("token", ""), answer=shown_answer(held))])
     return {
         "messages": [RemoveMessage(id=str(last.id))],
         **left_by(name, review_record(review, led, held)),

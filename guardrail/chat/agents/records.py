@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypeVar
 from langchain.agents.middleware import AgentState
 from langchain.agents.middleware.types import (
     ExtendedModelResponse,
+    ModelRequest,
     ModelResponse,
     PrivateStateAttr,
     ToolCallRequest,
@@ -29,8 +30,10 @@ KEY = "guardrail"
 ALL = "guardrails"
 """Of messages' `response_metadata`: every decision on a message, where there are several."""
 
-Origin = Literal["guard", "model"]
-"""Who escalated: the middleware's own guard, or a model that guards itself."""
+Origin = Literal["guard", "model", "answer"]
+"""What escalated: the middleware's own guard a request, or an answer, or a model that guards
+itself.
+"""
 
 
 def _merged(held: dict[str, Any] | None, new: dict[str, Any] | None) -> dict[str, Any]:
@@ -76,7 +79,7 @@ def pending_review(
 def review_record(
     review: Review, led: Sequence[AnyMessage], held: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Returns what `pending_review` reads, beside what was approved before it.
+    """Returns what `pending_review` reads, beside what was approved before it, or answered.
 
     Args:
         review: What was said.
@@ -88,7 +91,7 @@ def review_record(
         "after": led[-1].id if led else None,
         "of": held.get("of", "guard"),
     }
-    return {"review": said, "passed": held.get("passed")}
+    return {"review": said, "passed": held.get("passed"), "answer": held.get("answer")}
 
 
 def passed_record(judged: Judgement | None) -> dict[str, Any]:
@@ -99,8 +102,39 @@ def passed_record(judged: Judgement | None) -> dict[str, Any]:
     review = judged.decision.review if judged is not None else None
     if judged is None or review is None or not (review.approved and review.honoured):
         return {}
+    return _passed(judged)
+
+
+def _passed(judged: Judgement) -> dict[str, Any]:
     decision = judged.decision.model_dump(mode="json")
     return {"passed": {"content": judged.content, "decision": decision}}
+
+
+def kept_answer(
+    held: Mapping[str, Any], messages: Sequence[AnyMessage]
+) -> ModelResponse[Any] | None:
+    """Returns the answer on which a human has had their word, so that the model is not asked again.
+
+    None where the model is to be asked.
+    """
+    kept = held.get("answer")
+    if kept is None or pending_review(held, messages, "answer") is None:
+        return None
+    return ModelResponse(list(kept["result"]), kept["structured"])
+
+
+def shown_answer(held: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Returns the answer that was withheld until a human decides, as they are shown it."""
+    kept = held.get("answer")
+    said = (
+        next((each for each in kept["result"] if isinstance(each, AIMessage)), None)
+        if kept
+        else None
+    )
+    if said is None:
+        return None
+    calls = [{"name": c["name"], "args": c["args"], "id": c["id"]} for c in said.tool_calls]
+    return {"content": said.content, "tool_calls": calls}
 
 
 def is_escalated(decision: Mapping[str, Any]) -> bool:
@@ -125,6 +159,19 @@ def is_declined(message: AIMessage) -> bool:
     decision = message.response_metadata.get(KEY, {})
     refused = decision.get("action") == "refuse" and decision.get("mode") == "enforce"
     return is_blocked(message) or refused
+
+
+def all_asked(request: ModelRequest[Any]) -> list[AnyMessage]:
+    """Returns all that a model is to be asked."""
+    system = [request.system_message] if request.system_message is not None else []
+    return [*system, *request.messages]
+
+
+def without_calls(message: AIMessage) -> AIMessage:
+    """Returns a message that ends the run: calls that were cleared before it turned are not made,
+    and none is left that nobody answers.
+    """
+    return message.model_copy(update={"tool_calls": [], "invalid_tool_calls": []})
 
 
 def before_last_answer(messages: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
@@ -158,9 +205,34 @@ def withheld(
         of: Who decided.
         passed: What the guardrail's own guard had let pass by then, as a `passed_record`.
     """
+    left = {"token": judged.token, "of": of, **(passed or {})}
+    return _instead(_words_of(judged), name, left)
+
+
+def withheld_answer(
+    answered: Judgement, name: str, response: ModelResponse[Any], judged: Judgement
+) -> ExtendedModelResponse[Any]:
+    """The policy's words in the place of an answer, which makes no calls.
+
+    While a human may yet let it go, it is kept, and with it that its request has passed.
+
+    Args:
+        answered: What was decided about the answer.
+        name: The guardrail's.
+        response: The answer.
+        judged: What was decided about the request.
+    """
+    message = annotated(_words_of(answered), judged.decision.model_dump(mode="json"))
+    if not answered.token:
+        return _instead(message, name, {})
+    kept = {"result": list(response.result), "structured": response.structured_response}
+    left = {"token": answered.token, "of": "answer", "answer": kept, **_passed(judged)}
+    return _instead(message, name, left)
+
+
+def _words_of(judged: Judgement) -> AIMessage:
     words = AIMessage(judged.refusal, id=f"guardrail-{judged.decision.request_id}")
-    message = annotated(words, judged.decision.model_dump(mode="json"))
-    return _instead(message, name, {"token": judged.token, "of": of, **(passed or {})})
+    return annotated(words, judged.decision.model_dump(mode="json"))
 
 
 def unanswered(

@@ -14,7 +14,7 @@ from guardrail.request.delta import Usage
 _SECONDS = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
 _TOKENS = [4.0**power for power in range(14)]
 _UNIT = [0.05 * step for step in range(1, 21)]
-_OVERHEAD = ("judge", "noised", "audit")
+_OVERHEAD = ("judge", "noised", "watch", "audit")
 """Timings that a plain answer would not have (of `audit`: what is written before its end)."""
 
 
@@ -121,9 +121,10 @@ class Metrics:
         self._decisions.add(1, decided, context)
         if decision.outcome.refused or decision.outcome.finish_reason == "blocked":
             self._refusals.add(1, common | {"guardrail.action": decision.action}, context)
-        if decision.verdict.error is not None:
+        unread = sum(each.error is not None for each in decision.watch)
+        if failures := unread + (decision.verdict.error is not None):
             source = {"guardrail.verdict.source": decision.verdict.source}
-            self._failures.add(1, common | source, context)
+            self._failures.add(failures, common | source, context)
         if decision.verdict.p_unsafe is not None and 0 <= decision.verdict.p_unsafe <= 1:
             self._p_unsafe.record(decision.verdict.p_unsafe, common, context)
         for reading in decision.watch:

@@ -196,8 +196,14 @@ def content_attributes(conversation: Conversation | None, text: str | None) -> d
 
 
 def result_of(decision: Decision) -> str:
-    """Returns the draft conventions' word for what was done; `audit` where nothing was enforced."""
-    return _RESULTS[decision.action] if decision.mode == "enforce" else "audit"
+    """Returns the draft conventions' word for what was done; `audit` where nothing was enforced.
+
+    An answer may have been ended whose request was let pass.
+    """
+    if decision.mode != "enforce":
+        return "audit"
+    ended = {"blocked": "deny", "escalated": "escalate"}
+    return ended.get(decision.outcome.finish_reason, _RESULTS[decision.action])
 
 
 def _step(step: StepRecord, *, content: bool) -> dict[str, Any]:
