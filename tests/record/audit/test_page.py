@@ -4,6 +4,7 @@ import http.client
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from guardrail.record.digests import CapturedTurn, Content, RequestDigests
 from tests.record.audit.browser import CHROMIUM, Browser, axe_source
 from tests.record.audit.making import KEY, decision
 from tests.record.audit.markup import Page, assert_accessible
+from tests.record.audit.watched import answered, logged, watching
 
 SCRIPT = "<script>window.scripted=1</script><img src=x onerror=window.scripted=1>'\"&{{7*7}}"
 
@@ -295,17 +297,45 @@ def test_axe_finds_nothing_wrong(
     server: AuditServer, browser: Browser, axe: str, phone: bool, dark: bool
 ) -> None:
     browser.size(390 if phone else 1280, 844, phone=phone, dark=dark)
-    rules = 0
-    for path in ("", "?action=refuse", "record/1", "record/2", "check", "record/999999999"):
-        browser.open(server.url + path)
-        browser.run(f"{axe};0")
-        found = browser.run(
-            "axe.run().then(r => ({passes: r.passes.length, violations: r.violations.map("
-            "v => [v.id, v.impact, v.help, v.nodes.map(n => n.html).slice(0, 3)])}))"
-        )
-        assert found["violations"] == [], path
-        rules = max(rules, found["passes"])
-    assert rules > 20  # it did look
+    paths = ("", "?action=refuse", "record/1", "record/2", "check", "record/999999999")
+    # it did look
+    assert max(looked(browser, axe, server.url + path) for path in paths) > 20
+
+
+def looked(browser: Browser, axe: str, url: str) -> int:
+    browser.open(url)
+    browser.run("document.querySelectorAll('details').forEach(each => each.open = true)")
+    browser.run(f"{axe};0")
+    found = browser.run(
+        "axe.run().then(r => ({passes: r.passes.length, violations: r.violations.map("
+        "v => [v.id, v.impact, v.help, v.nodes.map(n => n.html).slice(0, 3)])}))"
+    )
+    assert found["violations"] == [], url
+    return int(found["passes"])
+
+
+@pytest.mark.slow
+@needs_chromium
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
+def test_the_curve_of_a_watched_answer_fits_and_is_accessible(
+    browser: Browser, axe: str, tmp_path: Path, phone: bool, dark: bool
+) -> None:
+    policy = watching(on_unsafe="record")
+    made = answered(policy, (0.1, 0.5, 0.9, "the judge took longer than 10 s"))
+    browser.size(390 if phone else 1280, 844, phone=phone, dark=dark)
+    with closing(make_server(logged(tmp_path / "a.db", policy, made), port=0, key=KEY)) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        try:
+            assert looked(browser, axe, found.url + "record/1") > 20
+            browser.screenshot(tmp_path / "curve.png")
+            seen = "[...document.querySelectorAll('.curve path.act')].map(e => e.classList[1])"
+            assert browser.run(seen)[:4] == ["release", "release", "record", "end"]
+            wide = "[document.documentElement, ...document.querySelectorAll('section')]"
+            assert not browser.run(f"{wide}.some(each => each.scrollWidth > each.clientWidth)")
+            assert browser.complaints() == []
+        finally:
+            found.shutdown()
 
 
 @pytest.mark.slow
