@@ -28,17 +28,18 @@ REWORDED, TYPED = 0.45, 0.4
 WHOLE_SHARE = 0.12
 MISSPELT = 4
 """Misspelt copies of each question of the table that are kept out of training."""
-_DOUBLED = frozenset(
-    "chop cut dig get hit hug jog knot let put rob run set sit slap snap split stop swim trim "
-    "unwrap wrap".split()
-)
+_DOUBLED = frozenset((
+    "chop", "cut", "dig", "get", "hit", "hug", "jog", "knot", "let", "put", "rob", "run", "set",
+    "sit", "slap", "snap", "split", "stop", "swim", "trim", "unwrap", "wrap",
+))  # fmt: skip
 _IRREGULAR = {"be": "being", "lie": "lying", "tie": "tying"}
 
 
 def doing(phrase: str) -> str:
     """A verb phrase with its verb in -ing."""
     verb, _, rest = phrase.partition(" ")
-    stem = verb[:-1] if verb.endswith("e") else verb + verb[-1] * (verb in _DOUBLED)
+    mute = verb.endswith("e") and not verb.endswith("ee")
+    stem = verb[:-1] if mute else verb + verb[-1] * (verb in _DOUBLED)
     return f"{_IRREGULAR.get(verb, stem + 'ing')} {rest}".strip()
 
 

@@ -84,9 +84,7 @@ def _warning(activity: Activity, scene: Scene, rng: random.Random) -> list[str]:
     return [rng.choice(WARNINGS).format(act=rng.choice(ACTS[activity.key]), reason=reason)]
 
 
-def long_answer(
-    kind: Kind, scene: Scene, rng: random.Random, *, even: bool = False
-) -> LongAnswer:
+def long_answer(kind: Kind, scene: Scene, rng: random.Random, *, even: bool = False) -> LongAnswer:
     """Draws an answer to a request for a long one.
 
     Args:

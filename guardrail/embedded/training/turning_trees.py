@@ -123,9 +123,7 @@ def _cuts(harms: Sequence[frozenset[str]], rng: random.Random, count: int) -> li
     return wanted[:count]
 
 
-def _asked(
-    harms: frozenset[str], later: frozenset[str], scene: Scene, rng: random.Random
-) -> Node:
+def _asked(harms: frozenset[str], later: frozenset[str], scene: Scene, rng: random.Random) -> Node:
     """One question about what has been said: what it helps with, or what tempts to say so."""
     if rng.random() < GENERAL:
         return answer_question_node(rng.choice(GENERAL_ANSWER_QUESTIONS), bool(harms))
