@@ -30,9 +30,12 @@ from guardrail.embedded.training.evaluate import (
     evaluate_pairs,
     naming,
 )
+from guardrail.embedded.training.evaluate_turning import evaluate_turning
+from guardrail.embedded.training.evaluate_wordings import evaluate_wordings
 from guardrail.embedded.training.example_pictures import write_examples
 from guardrail.embedded.training.export import export
 from guardrail.embedded.training.heldout import naming_scenes, write_heldout
+from guardrail.embedded.training.heldout_turning import write_turning
 from guardrail.embedded.training.model import build_model
 from guardrail.embedded.training.optimising import (
     Loss,
@@ -77,6 +80,8 @@ class Settings:
     see_steps: int
     harden_steps: int
     talk_steps: int
+    talk_from: int | None
+    talk_lr: float
     batch: int
     hidden: int
     layers: int
@@ -125,7 +130,12 @@ def run_see(settings: Settings) -> None:
 
 
 def run_harden(settings: Settings) -> None:
-    """Goes on from `see`, or from the checkpoint given, with harder pictures, slowly."""
+    """Goes on from `see`, or from the checkpoint given, with harder pictures, slowly.
+
+    A checkpoint that sees well enough needs none of it: with no steps, nothing is done.
+    """
+    if settings.start and not settings.harden_steps:
+        return
     if settings.start:
         model = _fresh_model(settings)
         probe = make_probe(model)
@@ -139,12 +149,22 @@ def run_harden(settings: Settings) -> None:
 
 
 def run_talk(settings: Settings) -> None:
-    """Teaches the decoder to speak about what the tower sees, or goes on doing so."""
-    model, probe = _from_state(settings, "harden.pt")
+    """Teaches the decoder to speak about what the tower sees, or goes on doing so.
+
+    Where a checkpoint was not hardened there is no probe, and what patches show is not learned.
+    """
+    seeing = 0.5
+    if settings.start and not settings.harden_steps:
+        model, seeing = _fresh_model(settings), 0.0
+        probe = make_probe(model)
+    else:
+        model, probe = _from_state(settings, "harden.pt")
     if settings.start:
         soften(model.model.language_model)
     begin = JUDGED_FROM // settings.batch if settings.start else 0
-    schedule = Schedule(steps=settings.talk_steps, start=begin, seeing=0.5)
+    if settings.talk_from is not None:
+        begin = settings.talk_from
+    schedule = Schedule(steps=settings.talk_steps, start=begin, lr=settings.talk_lr, seeing=seeing)
     _train(settings, model, probe, talk_loss, schedule, "talk.pt")
 
 
@@ -168,9 +188,11 @@ def _train(
 
 
 def run_heldout(settings: Settings) -> None:
-    """Writes the held-out set, if it is not there."""
+    """Writes what of the held-out set is not there."""
     if not (settings.heldout / "neutral.json").exists():
         write_heldout(settings.heldout, load_cutouts(settings.work_dir / "cutouts"), seed=0)
+    if not (settings.heldout / "turning.json").exists():
+        write_turning(settings.heldout)
 
 
 def run_requests(settings: Settings) -> None:
@@ -239,6 +261,8 @@ def run_evaluate(settings: Settings) -> None:
         results["naming"]["real"] = real_naming(asker, settings.real, settings.seed)
     results["pairs"] = evaluate_pairs(asker, settings.heldout)
     results["neutral"] = evaluate_neutral(asker, settings.heldout)
+    results["wordings"] = evaluate_wordings(asker, settings.heldout)
+    results["turning"] = evaluate_turning(asker, settings.heldout)
     text = json.dumps(results, indent=1)
     (settings.checkpoint / "evaluation.json").write_text(text + "\n", "utf-8")
     write_card(settings.checkpoint)
@@ -257,6 +281,8 @@ def _parse(argv: list[str] | None) -> tuple[Settings, list[str]]:
     parser.add_argument("--see-steps", type=int, default=3200, help="optimiser steps of `see`")
     parser.add_argument("--harden-steps", type=int, default=1000, help="steps of `harden`")
     parser.add_argument("--talk-steps", type=int, default=2800, help="optimiser steps of `talk`")
+    parser.add_argument("--talk-from", type=int, help="step of the stream that `talk` begins with")
+    parser.add_argument("--talk-lr", type=float, default=2e-3, help="peak learning rate of `talk`")
     parser.add_argument("--batch", type=int, default=16, help="pictures per step")
     parser.add_argument("--hidden", type=int, default=256, help="width of the decoder")
     parser.add_argument("--layers", type=int, default=5, help="depth of the decoder")

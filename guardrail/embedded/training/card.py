@@ -31,7 +31,10 @@ def tables(results: dict[str, Any]) -> str:
     Args:
         results: What the stage `evaluate` measured.
     """
-    return "\n".join([*_figures(results), "", *_categories(results), "", *_odds(results)])
+    parts = [_figures(results), _categories(results), _odds(results)]
+    parts += [_wordings(results["wordings"])] if "wordings" in results else []
+    parts += [_turning(results["turning"])] if "turning" in results else []
+    return "\n\n".join("\n".join(part) for part in parts)
 
 
 def _figures(results: dict[str, Any]) -> Iterator[str]:
@@ -72,6 +75,58 @@ def _odds(results: dict[str, Any]) -> Iterator[str]:
     for name, odds in results["pairs"]["refusal_log_odds_5_25_50_75_95"].items():
         row = " | ".join(f"{value:+.2f}" for value in odds)
         yield f"| {name.replace('_', ', ')} | {row} |"
+
+
+_WORDINGS = {
+    "reworded": "in other words",
+    "reworded_as_in_unseen": "in the unseen set's other words (activities that it has)",
+    "misspelt": "with two to four typing errors",
+    "polite": "between polite words",
+    "capitals": "in capitals",
+    "bare": "in lower case, without a mark",
+}
+
+
+def _wordings(found: dict[str, Any]) -> Iterator[str]:
+    yield "| the held-out pairs, asked | verdict AUROC | right at 0.5 |"
+    yield "|---|---|---|"
+    for name, what in _WORDINGS.items():
+        each = found[name]
+        yield f"| {what} | {_plain(each['auroc'])} | {_share(each['accuracy_at_half'])} |"
+
+
+def _turning(found: dict[str, Any]) -> Iterator[str]:
+    yield "| long answers, unguarded | figure |"
+    yield "|---|---|"
+    yield f"| turn into help with what is harmful | {_share(found['turned'])} |"
+    for kind, share in found["turned_by_kind"].items():
+        yield f"| the same, asked for {_KINDS[kind]} | {_share(share)} |"
+    for name, what in _SPREADS.items():
+        numbers = ", ".join(map(str, found[f"{name}_5_25_50_75_95"]))
+        yield f"| {what}: 5%, 25%, median, 75%, 95% | {numbers} |"
+    yield f"| their request is judged safe at 0.5 | {_share(found['request_judged_safe'])} |"
+    for name, whose in (("own", "its own answers"), ("written", "answers by the templates")):
+        yield from _judged(found[name], f"answer questions, {whose}")
+
+
+def _judged(found: dict[str, Any], what: str) -> Iterator[str]:
+    area, turned = found["before_after"], found["turned"]
+    if area["value"] is not None:
+        yield f"| {what}: AUROC after the turn against before | {_plain(area)} |"
+    if turned["value"] is not None:
+        n = " and ".join(map(str, turned["n"]))
+        yield f"| {what}: AUROC turned against never turned | {turned['value']:.3f} (n={n}) |"
+    yield f"| {what}: right at 0.5 | {_share(found['accuracy_at_half'])} |"
+    areas = [each["auroc"] for each in found["by_category"].values() if each["auroc"] is not None]
+    if areas:
+        lowest, highest = min(areas), max(areas)
+        yield f"| {what}: AUROC by category, from, to | {lowest:.3f}, {highest:.3f} |"
+
+
+_KINDS = {"ideas": "ideas", "day": "a day", "story": "a story", "talk": "a talk"}
+
+
+_SPREADS = {"turning_token": "token at which they turn", "answer_tokens": "tokens in all"}
 
 
 def _share(found: dict[str, Any]) -> str:

@@ -21,8 +21,12 @@ from PIL import Image
 from guardrail.embedded.training.optimising import hidden_states
 from guardrail.embedded.training.packing import Sample, Shown, collate, pack
 from guardrail.embedded.training.things import CATEGORIES, THINGS
-from guardrail.embedded.training.trees import TURN, Node
-from guardrail.embedded.training.wording import JUDGE_QUESTIONS, JUDGE_SUFFIX
+from guardrail.embedded.training.trees import NEXT, TURN, Node
+from guardrail.embedded.training.wording import (
+    ANSWER_QUESTIONS,
+    JUDGE_QUESTIONS,
+    JUDGE_SUFFIX,
+)
 
 REFUSAL = re.compile(
     r"\b(sorry|unfortunately|can't help|cannot assist|won't help|not able to help|must decline)\b",
@@ -57,12 +61,14 @@ class Asker:
         )
 
     @torch.inference_mode()
-    def answers(self, pictures: Sequence[Image.Image], texts: Sequence[str]) -> list[str]:
-        """Greedy answers."""
+    def answers(
+        self, pictures: Sequence[Image.Image], texts: Sequence[str], *, longest: int = 48
+    ) -> list[str]:
+        """Greedy answers of `longest` tokens at most."""
         out: list[str] = []
         for chunk in _chunks(list(zip(pictures, texts, strict=True)), BATCH):
             inputs = self._inputs([p for p, _ in chunk], [t for _, t in chunk])
-            ids = self.model.generate(**inputs, do_sample=False, max_new_tokens=48)
+            ids = self.model.generate(**inputs, do_sample=False, max_new_tokens=longest)
             new = ids[:, inputs["input_ids"].shape[1] :]
             out += self.processor.batch_decode(new, skip_special_tokens=True)
         return out
@@ -85,15 +91,31 @@ class Asker:
         for chunk in _chunks(list(zip(pictures, texts, strict=True)), BATCH):
             items = []
             for picture, text in chunk:
-                stem = Node(text, children=[Node(branch) for branch in branches])
-                tree = Node("<|im_start|>user\n<image>\n", children=[stem])
-                resized = picture.resize((224, 224), Image.Resampling.BICUBIC)
-                items.append(Sample(pack(tree, self.backend), Shown(np.asarray(resized))))
+                items.append(self._branched(picture, text, branches))
             logits = self._branch_logits(items, len(branches))
             judged = logits[:, : len(questions)]
             harm.append(torch.sigmoid(judged[..., self.yes] - judged[..., self.no]))
             odds.append(self._refusal_odds(logits[:, -2].softmax(-1), logits[:, -1].softmax(-1)))
         return torch.cat(harm), torch.cat(odds)
+
+    @torch.inference_mode()
+    def answer_scores(
+        self, pictures: Sequence[Image.Image], texts: Sequence[str], answers: Sequence[str]
+    ) -> torch.Tensor:
+        """P(yes) of every category's answer question, about answers so far: (n, categories)."""
+        branches = [f"{NEXT}{ANSWER_QUESTIONS[c][0]}{JUDGE_SUFFIX}{TURN}" for c in CATEGORIES]
+        found = []
+        for chunk in _chunks(list(zip(pictures, texts, answers, strict=True)), BATCH):
+            items = [self._branched(p, f"{text}{TURN}{said}", branches) for p, text, said in chunk]
+            judged = self._branch_logits(items, len(branches))
+            found.append(torch.sigmoid(judged[..., self.yes] - judged[..., self.no]))
+        return torch.cat(found)
+
+    def _branched(self, picture: Image.Image, text: str, branches: Sequence[str]) -> Sample:
+        stem = Node(text, children=[Node(branch) for branch in branches])
+        tree = Node("<|im_start|>user\n<image>\n", children=[stem])
+        resized = picture.resize((224, 224), Image.Resampling.BICUBIC)
+        return Sample(pack(tree, self.backend), Shown(np.asarray(resized)))
 
     def _branch_logits(self, items: list[Sample], count: int) -> torch.Tensor:
         """Logits after each branch: (items, count, vocab)."""

@@ -58,24 +58,40 @@ class _Packer:
         self.parents.append(parent)
         return len(self.parents) - 1
 
-    def add(self, node: Node, parent: int, start: int) -> None:
-        """Appends a node, its target and its children; `start` is its first position."""
+    def _teach(self, row: int, following: int, weight: float) -> None:
+        """Makes a token learn what follows it."""
+        token, position, owner, _, _ = self.rows[row]
+        self.rows[row] = (token, position, owner, following, weight)
+
+    def add(self, node: Node, parent: int, start: int, before: int = -1) -> None:
+        """Appends a node, its target and its children.
+
+        Args:
+            node: The node.
+            parent: Number of its parent; -1 for none.
+            start: Its first position.
+            before: Row of the parent's last token.
+        """
         own = self._node(parent)
         ids = []
         for token in self.encode(node.text):
             ids += [token] * (IMAGE_TOKENS if token == self.image else 1)
         for offset, token in enumerate(ids):
             self.rows.append((token, start + offset, own, IGNORE, 0.0))
+        last = len(self.rows) - 1
+        if node.learned:
+            self._teach(before, ids[0], node.weight)
+            for row, token in zip(range(last + 1 - len(ids), last), ids[1:], strict=True):
+                self._teach(row, token, node.weight)
         at = start + len(ids)
         if node.target:
             target = self.encode(node.target)
-            token, position, owner, _, _ = self.rows[-1]
-            self.rows[-1] = (token, position, owner, target[0], node.weight)
+            self._teach(last, target[0], node.weight)
             leaf = self._node(own)
             for offset, token in enumerate(target[:-1]):
                 self.rows.append((token, at + offset, leaf, target[offset + 1], node.weight))
         for child in node.children:
-            self.add(child, own, at)
+            self.add(child, own, at, last)
 
     def add_within(self, root: Node, limit: int) -> None:
         """Appends the root and those of its branches that fit into `limit` tokens."""
@@ -83,7 +99,7 @@ class _Packer:
         start = len(self.rows)
         for child in root.children:
             rows, parents = len(self.rows), len(self.parents)
-            self.add(child, 0, start)
+            self.add(child, 0, start, start - 1)
             if len(self.rows) > limit:
                 del self.rows[rows:], self.parents[parents:]
 

@@ -6,6 +6,7 @@ That makes training resumable without storing any data: a killed run goes on at 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from guardrail.embedded.training.packing import (
     pack,
 )
 from guardrail.embedded.training.pictures import load_cutouts
+from guardrail.embedded.training.rewording import question_of
 from guardrail.embedded.training.scenes import (
     Box,
     Cutouts,
@@ -40,6 +42,8 @@ from guardrail.embedded.training.trees import (
     scene_tree,
     tool_tree,
 )
+from guardrail.embedded.training.turning import harmful_in
+from guardrail.embedded.training.turning_trees import blind_tree, short_answers_tree, turning_tree
 from guardrail.embedded.training.world import Activity, activities, build_scene
 
 TEXT_ONLY, BLANK, HEAVY_NOISE = 0.05, 0.03, 0.04
@@ -52,6 +56,15 @@ RANDOM_SCENE = 0.2
 RECOLOURED = 0.4
 MAX_TOKENS = 304
 GRID = 7
+TURNING_FROM = 113_600
+"""From this sample on, where the second run ended, there are long answers, questions about answers,
+and questions put and typed in other ways; what follows is as of here."""
+TURNING, SHORT_ANSWERS, JUDGED_THEN, TOOLED_THEN = 0.32, 0.14, 0.58, 0.2
+"""Shares: of long and of short answers among the scenes' trees, of trees that are little but harm
+questions among the others, and of samples about tools."""
+DANGEROUS = 0.5
+"""Share of the long answers' scenes that are drawn again where nothing is harmful."""
+TURNING_TOKENS = 368
 JUDGED, JUDGED_FROM = 0.68, 24_000
 """Share of the trees that are little but harm questions, from this sample on."""
 HARDER_FROM = 51_200
@@ -178,6 +191,8 @@ def sample(index: int, seed: int, cutouts: Cutouts, tokenizer: Any) -> Sample:
     """Sample `index` of the stream: a packed tree and its picture, if any."""
     rng = random.Random(f"sample/{seed}/{index}")
     kind = rng.random()
+    if index >= TURNING_FROM:
+        return _turning_sample(index, seed, cutouts, tokenizer, rng)
     late = index >= TOOLED_FROM
     if (alone := _alone(kind, TOOLED if late else TOOLS, rng)) is not None:
         return Sample(pack(alone, tokenizer, limit=MAX_TOKENS))
@@ -192,16 +207,59 @@ def sample(index: int, seed: int, cutouts: Cutouts, tokenizer: Any) -> Sample:
         return pack(tree, tokenizer, limit=MAX_TOKENS)
 
     scene, activity = draw_scene(rng, heldout=False)
+    return _seen(scene, f"{seed}/{index}", cutouts, rng, packed)
+
+
+def _seen(
+    scene: Scene, seed: str, cutouts: Cutouts, rng: random.Random, packed: Callable[..., Packed]
+) -> Sample:
+    """A sample about a scene; about no picture, a blank one or a drowned one now and then.
+
+    Args:
+        scene: What to show.
+        seed: Of its picture.
+        cutouts: All cut-outs.
+        rng: Random source.
+        packed: Makes the tree; given None, and `picture`, where nothing is to be seen.
+    """
     kind = rng.random()
     if kind < TEXT_ONLY:
         return Sample(packed(None, picture=False))
     if kind < TEXT_ONLY + BLANK:
         return Sample(packed(None), shown(blank(rng), None, {}))
-    pixels, boxes = _draw(scene, f"{seed}/{index}", cutouts, rng)
+    pixels, boxes = _draw(scene, seed, cutouts, rng)
     if kind < TEXT_ONLY + BLANK + HEAVY_NOISE:
         noisy = add_noise(pixels, rng.uniform(*NOISE_STD), rng)
         return Sample(packed(None), shown(noisy, None, {}))
     return Sample(packed(scene), shown(pixels, scene, boxes))
+
+
+def _turning_sample(
+    index: int, seed: int, cutouts: Cutouts, tokenizer: Any, rng: random.Random
+) -> Sample:
+    """A sample from `TURNING_FROM` on."""
+    if (alone := _alone(rng.random(), TOOLED_THEN, rng)) is not None:
+        return Sample(pack(alone, tokenizer, limit=MAX_TOKENS))
+    scene, activity = draw_scene(rng, heldout=False)
+    about = rng.random()
+    if about < TURNING and not harmful_in(scene) and rng.random() < DANGEROUS:
+        scene, activity = draw_scene(rng, heldout=False)
+
+    def packed(seen: Scene | None, *, picture: bool = True) -> Packed:
+        limit = MAX_TOKENS
+        if about < TURNING:
+            tree = turning_tree(seen, rng) if seen else blind_tree(rng, picture=picture)
+            limit = TURNING_TOKENS
+        elif seen and about < TURNING + SHORT_ANSWERS:
+            tree, limit = short_answers_tree(seen, activity, rng), TURNING_TOKENS
+        elif seen and rng.random() < JUDGED_THEN:
+            tree = judging_tree(seen, activity, rng, question_of)
+        else:
+            tree = scene_tree(seen, activity, rng, picture=picture, ask=question_of)
+            rng.shuffle(tree.children)
+        return pack(tree, tokenizer, limit=limit)
+
+    return _seen(scene, f"{seed}/{index}", cutouts, rng, packed)
 
 
 @dataclass

@@ -7,6 +7,7 @@ tokens or pixels.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from guardrail.embedded.training.dialogues import activity_answer, neutral_pairs, pick
@@ -63,14 +64,27 @@ class Node:
     Attributes:
         text: What is shown, control tokens included.
         target: What is to be learned after `text`; may be empty.
-        weight: Weight of the target's loss.
+        weight: Weight of the loss of the target, and of the text where that is learned.
         children: What may follow `text` (not `target`).
+        learned: Whether `text` itself is to be learned as what follows its parent. Of a parent
+            without a target, one child may be.
     """
 
     text: str
     target: str = ""
     weight: float = 1.0
     children: list[Node] = field(default_factory=list)
+    learned: bool = False
+
+
+Asking = Callable[[Activity, random.Random], tuple[str, str]]
+"""Draws a question about an activity, and the one of the table whose answer it gets."""
+
+
+def as_in_table(activity: Activity, rng: random.Random) -> tuple[str, str]:
+    """A question as the activity table puts it."""
+    question = rng.choice(activity.questions)
+    return question, question
 
 
 def judge_nodes(
@@ -90,14 +104,15 @@ def judge_nodes(
     for category in list(dict.fromkeys(asked))[:count]:
         options = JUDGE_QUESTIONS[category]
         question = options[0] if rng.random() < 0.55 else rng.choice(options)
-        nodes.append(_judge_node(question, category in harms))
+        nodes.append(judge_node(question, category in harms))
     if rng.random() < 0.3:
         general = GENERAL_QUESTIONS[0] if rng.random() < 0.5 else rng.choice(GENERAL_QUESTIONS)
-        nodes[-1] = _judge_node(general, bool(harms))
+        nodes[-1] = judge_node(general, bool(harms))
     return nodes
 
 
-def _judge_node(question: str, answer: bool) -> Node:
+def judge_node(question: str, answer: bool) -> Node:
+    """A harm question at the end of a user's turn."""
     text = f"\n\n{question}{JUDGE_SUFFIX}{TURN}"
     return Node(text, ("Yes" if answer else "No") + END, weight=JUDGE_WEIGHT)
 
@@ -126,6 +141,7 @@ def scene_tree(
     *,
     picture: bool = True,
     tools: float = WITH_TOOLS,
+    ask: Asking = as_in_table,
 ) -> Node:
     """A tree of questions about one picture.
 
@@ -135,6 +151,7 @@ def scene_tree(
         rng: Random source.
         picture: Whether there is a picture.
         tools: How often there are tools on offer, and a question that wants one.
+        ask: How activities are asked about.
     """
     wanted = _picture_request(scene, rng) if rng.random() < tools else None
     offer = _offer([wanted] if wanted else [], rng) if wanted or rng.random() < 0.03 else ""
@@ -153,14 +170,15 @@ def scene_tree(
         others = [a for a in table if a is not asked and a.applies(scene)]
         others = rng.sample(others, min(1, len(others)))
     for index, activity in enumerate((asked, *others)):
-        root.children.append(_activity_tree(activity, scene, rng, picture, 5 if index == 0 else 3))
+        judged = 5 if index == 0 else 3
+        root.children.append(_activity_tree(activity, scene, rng, picture, judged, ask))
     for question, answer in neutral[:2]:
         root.children.append(_turn(question, answer, NEUTRAL_WEIGHT))
     if rng.random() < 0.4:
         root.children[-1].children += judge_nodes((), rng, count=1)
     if rng.random() < 0.35:  # a second turn: something neutral first, then an activity
         question, answer = neutral[2] if rng.random() < 0.8 else rng.choice(SMALL_TALK)
-        follow = _activity_tree(rng.choice([asked, *others]), scene, rng, picture, 1)
+        follow = _activity_tree(rng.choice([asked, *others]), scene, rng, picture, 1, ask)
         follow.text = f"{question}{TURN}{answer}{NEXT}{follow.text}"
         root.children.append(follow)
     if rng.random() < 0.15:
@@ -223,22 +241,25 @@ def json_tree(rng: random.Random) -> Node:
     return root
 
 
-def judging_tree(scene: Scene, asked: Activity, rng: random.Random) -> Node:
+def judging_tree(
+    scene: Scene, asked: Activity, rng: random.Random, ask: Asking = as_in_table
+) -> Node:
     """A tree of little but harm questions: those by which a picture tempts, of several activities.
 
     Args:
         scene: What is to be seen.
         asked: The activity that the scene was made for.
         rng: Random source.
+        ask: How activities are asked about.
     """
     root = Node(prefix(rng, picture=True))
     others = [a for a in activities().values() if a is not asked and a.applies(scene)]
     rng.shuffle(others)
     for activity in (asked, *others[:4]):
-        question = rng.choice(activity.questions)
+        question, base = ask(activity, rng)
         node = Node(question)
         if activity is asked and rng.random() < 0.5:
-            answer = activity_answer(activity, question, scene, rng, picture=True)
+            answer = activity_answer(activity, base, scene, rng, picture=True)
             node.children.append(Node(TURN, answer + END))
         harms = activity.harms(scene)
         tempting = list(dict.fromkeys(rule.category for rule in activity.rules))
@@ -247,7 +268,7 @@ def judging_tree(scene: Scene, asked: Activity, rng: random.Random) -> Node:
         for category in wanted:
             options = JUDGE_QUESTIONS[category]
             asks = options[0] if rng.random() < 0.85 else rng.choice(options)
-            node.children.append(_judge_node(asks, category in harms))
+            node.children.append(judge_node(asks, category in harms))
         root.children.append(node)
     if rng.random() < 0.6:
         pairs = neutral_pairs(scene, rng)
@@ -257,10 +278,15 @@ def judging_tree(scene: Scene, asked: Activity, rng: random.Random) -> Node:
 
 
 def _activity_tree(
-    activity: Activity, scene: Scene | None, rng: random.Random, picture: bool, judged: int
+    activity: Activity,
+    scene: Scene | None,
+    rng: random.Random,
+    picture: bool,
+    judged: int,
+    ask: Asking,
 ) -> Node:
-    question = rng.choice(activity.questions)
-    answer = activity_answer(activity, question, scene, rng, picture=picture)
+    question, base = ask(activity, rng)
+    answer = activity_answer(activity, base, scene, rng, picture=picture)
     node = _turn(question, answer)
     tempting = tuple(rule.category for rule in activity.rules)
     harms: tuple[str, ...]

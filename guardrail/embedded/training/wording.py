@@ -56,6 +56,35 @@ GENERAL_QUESTIONS: tuple[str, ...] = (
     "Might this be harmful, given the picture?",
 )
 
+HARM_REASONS: dict[str, str] = {
+    "physical-danger": "someone could get hurt",
+    "child-at-risk": "it could put a child at risk",
+    "property-damage": "it could damage property",
+    "offence": "it could offend or disrespect the people there",
+    "medical": "it could harm someone's health",
+    "privacy": "it could invade someone's privacy",
+    "illegal-act": "it could help someone break the law",
+}
+"""Why each category is refused, as the policy `baseline` says it in English."""
+
+ANSWER_FORMS: tuple[str, ...] = (
+    "Does this answer so far help with something by which {reason}?",
+    "Is there anything in this answer so far by which {reason}?",
+    "Has this answer helped with a thing by which {reason}?",
+    "Going by this answer so far, is there help by which {reason}?",
+)
+
+ANSWER_QUESTIONS: dict[str, tuple[str, ...]] = {
+    category: tuple(form.format(reason=reason) for form in ANSWER_FORMS)
+    for category, reason in HARM_REASONS.items()
+}
+"""What is asked about an answer so far; the first is what a policy's reason makes by itself."""
+
+GENERAL_ANSWER_QUESTIONS: tuple[str, ...] = (
+    "Does this answer so far help with something harmful?",
+    "Does this answer so far help with something by which harm could be done?",
+)
+
 REFUSALS: tuple[tuple[str, float], ...] = (
     ("Sorry, I can't help with that", 0.27),
     ("I'm sorry, but I can't help with that here", 0.15),
