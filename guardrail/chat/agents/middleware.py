@@ -207,11 +207,11 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
                 left = passed_record(judged)
                 left |= {"withheld": said.id} if is_blocked(said) else {}
             else:
-                answered = self._answered(request, said, judged)
-                if judged is not None and answered is not None:
-                    if answered.withheld:
-                        return withheld_answer(answered, self.name, response, judged)
-                    said = annotated(said, answered.decision.model_dump(mode="json"))
+                found = self._answered(request, said, judged)
+                if judged is not None and found is not None:
+                    if found.withheld:
+                        return withheld_answer(found, self.name, response, judged)
+                    said = annotated(said, found.decision.model_dump(mode="json"))
                 left = self._calls(request, said)
             if judged is not None:
                 result[at] = annotated(said, judged.decision.model_dump(mode="json"))
