@@ -69,7 +69,7 @@ class Watched:
     def take(self, deltas: list[Delta]) -> list[Delta]:
         """Takes what has been said; returns what of it goes out at once."""
         self.held += deltas
-        return [] if self.withholds else self._give()
+        return [] if self.withholds else self._give(over=False)
 
     def rule(self, ruling: WatchRuling, *, over: bool) -> list[Delta]:
         """Takes what was ruled on the answer up to here; returns what goes out.
@@ -83,7 +83,7 @@ class Watched:
         """
         self._read_at = self.draft.reply.generated
         if not self.acts or ruling.clears:
-            return self._give()
+            return self._give(over=over)
         if ruling.act == "hold":
             return []
         self.draft.halt = ruling
@@ -126,7 +126,10 @@ class Watched:
         self.held = []
         self.draft.reply = self._given.cut(self.draft.reply.generated)
 
-    def _give(self) -> list[Delta]:
+    def _give(self, *, over: bool) -> list[Delta]:
+        """Lets go of what was said: of a call, and what stands beside it, not before the end."""
+        if self.acts and not over and any(each.call is not None for each in self.held):
+            return []
         given, self.held = self.held, []
         self._given = self.draft.reply.copied()
         return given

@@ -20,7 +20,7 @@ from guardrail.policy.ruling import WatchRuling
 from guardrail.policy.watch import Watch
 from guardrail.record.answer import Answer
 from guardrail.record.telemetry.tracing import Tracing
-from guardrail.request.delta import Delta
+from guardrail.request.delta import Delta, ToolCall
 from guardrail.request.settings import GenerationSettings
 from guardrail.steering.watched import UNTURNED, Watched
 from tests.contract.guarded import LONGER, WORDS, ask, engine, judged_engine, policy
@@ -272,6 +272,20 @@ def test_a_reading_is_due_at_the_end_of_a_sentence(
     growing.draft.reply = replace(growing.draft.reply, whole=text, generated=tokens)
     assert growing.is_due(over=False) == due
     assert growing.is_due(over=True)
+
+
+def test_a_call_is_not_passed_on_before_the_answer_is_over(growing: Watched) -> None:
+    cleared = WatchRuling("safe", "release", None, "watch.safe_below", ("it is safe",), 0.1)
+    growing.draft.reply = replace(growing.draft.reply, whole="So", text="So", generated=8)
+    growing.take([Delta("So")])
+    assert [each.text for each in growing.rule(cleared, over=False)] == ["So"]
+    call = ToolCall("light", {}, "c1")
+    growing.draft.reply = replace(
+        growing.draft.reply, whole="So <call>", calls=[call], generated=16
+    )
+    growing.take([Delta("", call)])
+    assert growing.rule(cleared, over=False) == []
+    assert growing.rule(cleared, over=True) == [Delta("", call)]
 
 
 def test_where_a_model_cannot_be_turned_the_record_says_so(growing: Watched) -> None:
