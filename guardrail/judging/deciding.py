@@ -191,7 +191,13 @@ class Deciding:
     # Answers ------------------------------------------------------------------------------------
 
     def watch(
-        self, drafts: Sequence[Draft], run: Run, rows: Sequence[int], *, over: Sequence[bool]
+        self,
+        drafts: Sequence[Draft],
+        run: Run,
+        rows: Sequence[int],
+        *,
+        over: Sequence[bool],
+        stop: Stop | None = None,
     ) -> list[WatchRuling]:
         """Has answers read as far as they have come, and rules on each.
 
@@ -202,13 +208,14 @@ class Deciding:
             run: It decodes them.
             rows: As for `Run.read_answers`.
             over: Which of the answers are whole.
+            stop: Asked while an answer is read anew.
 
         Raises:
             Interrupted: It was stopped.
         """
         hearing = AnswerHearing(self.policy, self.chair)
         with timed(drafts, "watch"):
-            verdicts = self._heard(hearing, drafts, run, rows)
+            verdicts = self._heard(hearing, drafts, run, rows, stop)
         found = []
         for draft, verdict, last in zip(drafts, verdicts, over, strict=True):
             ruling = decide_reading(self.policy, verdict, last=last)
@@ -221,14 +228,19 @@ class Deciding:
         return found
 
     def _heard(
-        self, hearing: AnswerHearing, drafts: Sequence[Draft], run: Run, rows: Sequence[int]
+        self,
+        hearing: AnswerHearing,
+        drafts: Sequence[Draft],
+        run: Run,
+        rows: Sequence[int],
+        stop: Stop | None,
     ) -> list[Verdict]:
         """Returns the verdicts on answers. One that was steered anew is read as it is told: what
         the model had said instead still lies in its cache.
         """
         going = [at for at, draft in enumerate(drafts) if draft.halt is None]
         found = {
-            at: hearing.whole(draft.conversation, draft.reply.whole, None)
+            at: hearing.whole(draft.conversation, draft.reply.whole, stop)
             for at, draft in enumerate(drafts)
             if at not in going
         }

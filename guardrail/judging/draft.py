@@ -141,7 +141,7 @@ class Draft:
             error=verdict.error,
         )
         self._watch.append(found)
-        if verdict.error is not None:
+        if verdict.error is not None and verdict.error not in self._errors:
             self.note_error(verdict.error)
         return found
 

@@ -35,8 +35,8 @@ ACTIONS: Final[tuple[Action, ...]] = ("comply", "plain", "refuse", "escalate", "
 STRICTNESS: Final[dict[Action, int]] = {action: rank for rank, action in enumerate(ACTIONS)}
 
 # From the mildest to the strictest. What is released or recorded goes out; what is held or steered
-# may yet go out, what is escalated if a human says so; an answer that is ended keeps what was
-# cleared, one that is replaced does not.
+# may yet go out, what is escalated if a human says so; what is ended does not, and what is
+# replaced is told so in the policy's words.
 ACTS: Final[tuple[Act, ...]] = (
     *("release", "record", "hold", "steer"),
     *("escalate", "end", "replace"),

@@ -20,9 +20,9 @@ class Watch(Section):
         every: Tokens of an answer between two readings; 0 is off.
         unsafe_at: The threshold of the answer questions, the same for every category.
         safe_below: Likewise; between the two, a reading is uncertain.
-        on_unsafe: `replace` puts the policy's words in the answer's place; `end` ends it where it
-            was last cleared; `steer` has the next guided steps steer towards a refusal; `escalate`
-            has a human decide; `record` only records.
+        on_unsafe: `replace` has the policy's words follow what was cleared, in the rest's place;
+            `end` ends it where it was last cleared; `steer` has the next guided steps steer towards
+            a refusal; `escalate` has a human decide; `record` only records.
         release: `judged` lets text out up to the last cleared point; `immediate` as it comes.
     """
 

@@ -15,7 +15,8 @@ class Answer:
 
     Attributes:
         text: What the model said beside its calls, or the policy's words if it was blocked.
-        token_ids: The generated tokens, the end-of-sequence token included; empty if blocked.
+        token_ids: The generated tokens, the end-of-sequence token included; empty where the
+            policy's words are the answer, or end it.
         decision: The record of what was decided, and why.
         usage: Token counts.
         calls: The tool calls, in order.
@@ -34,7 +35,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What was decided about a request that somebody else answers.
+    """What was decided about a request that somebody else answers, or about their answer.
 
     Attributes:
         decision: The record.

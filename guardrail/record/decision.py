@@ -125,7 +125,9 @@ class WatchRecord(_Record):
     Attributes:
         tokens: How many tokens the answer had; 0 of an answer that somebody else wrote.
         over: Whether it was whole.
-        act: What the policy made of it; what was done, unless the mode is `shadow`.
+        act: What the policy made of it. In `shadow` it is not done; `steer`, where that cannot be
+            done any more, is the policy's words (`outcome.replaced`), as is `steer` or `end` for an
+            answer that somebody else wrote.
         category: The category that decided, if one did.
     """
 

@@ -98,9 +98,13 @@ class Pipeline:
             try:
                 yield from self._run(rows, settings)
             except Interrupted:
-                for draft in drafts:
-                    draft.stop("cancelled")
+                for row in rows:
+                    row.leave()
+                    row.draft.stop("cancelled")
                 yield from self._settled(rows)
+            finally:
+                for row in rows:
+                    row.leave()
 
     def _run(self, rows: Sequence[Row], settings: GenerationSettings) -> Iterator[Event]:
         rows = yield from self._still_wanted(rows)
@@ -252,7 +256,7 @@ class Pipeline:
         if not due:
             return
         drafts, over = [rows[at].draft for at in due], [rows[at].ended for at in due]
-        rulings = self.deciding.watch(drafts, run, due, over=over)
+        rulings = self.deciding.watch(drafts, run, due, over=over, stop=_stop(rows))
         for place, ruling in zip(due, rulings, strict=True):
             for delta in rows[place].rule(ruling):
                 yield rows[place].at, delta

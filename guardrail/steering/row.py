@@ -100,7 +100,7 @@ class Row:
     @property
     def is_due(self) -> bool:
         """Whether the answer is to be read now, as far as it has come."""
-        if self._watched is None or self._gate is not None or self.draft.finish == "cancelled":
+        if self._watched is None or self._gate is not None or self.cancelled:
             return False
         return self._watched.is_due(over=self.ended)
 
@@ -155,6 +155,14 @@ class Row:
             draft.reply = Reply.in_words(draft.refusal, instead_of=draft.reply)
             draft.stop("stop")
             self._held = [Delta(draft.reply.text)]
+
+    def leave(self) -> None:
+        """Leaves of an answer that nobody settled what has gone out; once it has failed, or was
+        given up.
+        """
+        if self.draft.answer is None and self._watched is not None and self._watched.is_left_open:
+            self._watched.cut()
+            self._held, self.draft.finish = [], None
 
     def settle(self) -> Iterator[tuple[int, Delta | Answer | GuardrailError]]:
         """Yields the end of this request: its answer, or its escalation."""

@@ -73,6 +73,7 @@ class Unfolding:
         """
         if self.policy.watch.is_off or self.mode == "off":
             return None
+        may_turn = may_turn and not draft.conversation.form.constrains  # a form holds no refusal
         return Watched(draft, self.policy.watch, acts=self.mode == "enforce", may_turn=may_turn)
 
     def _listed(self, text: TextStream) -> ListedTokens | None:

@@ -13,7 +13,7 @@ from guardrail.policy.ruling import WatchRuling
 from guardrail.policy.watch import Watch
 from guardrail.request.delta import Delta
 
-UNTURNED = "this model cannot be steered in the middle of an answer: the policy's words end it"
+UNTURNED = "this answer cannot be steered in its middle: the policy's words end it"
 """What is on record where `watch.on_unsafe: steer` has to be done otherwise."""
 
 _EARLY = 0.75
@@ -60,7 +60,7 @@ class Watched:
         """
         reply = self.draft.reply
         more = reply.generated - self._read_at
-        if more <= 0 or reply.replaced:
+        if more <= 0 or reply.replaced or not reply.whole:
             return False
         if over or more >= self.watch.every:
             return True
@@ -103,7 +103,8 @@ class Watched:
     def in_words(self) -> list[Delta]:
         """Puts the policy's words in the place of what has not gone out; returns them."""
         self._over = True
-        self.draft.finish = "blocked"
+        if self.draft.finish != "cancelled":
+            self.draft.finish = "blocked"
         self.cut()
         words = self.space + self.draft.refusal
         self.draft.reply = self.draft.reply.followed_by(words)
@@ -123,8 +124,10 @@ class Watched:
 
     def cut(self) -> None:
         """Leaves of the answer what has gone out."""
+        draft, given = self.draft, self._given
         self.held = []
-        self.draft.reply = self._given.cut(self.draft.reply.generated)
+        draft.reply = given.cut(draft.reply.generated)
+        draft.steps = draft.steps[: len(given.token_ids)]  # they spell what was not cleared
 
     def _give(self, *, over: bool) -> list[Delta]:
         """Lets go of what was said: of a call, and what stands beside it, not before the end."""

@@ -1,12 +1,15 @@
 """Questions about an answer under way: read as a full forward would, and the answer goes on."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 import torch
 
-from guardrail.backends import Run
+from guardrail.backends import Interrupted, Run
 from guardrail.backends.transformers.labels import read_labels
+from guardrail.errors import JudgeError, MessageError
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import GenerationSettings
 from tests.contract.full_forward import full_logits
@@ -67,3 +70,46 @@ def test_reading_leaves_the_answers_as_they_were(family: str) -> None:
     for run in (read, unread):
         run.advance(noised=False)
     torch.testing.assert_close(read.logits()[0], unread.logits()[0], atol=0, rtol=0)
+
+
+def test_a_reading_that_is_stopped_is_no_failure_of_the_judge() -> None:
+    stopped: list[bool] = []
+    asked = ask("llava", WORDS)
+    run = engine("llava").backend.start([asked], SETTINGS, stop=lambda: bool(stopped))
+    run.prefill(lambda _: nullcontext())
+    run.begin([None], seed=None)
+    run.take([SAID[0]])
+    run.advance(noised=False)
+    stopped.append(True)
+    with pytest.raises(Interrupted):
+        run.read_answers([0], ["So"], QUESTIONS)
+
+
+def test_each_answer_has_the_context_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    short, long = ask("llava", WORDS), ask("llava", f"{LONGER} {LONGER} {LONGER}")
+    made = engine("llava")
+    lengths = [made.count_tokens(each) for each in (short, long)]
+    longest = max(map(len, made.backend.encoder.answer_suffixes(short, QUESTIONS) or ()))
+    monkeypatch.setattr(made.backend, "_context", lengths[1] + 4)
+    assert lengths[0] + 3 + longest <= lengths[1] + 4, "else the test shows nothing"
+    run = begun("llava", short, long, tokens=3, pending=True)
+    first, second = run.read_answers([0, 1], ["So", "So"], QUESTIONS).rows
+    assert not isinstance(first, Exception)
+    assert isinstance(second, JudgeError)
+
+
+def test_one_that_cannot_be_read_is_its_own_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = ask("llava", WORDS), ask("llava", LONGER)
+    encoder = engine("llava").backend.encoder
+    suffixes = encoder.answer_suffixes
+
+    def refusing(conversation: Conversation, questions: Sequence[str]) -> Any:
+        if conversation is first:
+            raise MessageError("this template takes no answer here")
+        return suffixes(conversation, questions)
+
+    monkeypatch.setattr(encoder, "answer_suffixes", refusing)
+    run = begun("llava", first, second, tokens=2, pending=False)
+    one, other = run.read_answers([0, 1], ["So", "So"], QUESTIONS).rows
+    assert isinstance(one, MessageError)
+    assert not isinstance(other, Exception)

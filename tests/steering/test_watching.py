@@ -188,6 +188,37 @@ def test_what_is_cancelled_in_the_middle_lets_nothing_more_out(unwatched: Answer
     assert answer.decision.outcome.finish_reason == "cancelled"
 
 
+def test_nothing_of_what_was_not_cleared_is_in_the_record_that_goes_out(unwatched: Answer) -> None:
+    guided = unwatched.decision.steps
+    assert len(guided) == 3
+    _, answer = watched(0.9)
+    assert answer.decision.steps == []
+    _, answer = watched(0.1, 0.9)
+    assert len(answer.decision.steps) == 3
+
+
+def test_an_answer_that_is_given_up_is_on_record_as_far_as_it_was_cleared() -> None:
+    seen: list[tuple[Any, str]] = []
+
+    class Observed:
+        def opened(self, decision: Any, conversation: Any) -> None: ...
+
+        def concluded(self, decision: Any, conversation: Any, text: str) -> None:
+            seen.append((decision, text))
+
+    made = SafeCoDe(
+        backend=engine("llava").backend, policy=watching(), judge=judge(), observer=Observed()
+    )
+    events = made.stream(ASKED, SETTINGS)
+    first = next(events)
+    assert isinstance(first, Delta)
+    events.close()  # type: ignore[attr-defined]
+    [(decision, text)] = seen
+    assert decision.outcome.finish_reason == "cancelled"
+    assert text.startswith(first.text)
+    assert len(decision.watch) == 1
+
+
 def test_it_is_turned_towards_a_refusal_of_the_model_s_own() -> None:
     firm = {"modulation": {"boost": 100.0, "suppress": 4.0, "ensure_refusal": False}}
     made = judged_engine(

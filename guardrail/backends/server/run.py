@@ -281,8 +281,11 @@ class ServerRun:
 
     def release(self, row: int) -> None:
         """Has the server say no more of one answer."""
-        self._finished[self._live[row]] = "stop"
-        self._real.leave(self._live[row])
+        released = self._live[row]
+        self._finished[released] = "stop"
+        while self._said[released] and self._real.get(released, self._said[released]) is None:
+            self._said[released] = self._said[released][:-1]  # to where something is known
+        self._real.leave(released)
 
     def advance(self, *, noised: bool) -> None:
         """Goes on from what was taken; what comes next is asked once it is wanted."""

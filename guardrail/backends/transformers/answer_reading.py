@@ -32,12 +32,14 @@ class AnswerSoFar:
         text: What it says so far.
         place: Its row of the branch.
         pending: Its latest tokens, which the branch has not run yet.
+        length: How many tokens of prompt and answer it has run, padding not counted.
     """
 
     conversation: Conversation
     text: str
     place: int
     pending: tuple[int, ...]
+    length: int
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,18 @@ class AnswersReader:
         """Returns P(yes) of every answer's questions; raises nothing but `Interrupted`."""
         started = self.clock()
         answers = [self._unended(each) for each in answers]
+        suffixes = [self._suffixes(each, questions) for each in answers]
         found: dict[int, Sequence[float] | Exception] = {}
-        for part in _alike(answers):
-            try:
-                p: Answers = self._read_alike([answers[at] for at in part], questions)
-            except Interrupted:
-                raise
-            except Exception as error:
-                p = [error] * len(part)
+        for at, (answer, each) in enumerate(zip(answers, suffixes, strict=True)):
+            if isinstance(each, Exception):
+                found[at] = each
+            elif each is None:
+                asked = answer.conversation.answered(answer.text)
+                found[at] = self.reader.read_anew(asked, questions)
+        going = [at for at in range(len(answers)) if at not in found]
+        for part in _alike(answers, going):
+            some = [each for at in part if isinstance(each := suffixes[at], JudgeSuffixes)]
+            p = self._read_alike([answers[at] for at in part], some)
             found.update(zip(part, p, strict=True))
         return Reading([found[at] for at in range(len(answers))], self.clock() - started)
 
@@ -78,31 +84,36 @@ class AnswersReader:
         ends = self.prepared.eos_ids.tolist()
         return replace(answer, pending=tuple(id for id in answer.pending if id not in ends))
 
-    def _read_alike(self, answers: Sequence[AnswerSoFar], questions: Sequence[str]) -> Answers:
-        suffixes = self._suffixes(answers, questions)
-        if suffixes is None:
-            asked = [each.conversation.answered(each.text) for each in answers]
-            return [self.reader.read_anew(each, questions) for each in asked]
-        pending = torch.tensor([each.pending for each in answers], device=self.branch.ids.device)
-        longest = max(len(tokens) for each in suffixes for tokens in each.questions)
-        check_room(self.branch.ids.shape[1] + pending.shape[1] + longest, self.context)
-        prefix = self._copied([each.place for each in answers])
-        if pending.numel():
-            prefix = prefix.extend(pending)
-        return self.reader.read_shared(prefix, suffixes)
-
     def _suffixes(
-        self, answers: Sequence[AnswerSoFar], questions: Sequence[str]
-    ) -> list[JudgeSuffixes] | None:
+        self, answer: AnswerSoFar, questions: Sequence[str]
+    ) -> JudgeSuffixes | Exception | None:
+        """Returns how questions follow an answer, or why they cannot; None: it is read anew."""
         if self.prepared.embeds_prompt:
             return None
-        found = []
-        for each in answers:
-            tokens = self.reader.encoder.answer_suffixes(each.conversation, questions)
-            if tokens is None:
+        try:
+            asked = self.reader.encoder.answer_suffixes(answer.conversation, questions)
+            if asked is None:
                 return None
-            found.append(JudgeSuffixes((), tokens))
-        return found
+            longest = max(map(len, asked))
+            check_room(answer.length + len(answer.pending) + longest, self.context)
+        except Exception as error:
+            return error
+        return JudgeSuffixes((), asked)
+
+    def _read_alike(
+        self, answers: Sequence[AnswerSoFar], suffixes: Sequence[JudgeSuffixes]
+    ) -> Answers:
+        """Reads answers of which equally many tokens have not been run."""
+        pending = torch.tensor([each.pending for each in answers], device=self.branch.ids.device)
+        try:
+            prefix = self._copied([each.place for each in answers])
+            if pending.numel():
+                prefix = prefix.extend(pending)
+        except Interrupted:
+            raise
+        except Exception as error:
+            return [error] * len(answers)
+        return self.reader.read_shared(prefix, suffixes)
 
     def _copied(self, places: Sequence[int]) -> Branch:
         """Returns rows that may be extended, and leave the branch as it is."""
@@ -111,7 +122,7 @@ class AnswersReader:
         return self.branch.fork(places)
 
 
-def _alike(answers: Sequence[AnswerSoFar]) -> list[list[int]]:
+def _alike(answers: Sequence[AnswerSoFar], some: Sequence[int]) -> list[list[int]]:
     """Returns which of them have equally many tokens that have not been run."""
-    counts = [len(each.pending) for each in answers]
-    return [[at for at, n in enumerate(counts) if n == count] for count in sorted({*counts})]
+    counts = {at: len(answers[at].pending) for at in some}
+    return [[at for at in some if counts[at] == count] for count in sorted({*counts.values()})]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from guardrail.backends.backend import Phase, Run
+from guardrail.backends.backend import Interrupted, Phase, Run
 from guardrail.backends.results import Reading
 from guardrail.backends.transformers.branch import Branch, Prepared
 from guardrail.backends.transformers.labels import Labels, read_labels
@@ -114,6 +114,8 @@ class PromptReader:
         try:
             labels = self.labels()
             p = _read_as_tree(prefix, suffixes, labels) or _read_as_rows(prefix, suffixes, labels)
+        except Interrupted:
+            raise
         except Exception as error:
             return [error] * len(suffixes)
         each = len(suffixes[0].questions)
@@ -122,9 +124,14 @@ class PromptReader:
     def read_anew(
         self, conversation: Conversation, questions: Sequence[str]
     ) -> Sequence[float] | Exception:
-        """Reads questions off a conversation that has to be run for that."""
-        with closing(self.start([conversation], ONE_TOKEN)) as run:
-            [found] = run.read(questions, lambda _: nullcontext()).rows
+        """Reads questions off a conversation that has to be run for that; or why it cannot be."""
+        try:
+            with closing(self.start([conversation], ONE_TOKEN)) as run:
+                [found] = run.read(questions, lambda _: nullcontext()).rows
+        except Interrupted:
+            raise
+        except Exception as error:
+            return error
         return found
 
     def _read_apart(
@@ -139,6 +146,8 @@ class PromptReader:
         for conversation in conversations:
             try:
                 rows.append(self.p_yes([conversation.ask(text) for text in questions]))
+            except Interrupted:
+                raise
             except Exception as error:
                 rows.append(error)
         return Reading(rows, clock() - started)

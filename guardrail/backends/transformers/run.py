@@ -255,8 +255,15 @@ class TransformersRun(AtHand):
         if self._pending and all(self._finished[at] is None for at in places):
             self._run_taken()  # which the next step would do anyway
         last = self._ids[places, -1:].tolist() if self._pending else [()] * len(rows)
+        made = self._ids.shape[1] - self._prepared.ids.shape[1] - self._pending
         answers = [
-            AnswerSoFar(self._conversations[self._live[at]], text, at, tuple(ids))
+            AnswerSoFar(
+                self._conversations[self._live[at]],
+                text,
+                at,
+                tuple(ids),
+                self._endings.lengths[at] + made,
+            )
             for at, text, ids in zip(places, said, last, strict=True)
         ]
         with self._caller.held():

@@ -45,6 +45,7 @@ from guardrail.chat.agents.records import (
     is_blocked,
     is_escalated,
     is_withheld,
+    is_words_alone,
     kept_answer,
     left_by,
     made,
@@ -206,13 +207,12 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
                 said = result[at] = without_calls(said)
                 left = passed_record(judged)
                 left |= {"withheld": said.id} if is_blocked(said) else {}
-            else:
-                found = self._answered(request, said, judged)
-                if judged is not None and found is not None:
-                    if found.withheld:
-                        return withheld_answer(found, self.name, response, judged)
-                    said = annotated(said, found.decision.model_dump(mode="json"))
-                left = self._calls(request, said)
+            found = None if is_words_alone(said) else self._answered(request, said, judged)
+            if judged is not None and found is not None:
+                if found.withheld:
+                    return withheld_answer(found, self.name, response, judged)
+                said = annotated(said, found.decision.model_dump(mode="json"))
+            left = left or self._calls(request, said)
             if judged is not None:
                 result[at] = annotated(said, judged.decision.model_dump(mode="json"))
         kept = ModelResponse(result, response.structured_response)

@@ -142,16 +142,26 @@ def is_escalated(decision: Mapping[str, Any]) -> bool:
     return bool(decision["outcome"]["finish_reason"] == "escalated")
 
 
+_CLEARS = ("release", "record")
+"""Readings after which what was said goes out."""
+
+
 def is_withheld(message: AIMessage | ToolMessage) -> bool:
-    """Whether a message is the policy's words."""
+    """Whether a message is the policy's words, perhaps after what was cleared of an answer."""
     outcome = message.response_metadata.get(KEY, {}).get("outcome", {})
     return outcome.get("finish_reason") in ("blocked", "escalated")
 
 
 def is_blocked(message: AIMessage) -> bool:
-    """Whether a message is the policy's words, and nobody is asked."""
+    """Whether a message is withheld, and nobody is asked."""
     outcome = message.response_metadata.get(KEY, {}).get("outcome", {})
     return bool(outcome.get("finish_reason") == "blocked")
+
+
+def is_words_alone(message: AIMessage) -> bool:
+    """Whether nothing of a withheld message is a model's."""
+    readings = message.response_metadata.get(KEY, {}).get("watch", ())
+    return is_withheld(message) and not any(each["act"] in _CLEARS for each in readings)
 
 
 def is_declined(message: AIMessage) -> bool:
