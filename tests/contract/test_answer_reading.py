@@ -35,7 +35,7 @@ def begun(family: str, *asked: Conversation, tokens: int, pending: bool) -> Run:
     return run
 
 
-@pytest.mark.parametrize("pending", [True, False])
+@pytest.mark.parametrize("pending", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("family", BY_KIND)
 def test_an_answer_is_read_as_full_forwards_would(family: str, pending: bool) -> None:
     made, asked = engine(family), ask(family, LONGER)

@@ -7,6 +7,7 @@ import pytest
 from guardrail import Policy
 from guardrail.record.answer import Answer
 from tests.contract.guarded import BY_KIND, GREEDY, LONGER, SAMPLED, WORDS, ask, engine, policy
+from tests.families import FAMILIES
 
 NEVER = {"every": 2, "unsafe_at": 1.0, "safe_below": 1.0}
 
@@ -19,7 +20,13 @@ def readings(answer: Answer) -> list[tuple[int, str]]:
     return [(each.tokens, each.act) for each in answer.decision.watch]
 
 
-@pytest.mark.parametrize("settings", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param(GREEDY, id="greedy"),
+        pytest.param(SAMPLED, id="sampled", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("family", BY_KIND)
 def test_a_watched_answer_is_the_unwatched_one(family: str, settings: Any) -> None:
     made = engine(family)
@@ -37,7 +44,8 @@ def test_a_watched_answer_is_the_unwatched_one(family: str, settings: Any) -> No
             assert one.categories == pytest.approx(other.categories, abs=1e-4)
 
 
-@pytest.mark.parametrize("family", BY_KIND)
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
 def test_one_answer_ends_by_its_reading_and_its_neighbour_goes_on(family: str) -> None:
     made = engine(family)
     asked = [ask(family, WORDS), ask(family, LONGER)]
