@@ -7,18 +7,16 @@ It knows nothing of what a policy makes of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
-from guardrail.backends import Interrupted, Run, Stop
+from guardrail.backends import Run, Stop
 from guardrail.judging.chair import Chair
 from guardrail.judging.evidence import counted
-from guardrail.judging.judge import answer_questions_of, judge_failure
-from guardrail.judging.self_judge import SOURCE, self_verdicts, self_verdicts_on_answers
+from guardrail.judging.judge import answer_questions_of
+from guardrail.judging.self_judge import self_verdicts_on_answers
 from guardrail.policy import Policy
 from guardrail.policy.verdict import Verdict
 from guardrail.request.conversation import Conversation
-from guardrail.request.settings import ONE_TOKEN
 
 
 @dataclass(frozen=True)
@@ -47,11 +45,12 @@ class AnswerHearing:
         Raises:
             Interrupted: It was stopped.
         """
-        if not self.chair.reads_itself:
-            return [self._asked(*each) for each in zip(asked, said, strict=True)]
-        found = self_verdicts_on_answers(
-            run, rows, said, self._questions, timeout_s=self.policy.judge.timeout_s
-        )
+        questions, timeout_s = self._questions, self.policy.judge.timeout_s
+        if self.chair.reads_itself:
+            found = self_verdicts_on_answers(run, rows, said, questions, timeout_s=timeout_s)
+        else:
+            given = [each.answered(text) for each, text in zip(asked, said, strict=True)]
+            found = [self.chair.ask(each, questions, timeout_s=timeout_s) for each in given]
         return [counted(self.policy.judge, each, None) for each in found]
 
     def whole(self, asked: Conversation, said: str, stop: Stop | None) -> Verdict:
@@ -65,29 +64,14 @@ class AnswerHearing:
         Raises:
             Interrupted: It was stopped.
         """
-        if not self.chair.reads_itself or self.chair.own is None:
-            return self._asked(asked, said)
-        try:
-            run = self.chair.own([asked.answered(said)], ONE_TOKEN, stop)
-        except Interrupted:
-            raise
-        except Exception as error:  # it is judged and not answered, so this is the judge's failure
-            failed = judge_failure(error, source=SOURCE, ours=True)
-            return Verdict.unavailable(failed, source=SOURCE)
-        with closing(run):
-            [found] = self_verdicts(
-                run,
-                self._questions,
-                timeout_s=self.policy.judge.timeout_s,
-                phase=lambda _: nullcontext(),
-            )
+        [found] = self.chair.look(
+            [asked.answered(said)],
+            self._questions,
+            timeout_s=self.policy.judge.timeout_s,
+            stop=stop,
+        )
         return counted(self.policy.judge, found, None)
 
     @property
     def _questions(self) -> dict[str, str]:
         return answer_questions_of(self.policy)
-
-    def _asked(self, asked: Conversation, said: str) -> Verdict:
-        timeout_s = self.policy.judge.timeout_s
-        found = self.chair.ask(asked.answered(said), self._questions, timeout_s=timeout_s)
-        return counted(self.policy.judge, found, None)

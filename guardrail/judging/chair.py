@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
-from guardrail.backends import Run, Stop
+from guardrail.backends import Interrupted, Run, Stop
 from guardrail.errors import GuardrailError
 from guardrail.judging.judge import Judge, Judged, JudgeRequest, ask_judge, judge_failure
 from guardrail.judging.patience import Patience
 from guardrail.judging.reference import Reference
-from guardrail.judging.self_judge import SOURCE
+from guardrail.judging.self_judge import SOURCE, self_verdicts
 from guardrail.policy.terms import LOCAL
 from guardrail.policy.verdict import Verdict
 from guardrail.request.conversation import Conversation
-from guardrail.request.settings import GenerationSettings
+from guardrail.request.settings import ONE_TOKEN, GenerationSettings
 from guardrail.request.telling import told
 
 Own = Callable[[Sequence[Conversation], GenerationSettings, Stop | None], Run]
@@ -57,6 +58,37 @@ class Chair:
         return ask_judge(
             judge, request, timeout_s=timeout_s, source=self.kind, patience=self.patience
         )
+
+    def look(
+        self,
+        conversations: Sequence[Conversation],
+        questions: Mapping[str, str],
+        *,
+        timeout_s: float,
+        stop: Stop | None,
+    ) -> list[Verdict]:
+        """Has who judges look at conversations by themselves; a local model at all of them at once.
+
+        Args:
+            conversations: Requests, parts of them, or with answers to them.
+            questions: By category id.
+            timeout_s: Seconds that each of them has.
+            stop: Asked while the answering model judges.
+
+        Raises:
+            Interrupted: It was stopped.
+        """
+        if not self.reads_itself or self.own is None:
+            return [self.ask(each, questions, timeout_s=timeout_s) for each in conversations]
+        try:
+            run = self.own(conversations, ONE_TOKEN, stop)
+        except Interrupted:
+            raise
+        except Exception as error:  # it is judged and not answered, so this is the judge's failure
+            why = judge_failure(error, source=SOURCE, ours=True)
+            return [Verdict.unavailable(why, source=SOURCE)] * len(conversations)
+        with closing(run):
+            return self_verdicts(run, questions, timeout_s=timeout_s, phase=lambda _: nullcontext())
 
     @property
     def looks_again(self) -> bool:

@@ -197,7 +197,7 @@ class Deciding:
         rows: Sequence[int],
         *,
         over: Sequence[bool],
-        stop: Stop | None = None,
+        stop: Stop | None,
     ) -> list[WatchRuling]:
         """Has answers read as far as they have come, and rules on each.
 
@@ -218,11 +218,8 @@ class Deciding:
             verdicts = self._heard(hearing, drafts, run, rows, stop)
         found = []
         for draft, verdict, last in zip(drafts, verdicts, over, strict=True):
-            ruling = decide_reading(self.policy, verdict, last=last)
-            ruling = reviewed_reading(ruling, draft.review)
-            if ruling.act == "escalate" and self.mode == "enforce":
-                asked_of = draft.id, draft.conversation, self.policy.digest
-                draft.token = self.approvals.issue(*asked_of)
+            ruling = reviewed_reading(decide_reading(self.policy, verdict, last=last), draft.review)
+            draft.token = self._token_of(draft, escalated=ruling.act == "escalate")
             draft.trace.note_reading(draft.note_reading(verdict, ruling, over=last))
             found.append(ruling)
         return found
@@ -307,10 +304,14 @@ class Deciding:
 
     def _ruling(self, draft: Draft, verdict: Verdict, memory: Memory) -> Ruling:
         ruling = reviewed(decide(self.policy, verdict, memory), draft.review)
-        escalated = self.mode == "enforce" and ruling.action == "escalate"
-        asked = draft.id, draft.conversation, self.policy.digest
-        draft.token = self.approvals.issue(*asked) if escalated else ""
+        draft.token = self._token_of(draft, escalated=ruling.action == "escalate")
         return ruling
+
+    def _token_of(self, draft: Draft, *, escalated: bool) -> str:
+        """Returns what an approval has to bring back; nothing where no human is asked."""
+        if not escalated or self.mode != "enforce":
+            return ""
+        return self.approvals.issue(draft.id, draft.conversation, self.policy.digest)
 
     def _refusal_of(self, conversation: Conversation, review: Review) -> str | None:
         return self.approvals.refusal(review, conversation, self.policy.digest)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -25,14 +24,13 @@ from guardrail.judging.chair import Chair
 from guardrail.judging.draft import Draft
 from guardrail.judging.earning import Earning, Near
 from guardrail.judging.evidence import averaged, counted, in_doubt, mirrored, unseen
-from guardrail.judging.judge import judge_failure, questions_of
-from guardrail.judging.self_judge import SOURCE, self_verdicts
+from guardrail.judging.judge import questions_of
+from guardrail.judging.self_judge import self_verdicts
 from guardrail.judging.timing import timed
 from guardrail.judging.views import highest, views_of
 from guardrail.policy import Policy, decide
 from guardrail.policy.verdict import Verdict
 from guardrail.request.conversation import Conversation
-from guardrail.request.settings import ONE_TOKEN
 
 
 @dataclass(frozen=True)
@@ -80,8 +78,11 @@ class Hearing:
                 timeout_s=self.policy.judge.timeout_s,
                 phase=partial(timed, drafts),
             )
+        questions, timeout_s = questions_of(self.policy), self.policy.judge.timeout_s
         with timed(drafts, "judge"):
-            return [self._asked(draft.conversation) for draft in drafts]
+            return [
+                self.chair.ask(each.conversation, questions, timeout_s=timeout_s) for each in drafts
+            ]
 
     # Looks -------------------------------------------------------------------------------------
 
@@ -180,30 +181,8 @@ class Hearing:
         """Judges requests, or parts of them, by themselves; those given together run together."""
         if stop is not None and stop():
             raise Interrupted
-        if not self.chair.reads_itself or self.chair.own is None:
-            return [self._asked(part) for part in parts]
-        try:
-            run = self.chair.own(parts, ONE_TOKEN, stop)
-        except Interrupted:
-            raise
-        except Exception as error:  # it is judged and not answered, so this is the judge's failure
-            failed = Verdict.unavailable(
-                judge_failure(error, source=SOURCE, ours=True), source=SOURCE
-            )
-            return [failed] * len(parts)
-        with closing(run):
-            return self_verdicts(
-                run,
-                questions_of(self.policy),
-                timeout_s=self.policy.judge.timeout_s,
-                phase=lambda _: nullcontext(),
-            )
-
-    # Asking ------------------------------------------------------------------------------------
-
-    def _asked(self, conversation: Conversation) -> Verdict:
-        return self.chair.ask(
-            conversation, questions_of(self.policy), timeout_s=self.policy.judge.timeout_s
+        return self.chair.look(
+            parts, questions_of(self.policy), timeout_s=self.policy.judge.timeout_s, stop=stop
         )
 
     def _counted(self, verdict: Verdict, grey: Verdict | None) -> Verdict:

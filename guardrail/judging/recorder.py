@@ -6,6 +6,7 @@ It judges nothing, and does not know who chooses the policies.
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.conversation import Conversation
 
 
-class Recorder:
+class Recorder(ABC):
     """Puts requests on record. Safe to use from several threads.
 
     Args:
@@ -41,11 +42,11 @@ class Recorder:
         self._observers: dict[tuple[str, str], AuditObserver] = {}
         self._opening = threading.Lock()
 
+    @abstractmethod
     def policy_for(
         self, policy: str | Path | Policy | None = None, metadata: Metadata | None = None
     ) -> Policy:
         """Returns the policy that a request will have."""
-        raise NotImplementedError
 
     @contextmanager
     def preparing(

@@ -129,15 +129,13 @@ def reviewed(ruling: Ruling, review: Review | None) -> Ruling:
     An approval puts `plain` in the place of `escalate` and of nothing else, if it is honoured; a
     rejection blocks.
     """
-    if review is None or (review.approved and not review.honoured):
+    if review is None or not review.settles(escalated=ruling.action == "escalate"):
         return ruling
-    if not review.approved:
-        why = f"a human rejected request {review.request_id}: block"
-        return replace(ruling, action="block", reasons=(why, *ruling.reasons))
-    if ruling.action != "escalate":
-        return ruling
-    why = f"a human approved request {review.request_id}: plain instead of escalate"
-    return replace(ruling, action="plain", reasons=(why, *ruling.reasons))
+    if review.approved:
+        why = f"a human approved request {review.request_id}: plain instead of escalate"
+        return replace(ruling, action="plain", reasons=(why, *ruling.reasons))
+    why = f"a human rejected request {review.request_id}: block"
+    return replace(ruling, action="block", reasons=(why, *ruling.reasons))
 
 
 def findings_of(policy: Policy, verdict: Verdict, memory: Memory = NOTHING) -> list[Finding]:

@@ -23,3 +23,9 @@ class Review(BaseModel):
     honoured: bool = Field(
         True, description="whether it counted; what a caller says of it does not"
     )
+
+    def settles(self, *, escalated: bool) -> bool:
+        """Whether it changes what was decided: a rejection does, and of what was escalated an
+        approval that is honoured.
+        """
+        return not self.approved or (self.honoured and escalated)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from guardrail.policy.terms import STRICTNESS_OF_ACT, Act, Action, Label
+from guardrail.policy.terms import CLEARING, Act, Action, Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class WatchRuling:
     @property
     def clears(self) -> bool:
         """Whether the answer may go out up to here."""
-        return STRICTNESS_OF_ACT[self.act] < STRICTNESS_OF_ACT["hold"]
+        return self.act in CLEARING
 
     @property
     def unjudged(self) -> bool:

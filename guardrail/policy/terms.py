@@ -42,6 +42,8 @@ ACTS: Final[tuple[Act, ...]] = (
     *("escalate", "end", "replace"),
 )
 STRICTNESS_OF_ACT: Final[dict[Act, int]] = {act: rank for rank, act in enumerate(ACTS)}
+CLEARING: Final[frozenset[Act]] = frozenset({"release", "record"})
+"""Acts by which an answer may go out up to where it was read."""
 
 # From the mildest to the most severe.
 LABELS: Final[tuple[Label, ...]] = ("safe", "uncertain", "unsafe", "unavailable")

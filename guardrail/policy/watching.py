@@ -99,15 +99,13 @@ def reviewed_reading(ruling: WatchRuling, review: Review | None) -> WatchRuling:
     Who has approved a request has approved its answer: an approval that is honoured puts `release`
     in the place of `escalate`, and of nothing else. What was rejected is not let out.
     """
-    if review is None or (review.approved and not review.honoured):
+    if review is None or not review.settles(escalated=ruling.act == "escalate"):
         return ruling
-    if not review.approved:
-        why = f"a human rejected request {review.request_id}: replace"
-        return replace(ruling, act="replace", reasons=(why, *ruling.reasons))
-    if ruling.act != "escalate":
-        return ruling
-    why = f"a human approved request {review.request_id}: release instead of escalate"
-    return replace(ruling, act="release", reasons=(why, *ruling.reasons))
+    if review.approved:
+        why = f"a human approved request {review.request_id}: release instead of escalate"
+        return replace(ruling, act="release", reasons=(why, *ruling.reasons))
+    why = f"a human rejected request {review.request_id}: replace"
+    return replace(ruling, act="replace", reasons=(why, *ruling.reasons))
 
 
 def readings_of(policy: Policy, verdict: Verdict, *, last: bool = False) -> list[Reading]:

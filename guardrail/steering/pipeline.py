@@ -208,7 +208,7 @@ class Pipeline:
         constraints: Sequence[Constraint | None],
     ) -> Iterator[Event]:
         policy, mode = self.deciding.policy, self.deciding.mode
-        unfolding = Unfolding(self.backend, policy, mode, settings)
+        unfolding = Unfolding(self.backend, settings)
         drafts, turning = [row.draft for row in rows], self._turning()
         steps = decode(
             run,

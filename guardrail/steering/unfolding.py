@@ -9,8 +9,6 @@ from functools import partial
 
 from guardrail.backends import Backend
 from guardrail.judging.draft import Draft
-from guardrail.policy import Policy
-from guardrail.policy.terms import Mode
 from guardrail.request.call_reader import CallReader
 from guardrail.request.settings import GenerationSettings
 from guardrail.steering.answer_reader import AnswerReader
@@ -29,14 +27,10 @@ class Unfolding:
 
     Attributes:
         backend: Knows what tokens spell.
-        policy: Says what is held back.
-        mode: Whether it is.
         settings: Of the run.
     """
 
     backend: Backend
-    policy: Policy
-    mode: Mode
     settings: GenerationSettings
 
     def reader(self, draft: Draft) -> AnswerReader:
@@ -60,9 +54,9 @@ class Unfolding:
     def gate(self, draft: Draft) -> RefusalGate | None:
         """Returns what holds an answer back until it refuses, where it has to; None elsewhere."""
         ensured = draft.refuses and (
-            self.policy.modulation.ensure_refusal or draft.halt is not None
+            draft.policy.modulation.ensure_refusal or draft.halt is not None
         )
-        return RefusalGate(self.policy.phrases) if ensured else None
+        return RefusalGate(draft.policy.phrases) if ensured else None
 
     def watched(self, draft: Draft, *, may_turn: bool) -> Watched | None:
         """Returns what holds an answer back until it is cleared; None where it is not watched.
@@ -71,10 +65,11 @@ class Unfolding:
             draft: Of the request.
             may_turn: As for `Watched`.
         """
-        if self.policy.watch.is_off or self.mode == "off":
+        watch, mode = draft.policy.watch, draft.mode
+        if watch.is_off or mode == "off":
             return None
         may_turn = may_turn and not draft.conversation.form.constrains  # a form holds no refusal
-        return Watched(draft, self.policy.watch, acts=self.mode == "enforce", may_turn=may_turn)
+        return Watched(draft, watch, acts=mode == "enforce", may_turn=may_turn)
 
     def _listed(self, text: TextStream) -> ListedTokens | None:
         return ListedTokens(text, TokenNames.of(self.backend)) if self.settings.logprobs else None

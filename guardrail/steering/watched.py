@@ -34,7 +34,6 @@ class Watched:
         may_turn: Whether the model can be steered in the middle of an answer; where it cannot, and
             where it was already, the policy's words stand for a refusal of its own.
         held: What has been said and not been given out.
-        turned: Whether the model is to begin anew, and to refuse.
     """
 
     draft: Draft
@@ -44,7 +43,6 @@ class Watched:
     held: list[Delta] = field(default_factory=list)
     _read_at: int = 0
     _over: bool = False
-    turned: bool = False
     _given: Reply = field(default_factory=Reply)
 
     @property
@@ -86,19 +84,20 @@ class Watched:
             return self._give(over=over)
         if ruling.act == "hold":
             return []
+        turns = ruling.act == "steer" and self._can_turn(over=over)
         self.draft.halt = ruling
+        if not turns and ruling.act in ("replace", "steer"):
+            return self.in_words()
         self.cut()
-        if ruling.act == "steer" and self._can_turn(over=over):
-            self.turned = True
-            return []
-        self._over = True
-        self.draft.finish = "escalated" if ruling.act == "escalate" else "blocked"
-        return self.in_words() if ruling.act in ("replace", "steer") else []
+        if not turns:
+            self._over = True
+            self.draft.finish = "escalated" if ruling.act == "escalate" else "blocked"
+        return []
 
     def _can_turn(self, *, over: bool) -> bool:
         if not self.may_turn:
             self.draft.note_error(UNTURNED)
-        return self.may_turn and not over and not self.turned
+        return self.may_turn and not over and self.draft.halt is None
 
     def in_words(self) -> list[Delta]:
         """Puts the policy's words in the place of what has not gone out; returns them."""

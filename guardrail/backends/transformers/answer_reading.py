@@ -8,7 +8,7 @@ own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -49,19 +49,26 @@ class AnswersReader:
     Attributes:
         reader: Puts questions to the model.
         prepared: The prompts, as `generate()` resolved them.
-        branch: The rows of the answers, perhaps others besides; unchanged.
         context: Tokens that the model's context takes; None sets no limit.
         clock: Tells the seconds that reading takes.
     """
 
     reader: PromptReader
     prepared: Prepared
-    branch: Branch
     context: int | None
     clock: Callable[[], float]
+    _followed: dict[tuple[int, tuple[str, ...]], JudgeSuffixes | None] = field(default_factory=dict)
 
-    def read(self, answers: Sequence[AnswerSoFar], questions: Sequence[str]) -> Reading:
-        """Returns P(yes) of every answer's questions; raises nothing but `Interrupted`."""
+    def read(
+        self, branch: Branch, answers: Sequence[AnswerSoFar], questions: Sequence[str]
+    ) -> Reading:
+        """Returns P(yes) of every answer's questions; raises nothing but `Interrupted`.
+
+        Args:
+            branch: The rows of the answers, perhaps others besides; unchanged.
+            answers: Of the batch's requests.
+            questions: Of every answer.
+        """
         started = self.clock()
         answers = [self._unended(each) for each in answers]
         suffixes = [self._suffixes(each, questions) for each in answers]
@@ -75,7 +82,7 @@ class AnswersReader:
         going = [at for at in range(len(answers)) if at not in found]
         for part in _alike(answers, going):
             some = [each for at in part if isinstance(each := suffixes[at], JudgeSuffixes)]
-            p = self._read_alike([answers[at] for at in part], some)
+            p = self._read_alike(branch, [answers[at] for at in part], some)
             found.update(zip(part, p, strict=True))
         return Reading([found[at] for at in range(len(answers))], self.clock() - started)
 
@@ -91,22 +98,33 @@ class AnswersReader:
         if self.prepared.embeds_prompt:
             return None
         try:
-            asked = self.reader.encoder.answer_suffixes(answer.conversation, questions)
-            if asked is None:
-                return None
-            longest = max(map(len, asked))
-            check_room(answer.length + len(answer.pending) + longest, self.context)
+            found = self._followed_by(answer.conversation, questions)
+            if found is not None:
+                longest = max(map(len, found.questions))
+                check_room(answer.length + len(answer.pending) + longest, self.context)
         except Exception as error:
             return error
-        return JudgeSuffixes((), asked)
+        return found
+
+    def _followed_by(
+        self, conversation: Conversation, questions: Sequence[str]
+    ) -> JudgeSuffixes | None:
+        """Returns how questions follow a request's answer, whatever that says: rendered once. The
+        run holds its requests, so that none takes another's place.
+        """
+        asked = id(conversation), tuple(questions)
+        if asked not in self._followed:
+            tokens = self.reader.encoder.answer_suffixes(conversation, questions)
+            self._followed[asked] = None if tokens is None else JudgeSuffixes((), tokens)
+        return self._followed[asked]
 
     def _read_alike(
-        self, answers: Sequence[AnswerSoFar], suffixes: Sequence[JudgeSuffixes]
+        self, branch: Branch, answers: Sequence[AnswerSoFar], suffixes: Sequence[JudgeSuffixes]
     ) -> Answers:
         """Reads answers of which equally many tokens have not been run."""
-        pending = torch.tensor([each.pending for each in answers], device=self.branch.ids.device)
+        pending = torch.tensor([each.pending for each in answers], device=branch.ids.device)
         try:
-            prefix = self._copied([each.place for each in answers])
+            prefix = _copied(branch, [each.place for each in answers])
             if pending.numel():
                 prefix = prefix.extend(pending)
         except Interrupted:
@@ -115,11 +133,12 @@ class AnswersReader:
             return [error] * len(answers)
         return self.reader.read_shared(prefix, suffixes)
 
-    def _copied(self, places: Sequence[int]) -> Branch:
-        """Returns rows that may be extended, and leave the branch as it is."""
-        if list(places) == list(range(self.branch.batch)) and is_plain(self.branch):
-            return self.branch.beside()
-        return self.branch.fork(places)
+
+def _copied(branch: Branch, places: Sequence[int]) -> Branch:
+    """Returns rows that may be extended, and leave the branch as it is."""
+    if list(places) == list(range(branch.batch)) and is_plain(branch):
+        return branch.beside()
+    return branch.fork(places)
 
 
 def _alike(answers: Sequence[AnswerSoFar], some: Sequence[int]) -> list[list[int]]:

@@ -210,6 +210,9 @@ class TransformersRun(AtHand):
         self._places, self._pending = list(range(rows)), False
         lengths = [self.input_tokens[at] for at in self._live]
         self._endings = Endings(self._prepared, lengths, self._context)
+        self._answers = AnswersReader(
+            self._reader, self._prepared, self._context, self._caller.clock
+        )
         self._allowed: Tensor | None = None
         self._allow()
         if self._noised is not None:
@@ -267,10 +270,7 @@ class TransformersRun(AtHand):
             for at, text, ids in zip(places, said, last, strict=True)
         ]
         with self._caller.held():
-            reader = AnswersReader(
-                self._reader, self._prepared, self._ready, self._context, self._caller.clock
-            )
-            return reader.read(answers, questions)
+            return self._answers.read(self._ready, answers, questions)
 
     def release(self, row: int) -> None:
         """Runs a row no further than the next step."""

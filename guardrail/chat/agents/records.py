@@ -19,6 +19,7 @@ from langgraph.types import Command
 
 from guardrail.errors import Escalation
 from guardrail.policy.review import Review
+from guardrail.policy.terms import CLEARING
 from guardrail.record.answer import Judgement
 
 _Message = TypeVar("_Message", AIMessage, ToolMessage)
@@ -142,10 +143,6 @@ def is_escalated(decision: Mapping[str, Any]) -> bool:
     return bool(decision["outcome"]["finish_reason"] == "escalated")
 
 
-_CLEARS = ("release", "record")
-"""Readings after which what was said goes out."""
-
-
 def is_withheld(message: AIMessage | ToolMessage) -> bool:
     """Whether a message is the policy's words, perhaps after what was cleared of an answer."""
     outcome = message.response_metadata.get(KEY, {}).get("outcome", {})
@@ -161,7 +158,7 @@ def is_blocked(message: AIMessage) -> bool:
 def is_words_alone(message: AIMessage) -> bool:
     """Whether nothing of a withheld message is a model's."""
     readings = message.response_metadata.get(KEY, {}).get("watch", ())
-    return is_withheld(message) and not any(each["act"] in _CLEARS for each in readings)
+    return is_withheld(message) and not any(each["act"] in CLEARING for each in readings)
 
 
 def is_declined(message: AIMessage) -> bool:
