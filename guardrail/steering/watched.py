@@ -118,7 +118,7 @@ class Watched:
     def is_left_open(self) -> bool:
         """Whether something was said that nobody has cleared: the request was given up before."""
         reply = self.draft.reply
-        unread = reply.generated > self._read_at and not reply.replaced
+        unread = reply.generated > self._read_at and bool(reply.whole) and not reply.replaced
         return self.acts and not self._over and (unread or bool(self.held))
 
     def cut(self) -> None:

@@ -305,6 +305,12 @@ def test_a_reading_is_due_at_the_end_of_a_sentence(
     assert growing.is_due(over=True)
 
 
+def test_an_answer_that_says_nothing_is_not_read_and_keeps_its_end(growing: Watched) -> None:
+    growing.draft.reply = replace(growing.draft.reply, token_ids=(2,), generated=1)
+    assert not growing.is_due(over=True)
+    assert not growing.is_left_open
+
+
 def test_a_call_is_not_passed_on_before_the_answer_is_over(growing: Watched) -> None:
     cleared = WatchRuling("safe", "release", None, "watch.safe_below", ("it is safe",), 0.1)
     growing.draft.reply = replace(growing.draft.reply, whole="So", text="So", generated=8)
