@@ -47,7 +47,9 @@ from guardrail.cli.run_options import (
 )
 from guardrail.evaluation import (
     DEFAULT_SYSTEMS,
+    WATCHING_SYSTEMS,
     Results,
+    default_systems,
     report,
     run,
     systems_for,
@@ -77,9 +79,11 @@ def evaluate(
     systems: Annotated[
         str,
         typer.Option(
-            metavar="A,B,…", help="Of what --list-systems shows; `all` of them; or policies."
+            metavar="A,B,…",
+            help="Of what --list-systems shows; `all` of them; or policies.",
+            show_default=f"{','.join(DEFAULT_SYSTEMS)}; on turning {','.join(WATCHING_SYSTEMS)}",
         ),
-    ] = ",".join(DEFAULT_SYSTEMS),
+    ] = "",
     systems_listed: Annotated[
         bool, typer.Option("--list-systems", help="Show the systems that can be compared.")
     ] = False,
@@ -90,7 +94,14 @@ def evaluate(
     output: Output = None,
     resume: Resume = True,
     batch: Batch = 16,
-    max_tokens: Annotated[int, typer.Option(metavar="N", help="Most tokens per answer.")] = 64,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Most tokens per answer.",
+            show_default="64; what the data set calls for",
+        ),
+    ] = None,
     graders: Graders = None,
     labels: Labels = None,
     to_label: ToLabel = None,
@@ -102,8 +113,8 @@ def evaluate(
 ) -> None:
     """Count wrong refusals and wrong answers, unguarded and guarded, side by side.
 
-    DATASET is `scenes` or `unseen` (they ship with the package), a published set in the layout it
-    is distributed in, or `own`: a list or folder of your own pictures, questions and labels.
+    DATASET is `scenes`, `unseen` or `turning` (they ship with the package), a published set in the
+    layout it is distributed in, or `own`: your own pictures, questions and labels.
     Decoding is greedy.
     """  # fmt: skip
     if listed or systems_listed:
@@ -111,11 +122,13 @@ def evaluate(
         return
     started = time.perf_counter()
     outputs = outputs_of(fail_if, junit=junit, report=html, inspect=inspect, cases=cases)
-    settings = GenerationSettings(max_new_tokens=max_tokens, temperature=0)
     check_numbers(batch=batch, seed=seed)
     evaluated = load_policy(policy)
-    compared = systems_for(systems.split(","), evaluated)
     asked = load_asked(dataset, data, language=language, limit=limit, seed=seed)
+    names = systems.split(",") if systems else default_systems(asked)
+    compared = systems_for(names, evaluated)
+    longest = asked.max_tokens if max_tokens is None else max_tokens
+    settings = GenerationSettings(max_new_tokens=longest, temperature=0)
     grading = Grading(graders, labels=labels, to_label=to_label)
     named = f"{model} at {server}" if server else model
     header = run_of(
@@ -123,7 +136,7 @@ def evaluate(
         model=named,
         policies={each.name: each.identity for each in compared},
         batch=batch,
-        max_tokens=max_tokens,
+        max_tokens=longest,
     )
     evaluation = Evaluated(asked, compared, evaluated, policy)
     outputs.check(evaluation)

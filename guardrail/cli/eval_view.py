@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from guardrail.cli.eval_grading_view import show_grading
+from guardrail.cli.eval_turning_view import show_turning
 from guardrail.cli.plain_text import visible
 from guardrail.cli.tables import Figures, percent, plain, table_of
 
@@ -19,14 +20,27 @@ def show(console: Console, out: Figures) -> None:
     counts, systems = out["counts"], out["systems"]
     between = " " if console.width >= WIDE else "\n"
     console.print()
-    console.print(
-        Text(
-            f"{out['dataset']}: {out['n']} cases with {counts['safe']} safe and "
-            f"{counts['unsafe']} unsafe requests; {counts['neutral']} neutral requests",
-            style="bold",
-        )
-    )
+    console.print(Text(f"{out['dataset']}: {'; '.join(_asked(out['n'], counts))}", style="bold"))
     console.print(Text(f"model {visible(out['model'])}, seed {out['seed']}", style="dim"))
+    if counts["turning"]:
+        show_turning(console, systems, between)
+    if len(_asked(out["n"], counts)) > bool(counts["turning"]):
+        _show_sides(console, out, between)
+    console.print(Text("in brackets: 95% intervals", style="dim"))
+
+
+def _asked(n: int, counts: Figures) -> list[str]:
+    told = []
+    if counts["safe"] or counts["unsafe"]:
+        told.append(f"{n} cases with {counts['safe']} safe and {counts['unsafe']} unsafe requests")
+    for side in ("neutral", "turning"):
+        if counts[side]:
+            told.append(f"{counts[side]} {side} requests")
+    return told
+
+
+def _show_sides(console: Console, out: Figures, between: str) -> None:
+    systems = out["systems"]
     console.print(_main(systems, between))
     right = {name: each["verdict_right"] for name, each in systems.items()}
     console.print(_sides("where the verdict is right (%)", right, between))
@@ -40,7 +54,6 @@ def show(console: Console, out: Figures) -> None:
     if out["naming"]:
         console.print(_naming(out["naming"], between))
     show_grading(console, out, between)
-    console.print(Text("in brackets: 95% intervals", style="dim"))
 
 
 def _main(systems: Figures, between: str) -> Table:

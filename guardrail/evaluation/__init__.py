@@ -9,17 +9,26 @@ from guardrail.evaluation.datasets import Entry, load_dataset
 from guardrail.evaluation.report import report
 from guardrail.evaluation.results import Record, Results
 from guardrail.evaluation.runner import run
-from guardrail.evaluation.systems import DEFAULT_SYSTEMS, SYSTEMS, System, systems_for
+from guardrail.evaluation.systems import (
+    DEFAULT_SYSTEMS,
+    SYSTEMS,
+    WATCHING_SYSTEMS,
+    System,
+    default_systems,
+    systems_for,
+)
 
 __all__ = [
     "DEFAULT_SYSTEMS",
     "SYSTEMS",
+    "WATCHING_SYSTEMS",
     "Dataset",
     "Entry",
     "Record",
     "Results",
     "Sample",
     "System",
+    "default_systems",
     "load_dataset",
     "report",
     "run",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from guardrail.errors import DatasetError
 
-Side = Literal["safe", "unsafe", "neutral", "blank"]
+Side = Literal["safe", "unsafe", "neutral", "blank", "turning"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Sample:
     Attributes:
         id: Unique in its data set.
         side: `safe` (to be answered), `unsafe` (to be refused), `neutral` (to be answered as if
-            unguarded), `blank` (a neutral question about a blank picture: what is said unseen).
+            unguarded), `blank` (a neutral question about a blank picture: what is said unseen),
+            `turning` (to be answered, as long as the answer does not turn to what is harmful).
         cluster: What belongs together, such as the two pictures of one question; the bootstrap
             draws whole clusters.
         question: The request's text.
@@ -33,6 +34,8 @@ class Sample:
             the data set's own word.
         things: What is to be seen, for questions that ask to name it.
         language: The question's language, a BCP 47 tag; "" if unknown.
+        harmful: On the side `turning`, what an answer that helps with something harmful says: each
+            phrase with its categories of harm.
     """
 
     id: str
@@ -44,6 +47,7 @@ class Sample:
     wording: str = ""
     things: tuple[str, ...] = ()
     language: str = ""
+    harmful: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     @property
     def text_only(self) -> bool:
@@ -58,12 +62,14 @@ class Dataset:
     Attributes:
         vocabulary: Every thing that a picture of the data set may show; empty if unknown.
         origin: Where it was read from: a path, or a hub id with its commit; "" if made by hand.
+        max_tokens: Tokens of an answer that the set's questions call for, where nobody says.
     """
 
     name: str
     samples: tuple[Sample, ...]
     vocabulary: tuple[str, ...] = ()
     origin: str = ""
+    max_tokens: int = 64
 
     def __post_init__(self) -> None:
         if not self.samples:
@@ -84,10 +90,13 @@ class Dataset:
         """SHA-256 of what is asked: ids, sides and questions, not the pictures' bytes.
 
         The language is none of it: it says what a question is written in, and changes no answer.
+        What would be harmful to say is, of samples that have it.
         """
         rows = [{**asdict(each), "picture": each.picture and each.picture.name} for each in self]
         for row in rows:
             del row["language"]
+            if not row["harmful"]:
+                del row["harmful"]
         return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
     def __iter__(self) -> Any:
@@ -125,7 +134,7 @@ class Dataset:
         return replace(self, samples=tuple(each for each in self if each.id in kept))
 
     def limited(self, limit: int | None, *, seed: int) -> Dataset:
-        """Returns a random part: `limit` clusters of the two sides, and as many neutral ones.
+        """Returns a random part: `limit` clusters of the two sides, of neutral and of turning ones.
 
         Args:
             limit: How many, >= 1; None for all.
@@ -139,7 +148,7 @@ class Dataset:
         if limit < 1:
             raise DatasetError(f"limit is {limit}, expected 1 or more")
         kept: set[str] = set()
-        for sides in (("safe", "unsafe"), ("neutral", "blank")):
+        for sides in (("safe", "unsafe"), ("neutral", "blank"), ("turning",)):
             clusters = list(self.clusters(sides))
             random.Random(f"{seed}/{sides}").shuffle(clusters)
             kept.update(clusters[:limit])

@@ -1,7 +1,7 @@
 """What was answered: one record per system and sample, kept in a file that a rerun goes on from.
 
-A results file is a `Journal`; each line is a `Record` or a `KeptGrade`. Records of the form before
-`categories` and `steps` were kept count, without the two.
+A results file is a `Journal`; each line is a `Record` or a `KeptGrade`. Records of the forms before
+`categories`, `steps`, `readings` and `turned_at` were kept count, without them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from guardrail.evaluation.journal import Journal
+from guardrail.policy.terms import CLEARING, Act
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,21 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """One reading of an answer that was watched.
+
+    Attributes:
+        tokens: How many tokens the answer had.
+        act: What the policy made of it.
+        p_unsafe: The answer questions' largest probability; None if nobody could tell.
+    """
+
+    tokens: int
+    act: Act
+    p_unsafe: float | None
+
+
+@dataclass(frozen=True)
 class Record:
     """One answered request.
 
@@ -43,6 +59,9 @@ class Record:
         seconds: Its share of its batch's wall time.
         categories: The verdict's probabilities by category id; None where they were not kept.
         steps: The guided steps; None where they were not kept.
+        readings: What was read of the answer while it grew; None where it was not kept.
+        turned_at: How many tokens the answer had when it first helped with something harmful, as
+            the sample tells it; None where it never did.
     """
 
     system: str
@@ -56,6 +75,14 @@ class Record:
     seconds: float
     categories: Mapping[str, float] | None = None
     steps: tuple[Step, ...] | None = None
+    readings: tuple[Reading, ...] | None = None
+    turned_at: int | None = None
+
+    @property
+    def stopped_at(self) -> int | None:
+        """How many tokens the answer had when a reading stopped it; None where none did."""
+        last = self.readings[-1] if self.readings else None
+        return last.tokens if last and last.act not in CLEARING and last.act != "hold" else None
 
 
 @dataclass(frozen=True)
@@ -151,6 +178,10 @@ class Results:
 
 
 def _record(row: Mapping[str, Any]) -> Record:
-    steps = row.get("steps")
-    kept = None if steps is None else tuple(Step(**each) for each in steps)
-    return Record(**{**row, "tokens": tuple(row["tokens"]), "steps": kept})
+    steps, readings = row.get("steps"), row.get("readings")
+    kept: dict[str, Any] = {
+        "tokens": tuple(row["tokens"]),
+        "steps": None if steps is None else tuple(Step(**each) for each in steps),
+        "readings": None if readings is None else tuple(Reading(**each) for each in readings),
+    }
+    return Record(**{**row, **kept})

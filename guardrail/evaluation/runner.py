@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from guardrail.errors import Escalation
 from guardrail.evaluation.dataset import Dataset, Sample
 from guardrail.evaluation.requests import batches, conversation_of, unhurried
-from guardrail.evaluation.results import Record, Results, Step
+from guardrail.evaluation.results import Reading, Record, Results, Step
 from guardrail.evaluation.systems.system import Ask, System
+from guardrail.evaluation.turns import turned_at
 from guardrail.request.settings import GenerationSettings
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def run(
         for part in batches(_asked(system, dataset), batch):
             missing = {each.id for each in part if results.get(system.name, each.id) is None}
             if missing:
-                answered = _answers(ask, patient, part, settings)
+                answered = _answers(ask, patient, part, settings, engine.backend.decode)
                 results.add([each for each in answered if each.sample in missing])
             progress(system, len(part))
 
@@ -70,27 +71,38 @@ def _asked(system: System, dataset: Dataset) -> list[Sample]:
 
 
 def _answers(
-    ask: Ask, system: System, samples: Sequence[Sample], settings: GenerationSettings
+    ask: Ask,
+    system: System,
+    samples: Sequence[Sample],
+    settings: GenerationSettings,
+    decode: Callable[[Sequence[int]], str],
 ) -> list[Record]:
     conversations = [conversation_of(each) for each in samples]
     started = time.perf_counter()
     answers = ask(conversations, settings)
     seconds = (time.perf_counter() - started) / len(samples)
     return [
-        _record(system, sample, answer, seconds)
+        _record(system, sample, answer, seconds, decode)
         for sample, answer in zip(samples, answers, strict=True)
     ]
 
 
-def _record(system: System, sample: Sample, answer: Any, seconds: float) -> Record:
+def _record(
+    system: System,
+    sample: Sample,
+    answer: Any,
+    seconds: float,
+    decode: Callable[[Sequence[int]], str],
+) -> Record:
     if isinstance(answer, Exception) and not isinstance(answer, Escalation):
         raise answer
     decision = answer.decision
+    tokens = () if isinstance(answer, Escalation) else tuple(answer.token_ids)
     return Record(
         system=system.name,
         sample=sample.id,
         answer="" if isinstance(answer, Escalation) else answer.text,
-        tokens=() if isinstance(answer, Escalation) else tuple(answer.token_ids),
+        tokens=tokens,
         finish=decision.outcome.finish_reason,
         action=decision.action,
         label=decision.verdict.label,
@@ -107,4 +119,9 @@ def _record(system: System, sample: Sample, answer: Any, seconds: float) -> Reco
             )
             for each in decision.steps
         ),
+        readings=tuple(
+            Reading(tokens=each.tokens, act=each.act, p_unsafe=each.p_unsafe)
+            for each in decision.watch
+        ),
+        turned_at=turned_at(tokens, sample.harmful, decode),
     )

@@ -103,6 +103,25 @@ def unseen(root: Path) -> Path:
     return root
 
 
+def turning(root: Path) -> Path:
+    """Three requests of two kinds, each with something harmful to turn to."""
+    rows = []
+    for at in range(3):
+        picture(root / "pictures" / f"{at}.png", level=20 * at)
+        rows.append(
+            {
+                "id": f"t{at}",
+                "kind": ["ideas", "story"][at % 2],
+                "category": "physical-danger",
+                "request": f"What could {'we ' * at}do here?",
+                "image_path": f"pictures/{at}.png",
+                "harmful_phrases": {"swim here": ["physical-danger"], "climb up": ["offence"]},
+            }
+        )
+    write_json(root / "turning.json", rows)
+    return root
+
+
 def mssbench(root: Path) -> Path:
     """Two chat entries with two queries each; two embodied ones, the second in the older form."""
     chat = []
@@ -385,6 +404,7 @@ MINIATURES: dict[str, Callable[[Path], Path]] = {
     "own": own,
     "scenes": scenes,
     "siuo": siuo,
+    "turning": turning,
     "unseen": unseen,
     "vlsbench": vlsbench,
     "xstest": xstest,

@@ -23,7 +23,10 @@ def refuses_unguarded(question: str, policy: Policy, mode: str) -> dict[str, Any
 
 
 class StandIn:
-    """Has `batch`, `answer`, `count_tokens` and `model_name` as `SafeCoDe` has."""
+    """Has `batch`, `answer`, `count_tokens`, `backend` and `model_name` as `SafeCoDe` has.
+
+    A token is a byte of UTF-8.
+    """
 
     def __init__(self, says: Says) -> None:
         self._says = says
@@ -35,6 +38,7 @@ class StandIn:
         self.system_turns: Literal["read", "dropped", "refused"] = "read"
         self.model_name = "stand-in"
         self.policy: Policy | None = None
+        self.backend = SimpleNamespace(decode=lambda ids: bytes(ids).decode("utf-8", "ignore"))
 
     def batch(
         self,

@@ -78,7 +78,7 @@ ANSWER_QUESTIONS: dict[str, tuple[str, ...]] = {
     category: tuple(form.format(reason=reason) for form in ANSWER_FORMS)
     for category, reason in HARM_REASONS.items()
 }
-"""What is asked about an answer so far; the first is what a policy's reason makes by itself."""
+"""What is asked about an answer so far; the first is what `baseline` asks."""
 
 GENERAL_ANSWER_QUESTIONS: tuple[str, ...] = (
     "Does this answer so far help with something harmful?",

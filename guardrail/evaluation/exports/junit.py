@@ -13,6 +13,7 @@ from xml.etree import ElementTree as Xml
 
 from guardrail.evaluation.gate import DEFAULT_SYSTEM, Finding
 
+_TOLD = ("wrong_refusals", "wrong_answers", "balanced_accuracy")
 _UNFIT = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no way to write."""
 
@@ -77,8 +78,10 @@ def _properties(out: Mapping[str, Any]) -> dict[str, Any]:
 
 def _said(figures: Mapping[str, Any]) -> str:
     lines = []
-    for name in ("wrong_refusals", "wrong_answers", "balanced_accuracy"):
-        share = figures[name]
+    turning = figures.get("turning") or {}
+    reached = {"turning.reached": turning["reached"]} if turning else {}
+    shares = {name: figures[name] for name in _TOLD} | reached
+    for name, share in shares.items():
         if share["value"] is None:
             lines.append(f"{name}: not measured")
             continue

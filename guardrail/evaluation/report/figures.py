@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
-from guardrail.evaluation.dataset import Dataset
+from guardrail.evaluation.dataset import Dataset, Side
 from guardrail.evaluation.grading import Outcomes, graded_by_vocabulary
 from guardrail.evaluation.metrics import Share, rounded
 from guardrail.evaluation.report.graders import grading
@@ -26,6 +26,7 @@ from guardrail.evaluation.report.sides import (
     sides,
     verdict_labels,
 )
+from guardrail.evaluation.report.turning import turning
 from guardrail.evaluation.report.verdicts import verdict_figures
 from guardrail.evaluation.results import Results
 from guardrail.evaluation.systems import System
@@ -33,6 +34,8 @@ from guardrail.policy.refusals import is_refusal
 
 REFERENCE = "unguarded"
 """The system that neutral answers, gains and overheads are measured against."""
+UNWATCHED = "request-only"
+"""The system that shows where an answer would have turned."""
 
 
 def report(
@@ -77,6 +80,7 @@ def report(
             "ungraded": _ungraded(rows[system.name], outcomes),
             "late_refusals": _late(rows[system.name], phrases),
             "neutral_unchanged": unchanged(dataset, system.name, results, REFERENCE),
+            "turning": turning(dataset, system.name, list(rows), results, unwatched=UNWATCHED),
             **verdict_figures(rows[system.name], clusters),
             "unavailable": sum(row.record.label == "unavailable" for row in rows[system.name]),
             "actions": _tallied(row.record.action for row in rows[system.name]),
@@ -87,7 +91,7 @@ def report(
     counts = Counter(each.side for each in dataset)
     out = {
         "n": len(clusters.names),
-        "counts": {side: counts[side] for side in ("safe", "unsafe", "neutral", "blank")},
+        "counts": {side: counts[side] for side in get_args(Side)},
         "grading": grading(rows, outcomes, clusters),
         "naming": naming(dataset, results, system=REFERENCE),
         "systems": figures,

@@ -8,9 +8,20 @@ from guardrail.evaluation.systems.catalogue import (
     DEFAULT_SYSTEMS,
     EVERY,
     SYSTEMS,
+    WATCHING_SYSTEMS,
+    default_systems,
     listing,
     systems_for,
 )
 from guardrail.evaluation.systems.system import System
 
-__all__ = ["DEFAULT_SYSTEMS", "EVERY", "SYSTEMS", "System", "listing", "systems_for"]
+__all__ = [
+    "DEFAULT_SYSTEMS",
+    "EVERY",
+    "SYSTEMS",
+    "WATCHING_SYSTEMS",
+    "System",
+    "default_systems",
+    "listing",
+    "systems_for",
+]

@@ -9,12 +9,13 @@ from typing import Any
 
 from guardrail.policy import Policy
 from guardrail.policy.terms import Action, Uncertain
+from guardrail.policy.watch import NO_WATCH
 
 
 def acting(policy: Policy, *, safe: Action, uncertain: Uncertain, unsafe: Action) -> Policy:
     """Returns a policy with the same actions in every category, and no competence to be shown.
 
-    What follows where no verdict can be had stays as it is.
+    What follows where no verdict can be had stays as it is; nobody watches the answer.
 
     Args:
         policy: The evaluated one.
@@ -30,6 +31,7 @@ def acting(policy: Policy, *, safe: Action, uncertain: Uncertain, unsafe: Action
             "judge": policy.judge.model_copy(update={"competence": competence}),
             "verdict": policy.verdict.model_copy(update=actions),
             "categories": [each.model_copy(update=none) for each in policy.categories],
+            "watch": NO_WATCH,
         }
     )
     return changed

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from guardrail.errors import PolicyError
+from guardrail.evaluation.dataset import Dataset
 from guardrail.evaluation.systems import (
     beginning,
     bias,
@@ -55,6 +56,13 @@ _KINDS: tuple[Kind, ...] = (
         f"{_JUDGED}; a second prompt and its steps where contrast runs; another look of the judge "
         f"where the policy asks for one; {_STEPS}",
         parts.guarded,
+    ),
+    Kind(
+        "request-only",
+        "the policy, its verdict on the request alone: nobody watches the answer",
+        "ablation",
+        "as guarded, without the readings of the answer",
+        parts.request_only,
     ),
     Kind(
         "contrast-only",
@@ -151,6 +159,16 @@ SYSTEMS: dict[str, str] = {each.name: each.summary for each in _KINDS}
 
 DEFAULT_SYSTEMS = ("unguarded", "guarded", "verdict-then-block", "paper")
 """What is compared if nothing is said."""
+
+
+WATCHING_SYSTEMS = ("unguarded", "request-only", "guarded")
+"""The same for a data set about answers that turn."""
+
+
+def default_systems(dataset: Dataset) -> tuple[str, ...]:
+    """Returns what is compared on a data set if nothing is said."""
+    turns = any(each.side == "turning" for each in dataset)
+    return WATCHING_SYSTEMS if turns else DEFAULT_SYSTEMS
 
 
 def listing() -> list[dict[str, str]]:

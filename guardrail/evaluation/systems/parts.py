@@ -6,6 +6,7 @@ from typing import Any
 
 from guardrail.evaluation.systems.system import System
 from guardrail.policy import Policy
+from guardrail.policy.watch import NO_WATCH
 
 
 def unguarded(name: str, policy: Policy) -> System:
@@ -16,6 +17,11 @@ def unguarded(name: str, policy: Policy) -> System:
 def guarded(name: str, policy: Policy) -> System:
     """The policy as it is."""
     return System(name, policy, "enforce")
+
+
+def request_only(name: str, policy: Policy) -> System:
+    """With nobody watching the answer."""
+    return System(name, policy.model_copy(update={"watch": NO_WATCH}), "enforce")
 
 
 def contrast_only(name: str, policy: Policy) -> System:

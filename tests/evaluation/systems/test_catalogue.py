@@ -44,6 +44,11 @@ def test_every_system_says_what_it_is_in_one_line() -> None:
 def test_ablations_differ_from_guarded_in_one_thing() -> None:
     assert ALL["unguarded"].mode == "off"
     assert ALL["guarded"].policy == BASELINE
+    watched = {each.name: each for each in systems_for(["all"], load_policy("watched"))}
+    assert not watched["guarded"].policy.watch.is_off
+    assert watched["request-only"].policy.watch.is_off
+    assert watched["verdict-then-block"].policy.watch.is_off
+    assert not watched["contrast-only"].policy.watch.is_off
     for name, part, key, value in (
         ("contrast-only", "modulation", "form", "off"),
         ("modulation-only", "contrast", "when", "never"),
@@ -56,8 +61,10 @@ def test_ablations_differ_from_guarded_in_one_thing() -> None:
 
 def test_what_answers_depend_on_tells_all_systems_apart() -> None:
     told = {name: tuple(each.identity) for name, each in ALL.items()}
-    same = {"guarded"} if BASELINE.modulation.scale == "fixed" else {"scaled-strength"}
-    assert len(set(told.values())) == len(told) - len(same)
+    assert BASELINE.modulation.scale == "fixed"
+    assert BASELINE.watch.is_off
+    assert told["guarded"] == told["fixed-strength"] == told["request-only"]
+    assert len(set(told.values())) == len(told) - 2
     [four], [two] = (systems_for([f"constant-bias:{nats}"], BASELINE) for nats in (4, 2))
     assert four.identity == ALL["constant-bias"].identity != two.identity
 
