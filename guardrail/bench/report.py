@@ -13,6 +13,7 @@ from rich.table import Table
 from guardrail.backends.transformers.device import versions
 from guardrail.bench.measure import PicturesCost, Timing, VocabularyCost
 from guardrail.bench.recording import RecordingCost
+from guardrail.bench.watching import WatchingCost
 
 BARS = {
     ("llava-250m", "cpu", "always", 64): 1.25,
@@ -48,6 +49,7 @@ class Report:
     pictures: list[PicturesCost] = field(default_factory=list)
     vocabulary: VocabularyCost | None = None
     recording: RecordingCost | None = None
+    watching: WatchingCost | None = None
     notes: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -154,6 +156,15 @@ def show(report: Report, console: Console) -> None:
             f"tracing and the audit log: {cost.share:+.1%} (quartiles {cost.low:+.1%} to "
             f"{cost.high:+.1%}) on {cost.plain_ms:.0f} ms, {cost.new_tokens} tokens, "
             f"{cost.rounds} pairs"
+        )
+    if report.watching is not None:
+        seen = report.watching
+        console.print(
+            f"watching, every {seen.every} tokens: {seen.ratio} of the same answer unwatched, "
+            f"{seen.new_tokens} tokens, {seen.readings[0]} readings of {seen.readings[1]} "
+            f"questions; a stream is behind by {seen.delay_tokens.median:.0f} tokens "
+            f"(at most {seen.delay_tokens.high:.0f}), {seen.delay_ms.median:.0f} ms "
+            f"(at most {seen.delay_ms.high:.0f})"
         )
     for note in report.notes:
         console.print(f"[dim]{note}[/dim]")

@@ -13,6 +13,7 @@ from guardrail.bench.recording import time_recording
 from guardrail.bench.report import Report, machine
 from guardrail.bench.rounds import Progress
 from guardrail.bench.subject import Subject, loaded, shaped
+from guardrail.bench.watching import time_watching
 from guardrail.errors import SettingsError
 
 
@@ -27,6 +28,7 @@ class Plan:
     pictures: Sequence[int] = ()
     vocabulary: int = 0
     recording: bool = False
+    watching: bool = False
     prompt_tokens: int = 230
     repeats: int = 5
     threads: int | None = None
@@ -81,6 +83,15 @@ def run(plan: Plan, *, progress: Progress) -> Report:
             repeats=plan.repeats,
             progress=progress,
         )
+    watching = None
+    if plan.watching:
+        watching = time_watching(
+            subject,
+            conversation,
+            new_tokens=max(plan.new_tokens),
+            repeats=plan.repeats,
+            progress=progress,
+        )
     report = Report(
         subject=_described(subject, subject.count_tokens(conversation)),
         machine=machine(device.threads()),
@@ -89,6 +100,7 @@ def run(plan: Plan, *, progress: Progress) -> Report:
         pictures=pictures,
         vocabulary=vocabulary,
         recording=recording,
+        watching=watching,
         notes=_notes(subject),
     )
     return replace(report, peaks=_peaks(plan, subject, progress)) if plan.memory else report

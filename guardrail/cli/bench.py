@@ -34,7 +34,7 @@ def bench(
         str, typer.Option(metavar="N,N", help="Lengths of answers, in tokens.")
     ] = "16,64",
     variants: Annotated[
-        str, typer.Option(metavar="A,B,…", help="Of off, always, skipped, reference.")
+        str, typer.Option(metavar="A,B,…", help="Of off, always, viewed, skipped, reference.")
     ] = "always,skipped,reference",
     pictures: Annotated[
         str,
@@ -46,6 +46,9 @@ def bench(
     ] = 0,
     recording: Annotated[
         bool, typer.Option("--recording", help="Also: what tracing and the audit log cost.")
+    ] = False,
+    watching: Annotated[
+        bool, typer.Option("--watching", help="Also: what reading an answer as it grows costs.")
     ] = False,
     prompt_tokens: Annotated[
         int, typer.Option(metavar="N", help="Of the prompt, its picture included.")
@@ -92,6 +95,7 @@ def bench(
             pictures=counts,
             vocabulary=vocabulary,
             recording=recording,
+            watching=watching,
             prompt_tokens=prompt_tokens,
             repeats=repeats,
             threads=threads,

@@ -6,7 +6,7 @@ import pytest
 
 from guardrail.backends.transformers.shape_vocabulary import make_tokenizer, refusal_phrases
 from guardrail.backends.transformers.shapes import SHAPES, build_shape
-from guardrail.bench import recording
+from guardrail.bench import recording, watching
 from guardrail.bench.measure import PicturesCost, Timing
 from guardrail.bench.memory import Task, peak_bytes
 from guardrail.bench.pinned import pinned
@@ -159,6 +159,18 @@ def test_memory_is_measured_in_a_process_of_its_own() -> None:
     bad = Task("tiny", None, None, "always", 4, 0, 60, 1)
     with pytest.raises(GuardrailError, match="cannot be measured"):
         peak_bytes(bad)
+
+
+def test_watching_is_measured_against_the_same_answer(subject: Subject) -> None:
+    conversation = subject.request(pictures=1, prompt_tokens=60)
+    cost = watching.time_watching(
+        subject, conversation, new_tokens=70, repeats=2, progress=lambda _: None
+    )
+    assert (cost.every, cost.readings[1]) == (32, 7)
+    assert cost.readings[0] >= 3
+    assert cost.ratio.low > 0
+    assert 0 == cost.delay_tokens.low < cost.delay_tokens.median < cost.delay_tokens.high < 32
+    assert cost.delay_ms.high > 0
 
 
 def test_recording_is_measured_against_the_same_answer(
