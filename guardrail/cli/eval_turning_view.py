@@ -8,6 +8,8 @@ from rich.text import Text
 
 from guardrail.cli.plain_text import visible
 from guardrail.cli.tables import Figures, percent, table_of
+from guardrail.evaluation.gate import DEFAULT_SYSTEM
+from guardrail.evaluation.report import REFERENCE, UNWATCHED
 
 
 def show_turning(console: Console, systems: Figures, between: str) -> None:
@@ -20,14 +22,16 @@ def show_turning(console: Console, systems: Figures, between: str) -> None:
     """
     known = {name: each["turning"] for name, each in systems.items()}
     console.print(_main(known, between))
+    digests = {name: each["policy"]["digest"] for name, each in systems.items()}
+    if digests.get(DEFAULT_SYSTEM) == digests.get(UNWATCHED, ""):
+        note = "this policy watches no answer: --policy watched, or one with a section watch, does"
+        console.print(Text(note, style="dim"))
     if kinds := {kind for each in known.values() for kind in each["by_kind"]}:
         console.print(_by_kind(known, sorted(kinds), between))
 
 
 def _main(known: Figures, between: str) -> Table:
-    others = sorted({other for each in known.values() for other in each["unchanged"]})
-    shown = [name for name in known if name in others and any(
-        each["unchanged"].get(name, {}).get("n") for each in known.values())][:2]  # fmt: skip
+    shown = [name for name in (REFERENCE, UNWATCHED) if name in known]
     table = table_of(
         "answers that turn (%)",
         "system",
