@@ -198,10 +198,12 @@ def content_attributes(conversation: Conversation | None, text: str | None) -> d
 def result_of(decision: Decision) -> str:
     """Returns the draft conventions' word for what was done; `audit` where nothing was enforced.
 
-    An answer may have been ended whose request was let pass.
+    An answer may have been ended, or steered into a refusal, whose request was let pass.
     """
     if decision.mode != "enforce":
         return "audit"
+    if decision.outcome.refused and any(each.act == "steer" for each in decision.watch):
+        return "deny"
     ended = {"blocked": "deny", "escalated": "escalate"}
     return ended.get(decision.outcome.finish_reason, _RESULTS[decision.action])
 

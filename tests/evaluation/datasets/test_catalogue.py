@@ -17,7 +17,7 @@ from ..layouts import MINIATURES
 
 MODULE = "guardrail.evaluation.datasets.catalogue"
 GIVEN = Path(os.environ.get("GUARDRAIL_DATA", ""))
-OURS = ("scenes", "own", "unseen")
+OURS = ("scenes", "own", "turning", "unseen")
 """Sets that nobody published elsewhere."""
 
 
@@ -59,7 +59,7 @@ def test_a_miniature_is_read_from_its_layout(name: str, tmp_path: Path) -> None:
     dataset = load_dataset(name, MINIATURES[name](tmp_path))
     assert dataset.name == name
     assert dataset.origin == str(tmp_path)
-    told = set(re.findall(r"\b(?:safe|unsafe|neutral|blank)\b", find_entry(name).sides))
+    told = set(re.findall(r"\b(?:safe|unsafe|neutral|blank|turning)\b", find_entry(name).sides))
     assert {each.side for each in dataset} == told
 
 
@@ -135,7 +135,7 @@ def test_the_listing_is_plain_json_with_every_set() -> None:
     for each in listed:
         assert all(each[key] for key in ("asks", "sides", "layout", "source", "licence"))
         assert "\n" not in each["asks"]
-    assert [each["name"] for each in listed if each["shipped"]] == ["scenes", "unseen"]
+    assert [each["name"] for each in listed if each["shipped"]] == ["scenes", "turning", "unseen"]
 
 
 def test_importing_the_catalogue_loads_neither_torch_nor_transformers_nor_pyarrow() -> None:

@@ -30,7 +30,7 @@ from guardrail.record.decision import (
 )
 from guardrail.record.digests import digests_of
 from guardrail.record.keys import KEY_VARIABLE, new_key
-from guardrail.record.telemetry.names import CAPTURE_VARIABLE, DRAFT_MIRROR
+from guardrail.record.telemetry.names import CAPTURE_VARIABLE, DRAFT_MIRROR, result_of
 from guardrail.record.telemetry.tracing import RequestTrace, Tracing
 from guardrail.request.conversation import question
 from guardrail.request.delta import Usage
@@ -386,6 +386,22 @@ def test_words_need_the_environment_and_the_policy(
         assert CANARY in str(telescope.spans["guardrail.decode"].attributes["guardrail.steps"])
     else:
         assert "gen_ai.input.messages" not in attributes
+
+
+def test_an_answer_that_was_turned_is_denied_as_one_that_was_ended() -> None:
+    steered = WatchRecord(tokens=3, label="unsafe", act="steer")
+    for refused, finish, result in (
+        (True, "stop", "deny"),
+        (False, "stop", "allow"),
+        (False, "blocked", "deny"),
+    ):
+        made = decision(
+            action="plain",
+            outcome=Outcome(refused=refused, finish_reason=finish),
+            watch=[steered],
+        )
+        assert result_of(made) == result
+    assert result_of(made.model_copy(update={"mode": "shadow"})) == "audit"
 
 
 # Metrics -----------------------------------------------------------------------------------------
