@@ -291,6 +291,9 @@ class Backend(Protocol):
     def control_tokens(self, text: str) -> dict[str, int]:
         """Returns the control tokens that `text` holds, by what they spell."""
 
+    def prompt_ends(self, conversation: Conversation, ends: Sequence[str]) -> bool:
+        """Whether a request's prompt is known to end with one of these, white space aside."""
+
     def call_format(self) -> CallFormat:
         """Returns how this model writes tool calls.
 

@@ -10,9 +10,10 @@ from guardrail.policy.watch import Watch
 
 def watched_with(watch: Watch) -> str:
     """Returns one line on how the answer is watched, if it is."""
+    thinking = "" if watch.thinking == "shown" else f"; thinking {watch.thinking}"
     return (
         f"answer watched every {watch.every} tokens, safe below {watch.safe_below:g}, "
-        f"unsafe at {watch.unsafe_at:g}: {watch.on_unsafe}; release {watch.release}"
+        f"unsafe at {watch.unsafe_at:g}: {watch.on_unsafe}; release {watch.release}{thinking}"
     )
 
 

@@ -34,20 +34,21 @@ def strictest(policies: Sequence[Policy]) -> Policy:
 
 def _strictness(
     policy: Policy, categories: Iterable[str]
-) -> tuple[int, float, tuple[bool, float, bool]]:
+) -> tuple[int, float, tuple[bool, float, bool, bool]]:
     rules = {rule.id: rule for rule in policy.rules}
     unasked = STRICTNESS[policy.verdict.on_safe] + STRICTNESS[policy.verdict.on_error]
     ranks = (_mean_rank(rules[name]) if name in rules else unasked for name in categories)
     return _MODES[policy.mode], sum(ranks), _watchfulness(policy.watch)
 
 
-def _watchfulness(watch: Watch) -> tuple[bool, float, bool]:
+def _watchfulness(watch: Watch) -> tuple[bool, float, bool, bool]:
     if watch.is_off:
-        return False, 0.0, False
+        return False, 0.0, False, False
     low, high = watch.safe_below, watch.unsafe_at
     between = STRICTNESS_OF_ACT[act_at(watch, low)[1]] if low < high else 0
     unsafe = STRICTNESS_OF_ACT[watch.on_unsafe]
-    return True, (high - low) * between + (1 - high) * unsafe, watch.release == "judged"
+    reads = (high - low) * between + (1 - high) * unsafe
+    return True, reads, watch.release == "judged", watch.thinking == "withheld"
 
 
 def _mean_rank(rule: CategoryRule) -> float:

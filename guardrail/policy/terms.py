@@ -29,6 +29,8 @@ AnswerAction = Literal["replace", "end", "steer", "escalate", "record"]
 Act = Literal["release", "hold", AnswerAction]
 """What is done after a reading of the growing answer."""
 Release = Literal["judged", "immediate"]
+Thinking = Literal["shown", "withheld"]
+"""What becomes of the thinking that an answer begins with."""
 
 # From the most permissive to the strictest.
 ACTIONS: Final[tuple[Action, ...]] = ("comply", "plain", "refuse", "escalate", "block")
@@ -63,7 +65,7 @@ WORDS: Final = frozenset(
         *("at-stake", "never", "confidence", "fixed", "fail", "continue", "on_error", "max"),
         *("lean", "familiar", "picture", "mirror", "none"),
         *("noise", "grey", "mean", "photo-noise"),
-        *(*ACTS, "judged", "immediate"),
+        *(*ACTS, "judged", "immediate", "shown", "withheld"),
     )
 )
 """What fields take of a closed choice: no such word gives away whose file it stands in."""

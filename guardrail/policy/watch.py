@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from guardrail.policy.section import Section
-from guardrail.policy.terms import AnswerAction, Release
+from guardrail.policy.terms import AnswerAction, Release, Thinking
 from guardrail.policy.values import Count, Probability
 
 
@@ -24,6 +24,8 @@ class Watch(Section):
             `end` ends it where it was last cleared; `steer` has the next guided steps steer towards
             a refusal; `escalate` has a human decide; `record` only records.
         release: `judged` lets text out up to the last cleared point; `immediate` as it comes.
+        thinking: Whether the thinking that a reasoning model's answer begins with goes out as any
+            text does, or is `withheld`. It is read in both.
     """
 
     every: Annotated[Count, Field(ge=0, le=4096)] = 32
@@ -31,6 +33,7 @@ class Watch(Section):
     safe_below: Probability = 0.40
     on_unsafe: AnswerAction = "replace"
     release: Release = "judged"
+    thinking: Thinking = "shown"
 
     @property
     def is_off(self) -> bool:

@@ -48,6 +48,11 @@ class CallReader:
         self._places: list[tuple[int, int]] = []
 
     @property
+    def written(self) -> str:
+        """What the model writes around a call."""
+        return self._format.written
+
+    @property
     def places(self) -> list[tuple[int, int]]:
         """Where what was returned last stands in all the text: begin and end of each text; of a
         call only the end, twice.

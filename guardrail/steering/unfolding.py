@@ -11,6 +11,7 @@ from guardrail.backends import Backend
 from guardrail.judging.draft import Draft
 from guardrail.request.call_reader import CallReader
 from guardrail.request.settings import GenerationSettings
+from guardrail.request.thinking import OPENINGS, WRITTEN, ThinkingReader
 from guardrail.steering.answer_reader import AnswerReader
 from guardrail.steering.listed_tokens import ListedTokens, TokenNames
 from guardrail.steering.refusal_gate import RefusalGate
@@ -35,21 +36,33 @@ class Unfolding:
 
     def reader(self, draft: Draft) -> AnswerReader:
         """Returns what turns a request's tokens into text and calls."""
-        conversation, decoded = draft.conversation, self.backend.decode
-        fragments = self.backend.fragments()
+        thinking, calls = self._thinking(draft), self._calls(draft)
+        written = (WRITTEN if thinking else "") + (calls.written if calls else "")
+        keep = frozenset(self.backend.control_tokens(written).values())
+        decoded = partial(self.backend.decode, keep=keep)
+        text = TextStream(decoded, self.settings.stop, fragments=self.backend.fragments())
+        return AnswerReader(draft, text, calls, self._listed(text), thinking)
+
+    def _thinking(self, draft: Draft) -> ThinkingReader | None:
+        """Returns what leaves out thinking, where the policy withholds it."""
+        watch = draft.policy.watch
+        if watch.is_off or watch.thinking == "shown" or draft.mode != "enforce":
+            return None
+        asked = draft.conversation
+        begun = draft.halt is None and self.backend.prompt_ends(asked, OPENINGS)
+        return ThinkingReader(begun=begun)
+
+    def _calls(self, draft: Draft) -> CallReader | None:
+        """Returns what tells tool calls from text, where there are tools."""
+        conversation = draft.conversation
         if not conversation.tools:
-            text = TextStream(decoded, self.settings.stop, fragments=fragments)
-            return AnswerReader(draft, text, listed=self._listed(text))
-        written = self.backend.call_format()
-        calls = CallReader(
-            written,
+            return None
+        return CallReader(
+            self.backend.call_format(),
             [tool["function"]["name"] for tool in conversation.tools],
             parallel=conversation.form.parallel is not False,
             held_back=HELD_BACK if draft.refuses else None,
         )
-        keep = frozenset(self.backend.control_tokens(written.written).values())
-        text = TextStream(partial(decoded, keep=keep), self.settings.stop, fragments=fragments)
-        return AnswerReader(draft, text, calls, self._listed(text))
 
     def gate(self, draft: Draft) -> RefusalGate | None:
         """Returns what holds an answer back until it refuses, where it has to; None elsewhere."""

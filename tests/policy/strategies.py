@@ -65,6 +65,7 @@ def watches(draw: st.DrawFn) -> dict[str, Any]:
             "every": st.sampled_from([0, 1, 32, 4096]),
             "on_unsafe": st.sampled_from(["replace", "end", "steer", "escalate", "record"]),
             "release": st.sampled_from(["judged", "immediate"]),
+            "thinking": st.sampled_from(["shown", "withheld"]),
         },
     )
     return {**watch, **draw(rest)}

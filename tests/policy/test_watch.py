@@ -47,8 +47,8 @@ def test_a_policy_without_the_section_does_not_watch_and_one_with_it_does() -> N
 
 
 @pytest.mark.parametrize("name", [name for name in names() if "/" not in name])
-def test_no_shipped_policy_watches_yet(name: str) -> None:
-    assert load_policy(name).watch.is_off
+def test_one_shipped_policy_watches(name: str) -> None:
+    assert load_policy(name).watch.is_off is (name != "watched")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_what_is_probably_not_meant_is_said(
 
 def test_every_word_of_the_section_may_be_told_in_an_error() -> None:
     properties = file_schema()["$defs"]["Watch"]["properties"]
-    for key in ("on_unsafe", "release"):
+    for key in ("on_unsafe", "release", "thinking"):
         assert set(properties[key]["enum"]) <= WORDS
     assert properties["every"]["maximum"] == 4096
     assert file_schema()["properties"]["watch"]["default"]["every"] == 0
@@ -205,7 +205,7 @@ def test_every_shipped_policy_has_an_answer_question_for_each_category(name: str
     asked = answer_questions_of(policy)
     assert list(asked) == [category.id for category in policy.categories]
     assert len(set(asked.values())) == len(asked)
-    assert all("the answer so far" in words for words in asked.values())
+    assert all("answer so far" in words for words in asked.values())
 
 
 def test_a_difference_says_what_readings_lead_to() -> None:
@@ -333,7 +333,8 @@ def test_explain_says_how_the_answer_is_watched_and_why_a_reading_ends_it(
     assert out.startswith("replace: medical is unsafe: p 0.7 >= unsafe_at 0.6, so watch.on_unsafe")
     assert "rule watch.on_unsafe at acme.yaml:4:20" in out
     assert "the answer becomes: I can't help with that here: it could harm someone's health." in out
-    assert "Could the answer so far, in this picture, harm someone's health?" in out
+    asked = "Does this answer so far help with something by which it could harm someone's health?"
+    assert asked in out
     middle = ("explain", "acme.yaml", "--watch", "-p", "medical=0.5", "--json")
     acts = [json.loads(run(capsys, *middle, *last)[1])["act"] for last in ([], ["--last"])]
     assert acts == ["hold", "replace"]

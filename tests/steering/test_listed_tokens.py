@@ -11,6 +11,7 @@ from guardrail.backends import Likelihood
 from guardrail.judging.reply import Reply
 from guardrail.request.call_reader import CallReader
 from guardrail.request.delta import Delta
+from guardrail.request.thinking import ThinkingReader
 from guardrail.steering.answer_reader import AnswerReader
 from guardrail.steering.listed_tokens import ListedTokens, TokenNames
 from guardrail.steering.text_stream import TextStream
@@ -39,13 +40,18 @@ class Noted:
 
 
 def pieces(
-    ids: Sequence[int], *, vocabulary: list[Any] | None = None, calls: Any = None, **options: Any
+    ids: Sequence[int],
+    *,
+    vocabulary: list[Any] | None = None,
+    calls: Any = None,
+    thinking: Any = None,
+    **options: Any,
 ) -> list[tuple[str, list[str]]]:
     """Each piece of an answer, with the tokens that go with it."""
     text = TextStream(options.pop("decode", decode), **options)
     names = TokenNames(vocabulary or PIECES, lambda ids: "<end>")
     draft: Any = Noted()
-    reader = AnswerReader(draft, text, calls, ListedTokens(text, names))
+    reader = AnswerReader(draft, text, calls, ListedTokens(text, names), thinking)
     deltas: list[Delta] = []
     for token in ids:
         deltas += reader.push(token, Likelihood(-0.5, ()))
@@ -62,6 +68,21 @@ def pieces(
 
 def test_a_token_goes_with_its_text_and_a_control_token_with_none() -> None:
     assert pieces([0, 1, 2, END]) == [("Hello", ["Hello"]), (" wor", [" wor"]), ("ld", ["ld"])]
+
+
+def test_tokens_of_thinking_that_is_withheld_are_not_listed() -> None:
+    words: list[Any] = [b"<th", b"ink>", b"Hm", b". </", b"think>\n", b"\nYes", b", so", b" it is."]
+    answer = [("Yes", ["\nYes"]), (", so", [", so"]), (" it is.", [" it is."])]
+
+    def spelled(ids: Sequence[int]) -> str:
+        return b"".join(words[at] for at in ids).decode()
+
+    options: dict[str, Any] = {"vocabulary": words, "decode": spelled}
+    assert pieces(range(8), thinking=ThinkingReader(begun=False), **options) == answer
+    assert pieces(range(2, 8), thinking=ThinkingReader(begun=True), **options) == answer
+    assert pieces(range(4), thinking=ThinkingReader(begun=False), **options) == []
+    tools = CallReader(HERMES, ["look"])
+    assert pieces(range(8), calls=tools, thinking=ThinkingReader(begun=False), **options) == answer
 
 
 def test_the_bytes_of_a_character_go_with_its_last_one() -> None:

@@ -135,6 +135,10 @@ class ServerBackend:
         """Returns nothing: control tokens are not shown."""
         return {}
 
+    def prompt_ends(self, conversation: Conversation, ends: Sequence[str]) -> bool:
+        """Returns False: prompts are made at the server."""
+        return False
+
     def call_format(self) -> CallFormat:
         """Returns how calls that came from the server stand in an answer's text."""
         return CALLS

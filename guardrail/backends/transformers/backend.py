@@ -247,6 +247,10 @@ class TransformersBackend:
         """Returns the control tokens that `text` holds, by what they spell."""
         return self.encoder.control_tokens(text)
 
+    def prompt_ends(self, conversation: Conversation, ends: Sequence[str]) -> bool:
+        """Whether a request's prompt ends with one of these, white space aside."""
+        return self.encoder.render(conversation).rstrip().endswith(tuple(ends))
+
     def labels(self) -> Labels:
         """Returns the tokens by which an answer *yes* or *no* begins.
 

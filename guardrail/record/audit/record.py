@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from guardrail.policy.terms import AnswerAction, Release
+from guardrail.policy.terms import AnswerAction, Release, Thinking
 from guardrail.record.decision import Decision
 from guardrail.record.digests import Content, RequestDigests
 from guardrail.record.failure import Failure
@@ -42,6 +42,7 @@ class Watching(_Part):
     safe_below: float
     on_unsafe: AnswerAction
     release: Release
+    thinking: Thinking = "shown"
 
 
 class Calibration(_Part):
