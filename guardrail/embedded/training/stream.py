@@ -59,9 +59,10 @@ GRID = 7
 TURNING_FROM = 113_600
 """From this sample on, where the second run ended, there are long answers, questions about answers,
 and questions put and typed in other ways; what follows is as of here."""
-TURNING, SHORT_ANSWERS, JUDGED_THEN, TOOLED_THEN = 0.32, 0.14, 0.58, 0.2
-"""Shares: of long and of short answers among the scenes' trees, of trees that are little but harm
-questions among the others, and of samples about tools."""
+JUDGING_FROM = 155_200
+"""From this sample on there are fewer answers to be asked about, and more harm questions."""
+TOOLED_THEN = 0.2
+"""Share of the samples that are about tools, from `TURNING_FROM` on."""
 DANGEROUS = 0.5
 """Share of the long answers' scenes that are drawn again where nothing is harmful."""
 TURNING_TOKENS = 368
@@ -71,6 +72,26 @@ HARDER_FROM = 51_200
 """From this picture on, cut-outs are recoloured more often and lack parts."""
 
 Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What the trees of scenes are about, from `TURNING_FROM` on.
+
+    Attributes:
+        turning: Share of them that are about long answers.
+        short: The same of short answers.
+        judged: Share of the others that are little but harm questions.
+    """
+
+    turning: float
+    short: float
+    judged: float
+
+    @classmethod
+    def of(cls, index: int) -> Shares:
+        """Returns those of a sample."""
+        return cls(0.2, 0.1, 0.8) if index >= JUDGING_FROM else cls(0.32, 0.14, 0.58)
 
 
 def add_noise(picture: Pixels, std: float, rng: random.Random) -> Pixels:
@@ -241,18 +262,18 @@ def _turning_sample(
     if (alone := _alone(rng.random(), TOOLED_THEN, rng)) is not None:
         return Sample(pack(alone, tokenizer, limit=MAX_TOKENS))
     scene, activity = draw_scene(rng, heldout=False)
-    about = rng.random()
-    if about < TURNING and not harmful_in(scene) and rng.random() < DANGEROUS:
+    about, shares = rng.random(), Shares.of(index)
+    if about < shares.turning and not harmful_in(scene) and rng.random() < DANGEROUS:
         scene, activity = draw_scene(rng, heldout=False)
 
     def packed(seen: Scene | None, *, picture: bool = True) -> Packed:
         limit = MAX_TOKENS
-        if about < TURNING:
+        if about < shares.turning:
             tree = turning_tree(seen, rng) if seen else blind_tree(rng, picture=picture)
             limit = TURNING_TOKENS
-        elif seen and about < TURNING + SHORT_ANSWERS:
+        elif seen and about < shares.turning + shares.short:
             tree, limit = short_answers_tree(seen, activity, rng), TURNING_TOKENS
-        elif seen and rng.random() < JUDGED_THEN:
+        elif seen and rng.random() < shares.judged:
             tree = judging_tree(seen, activity, rng, question_of)
         else:
             tree = scene_tree(seen, activity, rng, picture=picture, ask=question_of)
