@@ -42,6 +42,9 @@ def test_the_answering_model_grades_without_being_loaded_again(
     class Backend:
         name, needs_picture = "stand-in", False
 
+        def decode(self, token_ids: Any) -> str:
+            return ""
+
         def p_yes(self, asked: Any) -> list[float]:
             return [0.9 for _ in asked]
 

@@ -186,5 +186,5 @@ def test_how_answers_are_watched_is_told() -> None:
     told = client(create_app(watching, hosts=LOOPBACK)).get("/v1/guardrail/policy").json()
     assert told["watch"] == {
         "every": 32, "unsafe_at": 0.7, "safe_below": 0.4, "on_unsafe": "replace",
-        "release": "judged",
+        "release": "judged", "thinking": "shown",
     }  # fmt: skip
