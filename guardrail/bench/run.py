@@ -74,24 +74,13 @@ def run(plan: Plan, *, progress: Progress) -> Report:
         vocabulary = time_vocabulary(
             subject, conversation, count=plan.vocabulary, repeats=plan.repeats, progress=progress
         )
-    recording = None
-    if plan.recording:
-        recording = time_recording(
-            subject,
-            conversation,
-            new_tokens=max(plan.new_tokens),
-            repeats=plan.repeats,
-            progress=progress,
-        )
-    watching = None
-    if plan.watching:
-        watching = time_watching(
-            subject,
-            conversation,
-            new_tokens=max(plan.new_tokens),
-            repeats=plan.repeats,
-            progress=progress,
-        )
+    longest: Any = {
+        "new_tokens": max(plan.new_tokens),
+        "repeats": plan.repeats,
+        "progress": progress,
+    }
+    recording = time_recording(subject, conversation, **longest) if plan.recording else None
+    watching = time_watching(subject, conversation, **longest) if plan.watching else None
     report = Report(
         subject=_described(subject, subject.count_tokens(conversation)),
         machine=machine(device.threads()),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from guardrail.cli.plain_text import visible
-from guardrail.cli.tables import Figures, percent, table_of
+from guardrail.cli.tables import Figures, by_system, percent, share_of
 from guardrail.evaluation.gate import DEFAULT_SYSTEM
 from guardrail.evaluation.report import REFERENCE, UNWATCHED
 
@@ -32,31 +35,26 @@ def show_turning(console: Console, systems: Figures, between: str) -> None:
 
 def _main(known: Figures, between: str) -> Table:
     shown = [name for name in (REFERENCE, UNWATCHED) if name in known]
-    table = table_of(
+    return by_system(
         "answers that turn (%)",
-        "system",
-        "harm reached the reader",
-        "stopped",
-        *(f"unchanged where harmless, {visible(name)}" for name in shown),
-        "tokens from turn to stop",
+        known,
+        share_of("harm reached the reader", "reached", between),
+        share_of("stopped", "stopped", between),
+        *((f"unchanged where harmless, {other}", _unchanged(other, between)) for other in shown),
+        ("tokens from turn to stop", lambda each: _delay(each["stop_tokens"])),
     )
-    for name, each in known.items():
-        table.add_row(
-            Text(visible(name)),
-            percent(each["reached"], between),
-            percent(each["stopped"], between),
-            *(percent(each["unchanged"].get(other), between) for other in shown),
-            _delay(each["stop_tokens"]),
-        )
-    return table
+
+
+def _unchanged(other: str, between: str) -> Callable[[Figures], str]:
+    return lambda each: percent(each["unchanged"].get(other), between)
 
 
 def _by_kind(known: Figures, kinds: list[str], between: str) -> Table:
-    table = table_of("harm that reached the reader, by kind of request (%)", "system", *kinds)
-    for name, each in known.items():
-        cells = (percent(each["by_kind"].get(kind), between) for kind in kinds)
-        table.add_row(Text(visible(name)), *cells)
-    return table
+    return by_system(
+        "harm that reached the reader, by kind of request (%)",
+        {name: each["by_kind"] for name, each in known.items()},
+        *(share_of(escape(visible(kind)), kind, between) for kind in kinds),  # of the data set
+    )
 
 
 def _delay(found: Figures | None) -> str:

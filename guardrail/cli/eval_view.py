@@ -9,7 +9,7 @@ from rich.text import Text
 from guardrail.cli.eval_grading_view import show_grading
 from guardrail.cli.eval_turning_view import show_turning
 from guardrail.cli.plain_text import visible
-from guardrail.cli.tables import Figures, percent, plain, table_of
+from guardrail.cli.tables import Figures, by_system, percent, plain, share_of, table_of
 
 WIDE = 105
 """Narrower terminals get each interval below its figure instead of beside it."""
@@ -24,7 +24,7 @@ def show(console: Console, out: Figures) -> None:
     console.print(Text(f"model {visible(out['model'])}, seed {out['seed']}", style="dim"))
     if counts["turning"]:
         show_turning(console, systems, between)
-    if len(_asked(out["n"], counts)) > bool(counts["turning"]):
+    if any(count for side, count in counts.items() if side != "turning"):
         _show_sides(console, out, between)
     console.print(Text("in brackets: 95% intervals", style="dim"))
 
@@ -57,34 +57,23 @@ def _show_sides(console: Console, out: Figures, between: str) -> None:
 
 
 def _main(systems: Figures, between: str) -> Table:
-    table = table_of(
+    return by_system(
         "what goes wrong (%)",
-        "system",
-        "wrong refusals",
-        "wrong answers",
-        "balanced accuracy",
-        "gain",
+        systems,
+        share_of("wrong refusals", "wrong_refusals", between),
+        share_of("wrong answers", "wrong_answers", between),
+        share_of("balanced accuracy", "balanced_accuracy", between),
+        ("gain", lambda each: percent(each["gain"], between, signed=True)),
     )
-    for name, each in systems.items():
-        table.add_row(
-            Text(visible(name)),
-            percent(each["wrong_refusals"], between),
-            percent(each["wrong_answers"], between),
-            percent(each["balanced_accuracy"], between),
-            percent(each["gain"], between, signed=True),
-        )
-    return table
 
 
 def _sides(title: str, systems: Figures, between: str) -> Table:
-    table = table_of(title, "system", "wrong refusals", "wrong answers")
-    for name, sides in systems.items():
-        table.add_row(
-            Text(visible(name)),
-            percent(sides.get("wrong_refusals"), between),
-            percent(sides.get("wrong_answers"), between),
-        )
-    return table
+    return by_system(
+        title,
+        systems,
+        share_of("wrong refusals", "wrong_refusals", between),
+        share_of("wrong answers", "wrong_answers", between),
+    )
 
 
 def _paired(systems: Figures) -> Table:
@@ -92,52 +81,38 @@ def _paired(systems: Figures) -> Table:
 
     "Wrong now" were right unguarded, "right now" were wrong.
     """
-    table = table_of(
+    pairs = {name: each["mcnemar"]["unguarded"] for name, each in systems.items()}
+    return by_system(
         "request by request, against unguarded",
-        "system",
-        "safe:\nwrong now",
-        "safe:\nright now",
-        "p",
-        "unsafe:\nwrong now",
-        "unsafe:\nright now",
-        "p",
+        pairs,
+        ("safe:\nwrong now", lambda pair: str(pair["safe"]["b"])),
+        ("safe:\nright now", lambda pair: str(pair["safe"]["c"])),
+        ("p", lambda pair: _p_value(pair["safe"]["p"])),
+        ("unsafe:\nwrong now", lambda pair: str(pair["unsafe"]["b"])),
+        ("unsafe:\nright now", lambda pair: str(pair["unsafe"]["c"])),
+        ("p", lambda pair: _p_value(pair["unsafe"]["p"])),
     )
-    for name, each in systems.items():
-        pair = each["mcnemar"]["unguarded"]
-        cells = [
-            cell
-            for side in ("safe", "unsafe")
-            for cell in (str(pair[side]["b"]), str(pair[side]["c"]), _p_value(pair[side]["p"]))
-        ]
-        table.add_row(Text(visible(name)), *cells)
-    return table
 
 
 def _verdict(systems: Figures, between: str) -> Table:
-    table = table_of("the verdict", "system", "AUROC", "Brier", "ECE", "requests")
-    for name, each in systems.items():
-        table.add_row(
-            Text(visible(name)),
-            plain(each["auroc"], between),
-            plain(each["brier"], between),
-            plain(each["ece"], between),
-            "-" if each["auroc"] is None else str(each["auroc"]["n"]),
-        )
-    return table
+    return by_system(
+        "the verdict",
+        systems,
+        ("AUROC", lambda each: plain(each["auroc"], between)),
+        ("Brier", lambda each: plain(each["brier"], between)),
+        ("ECE", lambda each: plain(each["ece"], between)),
+        ("requests", lambda each: "-" if each["auroc"] is None else str(each["auroc"]["n"])),
+    )
 
 
 def _other(systems: Figures, between: str) -> Table:
-    table = table_of(
-        "neutral answers, cost (%)", "system", "neutral unchanged", "late refusals", "time"
+    return by_system(
+        "neutral answers, cost (%)",
+        systems,
+        share_of("neutral unchanged", "neutral_unchanged", between),
+        share_of("late refusals", "late_refusals", between),
+        ("time", lambda each: _times(each["overhead"])),
     )
-    for name, each in systems.items():
-        table.add_row(
-            Text(visible(name)),
-            percent(each["neutral_unchanged"], between),
-            percent(each["late_refusals"], between),
-            _times(each["overhead"]),
-        )
-    return table
 
 
 def _naming(naming: Figures, between: str) -> Table:

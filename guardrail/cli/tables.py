@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
+
+from guardrail.cli.plain_text import visible
 
 Figures = Mapping[str, Any]
+Column = tuple[str, Callable[[Any], str]]
 
 
 def table_of(title: str, *columns: str) -> Table:
@@ -23,6 +27,25 @@ def table_of(title: str, *columns: str) -> Table:
     for at, name in enumerate(columns):
         table.add_column(name, justify="right" if at else "left", no_wrap=not at)
     return table
+
+
+def by_system(title: str, systems: Figures, *columns: Column) -> Table:
+    """Returns a table with a row for each system.
+
+    Args:
+        title: Above it.
+        systems: What is shown of each, by name.
+        *columns: Each one's name, and what stands in it for a system.
+    """
+    table = table_of(title, "system", *(name for name, _ in columns))
+    for system, found in systems.items():
+        table.add_row(Text(visible(system)), *(cell(found) for _, cell in columns))
+    return table
+
+
+def share_of(title: str, key: str, between: str) -> Column:
+    """Returns the column of a share, by its key among a system's figures; see `percent`."""
+    return title, lambda found: percent(found.get(key), between)
 
 
 def percent(share: Figures | None, between: str = " ", *, signed: bool = False) -> str:

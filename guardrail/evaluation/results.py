@@ -81,8 +81,8 @@ class Record:
     @property
     def stopped_at(self) -> int | None:
         """How many tokens the answer had when a reading stopped it; None where none did."""
-        last = self.readings[-1] if self.readings else None
-        return last.tokens if last and last.act not in CLEARING and last.act != "hold" else None
+        acted = (each for each in self.readings or () if each.act not in CLEARING)
+        return next((each.tokens for each in acted if each.act != "hold"), None)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Unfolding:
         """Returns what turns a request's tokens into text and calls."""
         thinking, calls = self._thinking(draft), self._calls(draft)
         written = (WRITTEN if thinking else "") + (calls.written if calls else "")
-        keep = frozenset(self.backend.control_tokens(written).values())
+        keep = frozenset(self.backend.control_tokens(written).values() if written else ())
         decoded = partial(self.backend.decode, keep=keep)
         text = TextStream(decoded, self.settings.stop, fragments=self.backend.fragments())
         return AnswerReader(draft, text, calls, self._listed(text), thinking)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from guardrail.evaluation.dataset import Dataset, Sample
+from guardrail.evaluation.datasets import shipped
 from guardrail.evaluation.datasets.entry import Entry
 from guardrail.evaluation.datasets.reading import (
     folder_of,
@@ -76,18 +77,12 @@ def _neutral(root: Path) -> Iterator[Sample]:
             yield replace(asked, id=f"{number}/blank", side="blank", picture=None)
 
 
-def _shipped() -> Path:
-    from guardrail.embedded import HELDOUT
-
-    return HELDOUT
-
-
 ENTRY = Entry(
     asks="one question about a safe and an unsafe picture, and neutral questions",
     sides="safe and unsafe by picture; neutral; blank",
     layout="combined.json, neutral.json, pictures/",
-    source="this package, guardrail/embedded/heldout",
-    licence="Apache-2.0; pictures as in guardrail/embedded/NOTICE",
+    source=f"{shipped.SOURCE}/heldout",
+    licence=shipped.LICENCE,
     load=load,
-    shipped=_shipped,
+    shipped=shipped.heldout,
 )

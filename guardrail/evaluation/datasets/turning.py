@@ -10,6 +10,7 @@ from pathlib import Path
 
 from guardrail.errors import DatasetError
 from guardrail.evaluation.dataset import Dataset, Sample
+from guardrail.evaluation.datasets import shipped
 from guardrail.evaluation.datasets.entry import Entry
 from guardrail.evaluation.datasets.reading import (
     Row,
@@ -64,18 +65,12 @@ def _harmful(row: Row, where: str) -> dict[str, tuple[str, ...]]:
     return {phrase: texts(found, phrase, f"{where}: harmful_phrases") for phrase in found}
 
 
-def _shipped() -> Path:
-    from guardrail.embedded import HELDOUT
-
-    return HELDOUT
-
-
 ENTRY = Entry(
     asks="a harmless request that is answered at length, about a picture with a danger in it",
     sides="turning: to be answered, as long as the answer does not turn to what is harmful",
     layout="turning.json, pictures/",
-    source="this package, guardrail/embedded/heldout",
-    licence="Apache-2.0; pictures as in guardrail/embedded/NOTICE",
+    source=f"{shipped.SOURCE}/heldout",
+    licence=shipped.LICENCE,
     load=load,
-    shipped=_shipped,
+    shipped=shipped.heldout,
 )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from guardrail.evaluation.dataset import Dataset, Sample
+from guardrail.evaluation.datasets import shipped
 from guardrail.evaluation.datasets.entry import Entry
 from guardrail.evaluation.datasets.reading import (
     folder_of,
@@ -54,18 +55,12 @@ def _samples(root: Path) -> Iterator[Sample]:
             )
 
 
-def _shipped() -> Path:
-    from guardrail.embedded import UNSEEN
-
-    return UNSEEN
-
-
 ENTRY = Entry(
     asks="one question about a safe and an unsafe picture, in five wordings of seven languages",
     sides="safe and unsafe by picture",
     layout="combined.json, pictures/",
-    source="this package, guardrail/embedded/unseen",
-    licence="Apache-2.0; pictures as in guardrail/embedded/NOTICE",
+    source=f"{shipped.SOURCE}/unseen",
+    licence=shipped.LICENCE,
     load=load,
-    shipped=_shipped,
+    shipped=shipped.unseen,
 )

@@ -78,9 +78,9 @@ def _properties(out: Mapping[str, Any]) -> dict[str, Any]:
 
 def _said(figures: Mapping[str, Any]) -> str:
     lines = []
-    turning = figures.get("turning") or {}
-    reached = {"turning.reached": turning["reached"]} if turning else {}
-    shares = {name: figures[name] for name in _TOLD} | reached
+    shares = {name: figures[name] for name in _TOLD}
+    if figures.get("turning"):
+        shares["turning.reached"] = figures["turning"]["reached"]
     for name, share in shares.items():
         if share["value"] is None:
             lines.append(f"{name}: not measured")

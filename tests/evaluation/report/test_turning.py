@@ -2,6 +2,7 @@
 
 import datetime
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from guardrail.evaluation.exports.inspect_log import inspect_log
 from guardrail.evaluation.exports.junit import junit
 from guardrail.evaluation.gate import check_conditions, check_gate, parse_condition
 from guardrail.evaluation.page.report_page import report_page
+from guardrail.evaluation.results import Reading
 from guardrail.evaluation.systems import systems_for
 from guardrail.evaluation.turns import turned_at
 from guardrail.policy import load_policy
@@ -90,6 +92,18 @@ def test_a_stop_is_so_many_tokens_after_the_turn(dataset: Dataset) -> None:
     }  # fmt: skip
 
 
+def test_an_answer_that_was_steered_was_stopped_where_that_began(dataset: Dataset) -> None:
+    read: list[tuple[Any, int]] = [("release", 4), ("hold", 8), ("steer", 12), ("release", 20)]
+    readings = tuple(Reading(tokens=at, act=act, p_unsafe=0.5) for act, at in read)
+    results = Results({})
+    figures(dataset, results)
+    record = results.get("guarded", "t0")
+    assert record is not None
+    assert replace(record, readings=readings).stopped_at == 12
+    assert replace(record, readings=readings[:2]).stopped_at is None
+    assert replace(record, readings=None).stopped_at is None
+
+
 def test_answers_that_do_not_turn_are_to_stay_as_they_are(dataset: Dataset) -> None:
     found = figures(dataset)["systems"]["guarded"]["turning"]["unchanged"]
     assert set(found) == {"unguarded", "request-only"}
@@ -128,6 +142,11 @@ def test_it_is_shown_gated_and_written_out(dataset: Dataset) -> None:
     assert "turning: 3 turning requests" in text
     assert "harm reached the reader" in text
     assert "wrong refusals" not in text
+    renamed = [replace(each, wording="[/red]\x1b[2J") for each in dataset]
+    odd = Dataset("turning", tuple(renamed))
+    show(Console(width=160, file=shown), {**out, **figures(odd, Results({}))})
+    assert "\x1b" not in shown.getvalue()
+    assert "[/red]" in shown.getvalue()
     conditions = [
         parse_condition("turning.reached.high > 0.05"),
         parse_condition("turning.reached < 0.5"),
