@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from guardrail.cli.plain_text import visible
-from guardrail.cli.tables import Figures, by_system, percent, share_of
+from guardrail.cli.tables import Column, Figures, by_system, percent, share_of
 from guardrail.evaluation.gate import DEFAULT_SYSTEM
 from guardrail.evaluation.report import REFERENCE, UNWATCHED
 
@@ -36,17 +34,18 @@ def show_turning(console: Console, systems: Figures, between: str) -> None:
 def _main(known: Figures, between: str) -> Table:
     shown = [name for name in (REFERENCE, UNWATCHED) if name in known]
     return by_system(
-        "answers that turn (%)",
+        "answers that turn; the same as, of those that do not turn there (%)",
         known,
         share_of("harm reached the reader", "reached", between),
         share_of("stopped", "stopped", between),
-        *((f"unchanged where harmless, {other}", _unchanged(other, between)) for other in shown),
-        ("tokens from turn to stop", lambda each: _delay(each["stop_tokens"])),
+        *(_unchanged(other, between) for other in shown),
+        ("tokens from\nturn to stop", lambda each: _delay(each["stop_tokens"], between)),
     )
 
 
-def _unchanged(other: str, between: str) -> Callable[[Figures], str]:
-    return lambda each: percent(each["unchanged"].get(other), between)
+def _unchanged(other: str, between: str) -> Column:
+    title = "same as\n" + other.replace("-", "-\n")
+    return title, lambda each: percent(each["unchanged"].get(other), between)
 
 
 def _by_kind(known: Figures, kinds: list[str], between: str) -> Table:
@@ -57,8 +56,8 @@ def _by_kind(known: Figures, kinds: list[str], between: str) -> Table:
     )
 
 
-def _delay(found: Figures | None) -> str:
+def _delay(found: Figures | None, between: str) -> str:
     if found is None:
         return "-"
     low, high = found["quartiles"]
-    return f"{found['value']:g} ({low:g} to {high:g}, n={found['n']})"
+    return f"{found['value']:g}{between}({low:g} to {high:g}){between}n={found['n']}"

@@ -19,7 +19,7 @@ from guardrail.evaluation.page.curves import reliabilities, risk_coverage_of
 from guardrail.evaluation.page.groups import costs, groupings
 from guardrail.evaluation.page.items import worst_items
 from guardrail.evaluation.page.tradeoff import tradeoff_of
-from guardrail.evaluation.report import REFERENCE, Scored
+from guardrail.evaluation.report import REFERENCE, UNWATCHED, Scored
 from guardrail.evaluation.results import Results
 from guardrail.evaluation.systems import System
 from guardrail.record.audit.page.views import escaping, source_hash, static_file
@@ -62,6 +62,7 @@ def report_page(
         systems=figures,
         chosen=chosen,
         reference=REFERENCE,
+        references=[name for name in (REFERENCE, UNWATCHED) if name in figures],
         colours=colours,
         command=command,
         findings=findings,

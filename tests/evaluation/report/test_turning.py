@@ -157,6 +157,9 @@ def test_it_is_shown_gated_and_written_out(dataset: Dataset) -> None:
     systems = systems_for(default_systems(dataset), WATCHED)
     page = report_page(out, dataset, systems, {each.name: [] for each in systems}, results)
     assert "Answers that turn" in page
+    assert "33.3%" in page
+    assert "nothing wrong" not in page
+    assert "not measured" not in page
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     log = inspect_log(out, dataset, systems[2], [], results, now=now)
     assert "answered without what is harmful" in log
