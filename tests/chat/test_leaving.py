@@ -46,8 +46,22 @@ assert all(each.daemon for each in threading.enumerate() if each is not threadin
 """
 
 
-@pytest.mark.parametrize("doing", ["asleep", "at work"])
-@pytest.mark.parametrize("way", ["ainvoke", "abatch", "astream"])
+EACH = [
+    ("abatch", "asleep"),
+    ("astream", "at work"),
+    *(
+        pytest.param(way, doing, marks=pytest.mark.slow)  # a process each: ten seconds
+        for way, doing in (
+            ("ainvoke", "asleep"),
+            ("ainvoke", "at work"),
+            ("abatch", "at work"),
+            ("astream", "asleep"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("way", "doing"), EACH)
 def test_what_nobody_waits_for_does_not_keep_the_process_alive(way: str, doing: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LEAVING, way, doing],
