@@ -37,7 +37,7 @@ class Reading:
 
     Attributes:
         tokens: How many tokens the answer had.
-        act: What the policy made of it.
+        act: What was done; `record` where a policy in `shadow` did nothing.
         p_unsafe: The answer questions' largest probability; None if nobody could tell.
     """
 

@@ -17,6 +17,7 @@ from guardrail.evaluation.requests import batches, conversation_of, unhurried
 from guardrail.evaluation.results import Reading, Record, Results, Step
 from guardrail.evaluation.systems.system import Ask, System
 from guardrail.evaluation.turns import turned_at
+from guardrail.policy.terms import CLEARING, Act, Mode
 from guardrail.request.settings import GenerationSettings
 
 if TYPE_CHECKING:
@@ -87,6 +88,11 @@ def _answers(
     ]
 
 
+def _done(act: Act, mode: Mode) -> Act:
+    """Returns what was done: in `shadow` nothing is, and what would have been is on record."""
+    return "record" if mode == "shadow" and act not in CLEARING else act
+
+
 def _record(
     system: System,
     sample: Sample,
@@ -120,7 +126,7 @@ def _record(
             for each in decision.steps
         ),
         readings=tuple(
-            Reading(tokens=each.tokens, act=each.act, p_unsafe=each.p_unsafe)
+            Reading(each.tokens, _done(each.act, decision.mode), each.p_unsafe)
             for each in decision.watch
         ),
         turned_at=turned_at(tokens, sample.harmful, decode),

@@ -104,6 +104,19 @@ def test_an_answer_that_was_steered_was_stopped_where_that_began(dataset: Datase
     assert replace(record, readings=None).stopped_at is None
 
 
+def test_what_a_policy_in_shadow_would_have_stopped_was_not(dataset: Dataset) -> None:
+    def shadowed(question: str, policy: Any, mode: str) -> dict[str, Any]:
+        read = [] if policy.watch.is_off else [reading(AT + 4, "replace", 0.9)]
+        return {"text": TURNS, "decision": {"watch": read, "mode": "shadow"}}
+
+    results, systems = Results({}), systems_for(["guarded"], WATCHED)
+    run(StandIn(shadowed), dataset, systems, results)  # type: ignore[arg-type]
+    record = results.get("guarded", "t0")
+    assert record is not None
+    assert record.readings == (Reading(AT + 4, "record", 0.9),)
+    assert (record.stopped_at, record.turned_at) == (None, AT)
+
+
 def test_answers_that_do_not_turn_are_to_stay_as_they_are(dataset: Dataset) -> None:
     found = figures(dataset)["systems"]["guarded"]["turning"]["unchanged"]
     assert set(found) == {"unguarded", "request-only"}
