@@ -117,6 +117,9 @@ def stats(found: dict[str, Any]) -> Iterator[str]:
     for name in ("action", "label", "category", "policy", "mode", "finish"):
         counts = ", ".join(f"{visible(str(key))} {count}" for key, count in found[name].items())
         yield f"  {name:<9} {counts or '-'}"
+    if found["readings"]:
+        acts = ", ".join(f"{visible(act)} {count}" for act, count in found["readings"].items())
+        yield f"  readings  {acts}"
     rate = found["refusal_rate"]
     yield f"  refused   {'-' if rate is None else f'{rate:.1%} of the answers'}"
     times = found["total_ms"]

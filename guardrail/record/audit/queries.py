@@ -232,11 +232,23 @@ class LogReader:
             "first_time": first,
             "last_time": last,
             **counts,
+            "readings": self._readings(where, values),
             "refusal_rate": (refused or 0) / answered if answered else None,
             "p_unsafe": self._histogram(where, values),
             "total_ms": {"p50": _quantile(times, 0.5), "p95": _quantile(times, 0.95)},
             "unfinished": len(self.unfinished(limit=1000)),
         }
+
+    def _readings(self, where: str, values: Sequence[Any]) -> dict[str, int]:
+        """Counts the readings of answers that were watched, by what was done after them."""
+        return dict(
+            self._all(
+                "SELECT json_extract(reading.value, '$.act'), count(*) FROM records, "
+                "json_each(records.body, '$.decision.watch') AS reading "
+                f"WHERE {where} AND instr(body, '\"watch\":[{{') GROUP BY 1 ORDER BY 2 DESC, 1",
+                values,
+            )
+        )
 
     def _histogram(self, where: str, values: Sequence[Any]) -> list[int]:
         """Counts of p_unsafe in tenths, from [0, 0.1) to [0.9, 1]."""

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from guardrail.cli.audit_text import stats
 from guardrail.policy.terms import ACTS
+from guardrail.record.audit.filters import Filter
 from guardrail.record.audit.page.curve import GLYPHS, MOST_MARKS, Curve, curve_of
+from guardrail.record.audit.page.report import write_report
 from guardrail.record.audit.page.views import decision_page
 from guardrail.record.audit.queries import LogReader
 from guardrail.record.decision import Decision
 from guardrail.serving.page import views as start_page
 
+from .making import KEY
 from .markup import assert_accessible
 from .watched import BASELINE, answered, logged, watching
 
@@ -95,3 +99,17 @@ def test_every_act_has_a_mark_of_its_own_and_the_same_in_the_playground(act: str
     assert len(set(GLYPHS.values())) == len(ACTS)
     script = start_page._own_file("static/decision.js")
     assert f'{act}: "{GLYPHS[act]}"' in script  # type: ignore[index]
+
+
+def test_readings_are_counted_by_what_was_done(tmp_path: Path) -> None:
+    made = [answered(END, (0.0, 0.5, 1.0)), answered(RECORD, (0.0, 1.0)), answered(BASELINE, ())]
+    path = logged(tmp_path / "a.db", END, *made)
+    with LogReader(path) as reader:
+        found = reader.stats(Filter())
+        assert found["readings"] == {"release": 2, "end": 1, "hold": 1, "record": 1}
+        assert "  readings  release 2, end 1, hold 1, record 1" in stats(found)
+        write_report(path, tmp_path / "r.html", Filter(), key=KEY, limit=3)
+        assert "Readings of growing answers" in (tmp_path / "r.html").read_text("utf-8")
+        nobody = Filter(action="block")
+        assert reader.stats(nobody)["readings"] == {}
+        assert not [each for each in stats(reader.stats(nobody)) if "readings" in each]
