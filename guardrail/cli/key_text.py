@@ -1,9 +1,9 @@
-"""What `guardrail policy keys` prints: plain lines of at most 80 columns, examples aside."""
+"""What `guardrail policy keys` prints: plain lines, the same in a pipe."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from textwrap import indent, wrap
+from textwrap import indent, shorten, wrap
 from typing import TYPE_CHECKING
 
 from guardrail.cli.policy_text import table
@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from guardrail.policy.reference import Key
 
 _WIDTH = 80
+_SHORT = 17
 _NOTHING = "nothing"
 
 
 def listing(found: Iterable[Key]) -> Iterator[str]:
     """Yields a line for each key: its path, what holds without it, and what it takes."""
-    rows = [(each.path, _without(each), each.takes) for each in found]
+    rows = [
+        (each.path, shorten(_without(each), _SHORT, placeholder=" …"), each.takes) for each in found
+    ]
     yield from table([("key", "without it", "takes"), *rows])
 
 

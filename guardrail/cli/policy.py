@@ -187,7 +187,7 @@ def keys_(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the keys of a policy file, or say what one is, what it does to an answer, and show it."""
+    """List the keys of a policy file, or say what one means and does to an answer, by example."""
     from guardrail.policy.reference import find_keys, keys
 
     found = find_keys(key) if key else list(keys())

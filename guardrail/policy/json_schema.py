@@ -22,7 +22,7 @@ def file_schema() -> dict[str, Any]:
     properties, definitions = schema["properties"], schema["$defs"]
     reference = {
         "type": "string",
-        "description": "The name of a policy in a pack, or the path of a file, relative to this one.",
+        "description": "The name of a policy in a pack, or a path, relative to this file.",
     }
     properties["extends"] = {
         "description": "What this file inherits from; of a list the last wins.",
@@ -44,9 +44,8 @@ def file_schema() -> dict[str, Any]:
     for key in ("reason", "message"):
         words_by_language = definitions["Category"]["properties"][key]
         kept = ("title", "description")
-        by_language = {
-            k: words_by_language.pop(k) for k in list(words_by_language) if k not in kept
-        }
+        moved = [name for name in words_by_language if name not in kept]
+        by_language = {name: words_by_language.pop(name) for name in moved}
         words_by_language["anyOf"] = [words, by_language]
     first = ["version", "name", "extends"]
     schema["properties"] = {key: properties[key] for key in dict.fromkeys([*first, *properties])}

@@ -121,7 +121,7 @@ def _told() -> dict[str, dict[str, str]]:
 
 def _places(root: Schema, schema: Schema, at: Loc) -> Iterator[Loc]:
     """Yields the place of every key below `at`."""
-    for name, value in schema.get("properties", {}).items():
+    for name in schema.get("properties", {}):
         yield (*at, name)
         for option in Shape(root, (*at, name)).options:
             if "properties" in option:
@@ -144,14 +144,15 @@ def _key(
     above = Shape(root, loc[:-1]).options[0]
     found = above["properties"][loc[-1]]
     words = told.get(path, {"does": "", "example": ""})
-    default = _shown(found.get("default"), found)
+    needed = loc[-1] in above.get("required", ())
+    default = None if needed or path in ITEM else _shown(found.get("default"))
     in_base = None if loc[0] in (*ITEM, *OWN) else _in_base(base, loc)
     return Key(
         path=path,
         takes=_takes(root, loc),
         default=default,
         baseline=None if in_base in (None, default) else in_base,
-        needed=loc[-1] in above.get("required", ()),
+        needed=needed,
         lock=_lock(path, locks),
         means=found["description"],
         does=words["does"],
@@ -165,30 +166,27 @@ def _takes(root: Schema, loc: Loc) -> str:
         return "a map"
     ways = []
     for option in shape.options:
-        if option.get("type") == "array" and (item := Shape(root, (*loc, 0)).accepted):
-            ways.append("a list of categories" if "map" in item else f"a list, each {item}")
+        if option.get("type") == "array":
+            item = Shape(root, (*loc, 0))
+            ways.append("a list of maps" if item.keys else f"a list, each {item.accepted}")
         elif option.get("type") == "object":
-            ways.append(
-                "a map by language" if loc[0] == "refusals" and len(loc) == 1 else _map(loc)
-            )
+            ways.append(_map(loc))
         elif option.get("type") != "null":
             ways.append(Shape(option).accepted)
     return " or ".join(dict.fromkeys(ways))
 
 
 def _map(loc: Loc) -> str:
-    return (
-        "a map from category id to text" if loc[-1] == "reasons" else "a map from language to text"
-    )
+    if loc == ("refusals",):
+        return "a map from language to a map"
+    return f"a map from {'category id' if loc[-1] == 'reasons' else 'language'} to text"
 
 
-def _shown(value: Any, schema: Schema) -> str | None:
+def _shown(value: Any) -> str | None:
     """Returns a value as a file would say it; None for one that its own keys say."""
     if isinstance(value, dict) and value:
         return None
-    if value is None:
-        return "" if "default" in schema else None
-    if value in ("", [], {}):
+    if value is None or value in ("", [], {}):
         return ""
     return value if isinstance(value, str) else json.dumps(value)
 
@@ -198,7 +196,7 @@ def _in_base(base: Any, loc: Loc) -> str | None:
         if not isinstance(base, dict) or step not in base:
             return None
         base = base[step]
-    return _shown(base, {"default": base})
+    return _shown(base)
 
 
 def _locks() -> set[str]:

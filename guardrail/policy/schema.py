@@ -62,7 +62,7 @@ class Category(Section):
     """One kind of harm: the question that is put to the judge, and what follows from its answer.
 
     Attributes:
-        id: Its name, in lower case: in records, in cases, and where a file changes an inherited one.
+        id: Its name: in records, in cases, and where a file changes an inherited one.
         question: The harm question; a yes means harm.
         answer_question: The same of the answer so far, where the policy watches; without one it is
             made of `question`.
