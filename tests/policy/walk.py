@@ -1,5 +1,7 @@
 """The walk through writing a policy: `python -m tests.policy.walk` writes its outputs anew.
 
+With `--models` also those of commands that run a model; with a file's name, there.
+
 The page's files are written, its `guardrail` commands run in this process, in order, and what they
 print takes the place of the `text` block that follows them.
 """
@@ -98,8 +100,9 @@ def folder() -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    to = Path(sys.argv[-1]).absolute() if sys.argv[-1].endswith(".md") else PAGE
     with folder():
         walk = Walk(models="--models" in sys.argv)
         written = walk.walked(PAGE.read_text("utf-8"))
-    PAGE.write_text(written, "utf-8")
-    print(*walk.unlike, sep="\n")
+    to.write_text(written, "utf-8")
+    print(*walk.unlike, sep="\n", end="")
