@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guardrail.policy.schema import Contrast
+from guardrail.policy.steering import Contrast
 from guardrail.record.decision import ContrastRecord
 
 

@@ -7,11 +7,13 @@ use or bad input.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from guardrail.cli import key_text
 from guardrail.cli import policy_text as text
 from guardrail.policy.loader import Loaded, LoadedSelection, load, load_any
 
@@ -175,6 +177,24 @@ def run_tests(
     _print(text.tested_json(run) if as_json else text.tested(run, min_coverage), as_json)
     if run.count("failed") or not enough:
         raise typer.Exit(FAILED)
+
+
+@app.command("keys")
+def keys_(
+    key: Annotated[
+        str | None,
+        typer.Argument(metavar="KEY", help="A key, such as verdict.unsafe_at, watch or on_error."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the keys of a policy file, or say what one means and does to an answer, by example."""
+    from guardrail.policy.reference import find_keys, keys
+
+    found = find_keys(key) if key else list(keys())
+    if as_json:
+        _print([asdict(each) for each in found], as_json)
+    else:
+        _print(key_text.told(found) if key else key_text.listing(found))
 
 
 @app.command()

@@ -18,7 +18,7 @@ from dataclasses import replace
 from PIL import ImageOps
 
 from guardrail.policy.calibration import calibrated
-from guardrail.policy.schema import Judge
+from guardrail.policy.judge import Judge
 from guardrail.policy.verdict import NO_EVIDENCE, Verdict
 from guardrail.request.conversation import Conversation
 from guardrail.request.other_pictures import Change, greyed, with_other_pictures

@@ -27,8 +27,8 @@ from guardrail.judging.recorder import Recorder
 from guardrail.judging.reference import Reference
 from guardrail.policy import Policy
 from guardrail.policy.context import Metadata
+from guardrail.policy.judge import Judge as JudgeSettings
 from guardrail.policy.review import Review
-from guardrail.policy.schema import Judge as JudgeSettings
 from guardrail.policy.sources import PolicySource, policy_source
 from guardrail.policy.terms import Mode
 from guardrail.policy.verdict import Verdict

@@ -67,6 +67,9 @@ class Expectation(Section):
     Attributes:
         action: Of a request.
         watch: What is done after a reading of the answer so far.
+        label: What the verdict, or the reading, is labelled.
+        category: The category that decides.
+        rule: The rule that decides, by its path in the policy.
     """
 
     action: Action | None = None
@@ -79,6 +82,20 @@ class Expectation(Section):
 class Case(Section):
     """One case: a verdict, an error, a picture with a question, or a reading of the answer so far;
     and what must come out.
+
+    Attributes:
+        name: What the case is about; a report names it.
+        verdict: The judge's probabilities, by category.
+        answer: The probabilities of a reading of the answer so far, by category.
+        last: Whether that answer is over.
+        rest: The probability of every category that is not named.
+        competence: How competent the judge is for this request; without it, its verdict is taken
+            at its word.
+        error: The judge failed, for this reason.
+        picture: A picture, relative to the cases file, for a model to judge with the `question`.
+        question: What is asked about the picture.
+        metadata: The request's metadata, where the policy is a selection.
+        expect: The action that must come out, or a map of what must.
     """
 
     name: Words
@@ -116,7 +133,13 @@ class Case(Section):
 
 
 class CasesFile(Section):
-    """What a cases file says."""
+    """What a cases file says.
+
+    Attributes:
+        policy: The policy that is tested, by name or path; without it the one beside this file.
+        description: What the cases are for; nothing is done with it.
+        cases: The cases, each by itself.
+    """
 
     policy: Words | None = None
     description: Text = ""

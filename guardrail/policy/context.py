@@ -123,7 +123,12 @@ class Unmatched:
 
 
 class Choice(Section):
-    """One rule of a selection: the policy for requests that meet `when`, or for all without it."""
+    """One rule of a selection: the policy for requests that meet `when`, or for all without it.
+
+    Attributes:
+        when: Conditions on the request's metadata; the last rule, and it alone, has none.
+        policy: A policy's name, or its path, relative to the selection file.
+    """
 
     when: When | None = None
     policy: Words
@@ -133,6 +138,10 @@ class SelectionFile(Section):
     """What a selection file says.
 
     Attributes:
+        version: The version of this format: 1.
+        name: What the selection is called, in errors.
+        description: What it is for; nothing is done with it.
+        select: The rules, in order; the first whose every condition holds is taken.
         on_unmatched: What a request gets whose metadata a rule asks about and cannot compare, such
             as a number or a list where text is expected: `error` raises and nothing is answered,
             `strictest` takes the strictest of the selection's policies.

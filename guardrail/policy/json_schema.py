@@ -22,31 +22,34 @@ def file_schema() -> dict[str, Any]:
     properties, definitions = schema["properties"], schema["$defs"]
     reference = {
         "type": "string",
-        "description": "the name of a policy in a pack, or a path to a file",
+        "description": "The name of a policy in a pack, or a path, relative to this file.",
     }
     properties["extends"] = {
-        "description": "what this file inherits from; in a list, the last wins",
+        "description": "What this file inherits from; of a list the last wins.",
         "anyOf": [reference, {"type": "array", "items": reference}],
     }
     definitions["Category"]["properties"]["enabled"] = {
         "type": "boolean",
         "default": True,
-        "description": "false takes an inherited category out",
+        "description": "`false` takes an inherited category out.",
     }
     definitions["Category"]["required"] = ["id"]
     definitions["Vocabulary"]["properties"]["add_phrases"] = {
         **definitions["Vocabulary"]["properties"]["phrases"],
-        "description": "phrases on top of the inherited ones",
+        "description": "Phrases on top of the inherited ones.",
     }
     properties["categories"].pop("minItems", None)
     schema["required"] = ["version", "name"]
-    words = {"type": "string", "minLength": 1, "description": "the English words"}
+    words = {"type": "string", "minLength": 1, "description": "The English words."}
     for key in ("reason", "message"):
         words_by_language = definitions["Category"]["properties"][key]
-        by_language = {k: words_by_language.pop(k) for k in list(words_by_language) if k != "title"}
+        kept = ("title", "description")
+        moved = [name for name in words_by_language if name not in kept]
+        by_language = {name: words_by_language.pop(name) for name in moved}
         words_by_language["anyOf"] = [words, by_language]
     first = ["version", "name", "extends"]
     schema["properties"] = {key: properties[key] for key in dict.fromkeys([*first, *properties])}
+    schema["description"] = "What a policy says; the rest is what it extends, or a default."
     return {"$schema": SCHEMA_ID, **schema, "title": "Policy file"}
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from guardrail.policy.innocent import INNOCENT, OTHER_LANGUAGES
 from guardrail.policy.loader import Loaded
+from guardrail.policy.message import in_language
 from guardrail.policy.nodes import Mark
 from guardrail.policy.policy import Policy
 from guardrail.policy.refusals import RefusalMatcher, normalised
@@ -112,6 +113,9 @@ def _shared_words(policy: Policy, language: str, vocabulary: Vocabulary) -> _Fou
 
 def _languages(policy: Policy, encode: Encode | None) -> _Found:
     default = Vocabulary()
+    if policy.language[:2] != "en" and in_language(policy.refusals, policy.language) is None:
+        why = f"language is {policy.language}, in which there are no refusals: add them, or the"
+        yield "warning", "language-missing", ("language",), f"{why} policy's words are English"
     for language, vocabulary in policy.refusals.items():
         foreign = language[:2] != "en"
         if foreign and vocabulary.message == default.message:

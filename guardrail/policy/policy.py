@@ -68,16 +68,16 @@ class Policy(PolicyContent):
         idle = idle and self.contrast.is_off  # which pushes away from refusal, too
         return self.judge.competence.evidence != "none" and not idle
 
-    def message_for(self, ruling: AnyRuling, language: str = "en") -> str:
+    def message_for(self, ruling: AnyRuling, language: str | None = None) -> str:
         """Returns the words that a blocked request is answered with, or that replace an answer.
 
         Args:
             ruling: What `decide` or `decide_reading` returned.
-            language: A language code; `pt-BR` falls back to `pt`, then to English, then to the
-                first language that the policy has.
+            language: A language code; the policy's own without one. `pt-BR` falls back to `pt`,
+                then to English, then to the first language that the policy has.
         """
-        return refusal_message(self, ruling, language)
+        return refusal_message(self, ruling, language or self.language)
 
-    def reason_for(self, ruling: AnyRuling, language: str = "en") -> str:
+    def reason_for(self, ruling: AnyRuling, language: str | None = None) -> str:
         """Returns the words for why, as they stand in a message."""
-        return refusal_reason(self, ruling, language)
+        return refusal_reason(self, ruling, language or self.language)

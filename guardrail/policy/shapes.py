@@ -26,6 +26,11 @@ class Shape:
             self._options = [o for option in self._options for o in self._below(option, step)]
 
     @property
+    def options(self) -> list[Schema]:
+        """The schemas of which the value here may meet any."""
+        return self._options
+
+    @property
     def keys(self) -> list[str]:
         """The keys that the map here may have."""
         return [key for option in self._options for key in option.get("properties", {})]

@@ -18,7 +18,7 @@ from guardrail.judging.guard import Guard
 from guardrail.judging.judge import Judge
 from guardrail.judging.judges import CaptionJudge
 from guardrail.policy import Policy
-from guardrail.policy.schema import Judge as JudgeSettings
+from guardrail.policy.judge import Judge as JudgeSettings
 from guardrail.policy.sources import PolicySource, policy_source
 from guardrail.record.observer import Observer
 from guardrail.record.telemetry.tracing import Tracing

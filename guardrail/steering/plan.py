@@ -10,7 +10,7 @@ from typing import Literal
 
 from guardrail.backends import FinishReason, Likelihood
 from guardrail.policy import Policy, Ruling
-from guardrail.policy.schema import Modulation
+from guardrail.policy.steering import Modulation
 from guardrail.steering.contrast import ContrastForm
 from guardrail.steering.opening import Opening
 

@@ -1,7 +1,7 @@
 import pytest
 
 from guardrail.cli.contrast_text import contrasted_with
-from guardrail.policy.schema import Contrast
+from guardrail.policy.steering import Contrast
 from guardrail.record.decision import ContrastRecord
 
 

@@ -219,3 +219,21 @@ def test_a_decision_is_a_span_of_its_own_kind() -> None:
     assert whole.attributes["guardrail.action"] == "refuse"
     assert whole.attributes["guardrail.review.approved"] is True
     assert whole.attributes["guardrail.session.remembered"] is False
+
+
+def test_a_blocked_request_is_answered_in_the_policy_s_language(tmp_path: Path) -> None:
+    head = "version: 1\nname: p\nextends: [baseline, refusals/de]\nverdict: {on_unsafe: block}\n"
+    (tmp_path / "en.yaml").write_text(head, encoding="utf-8")
+    (tmp_path / "de.yaml").write_text(f"{head}language: de\n", encoding="utf-8")
+    (tmp_path / "all.yaml").write_text(
+        "version: 1\nname: all\nselect:\n"
+        "  - {when: {language: de}, policy: de.yaml}\n  - {policy: en.yaml}\n",
+        encoding="utf-8",
+    )
+    guard = Guard(policy=tmp_path / "all.yaml", judge=says(0.9))
+    said = {
+        language: guard.decide(question("?"), metadata={"language": language}).refusal
+        for language in ("en", "de-AT")
+    }
+    assert said["en"].startswith("I can't help with that here: ")
+    assert said["de-AT"].startswith("Dabei kann ich hier nicht helfen: ")

@@ -186,6 +186,8 @@ def test_messages_are_filled_and_fall_back_by_language() -> None:
     assert both.message_for(ruling, "pt-BR") == portuguese
     assert both.message_for(ruling, "pt_br") == portuguese
     assert both.message_for(ruling, "sw").startswith(english)
+    assert both.model_copy(update={"language": "pt-BR"}).message_for(ruling) == portuguese
+    assert both.model_copy(update={"language": "sw"}).message_for(ruling).startswith(english)
     unjudged = decide(both, Verdict.unavailable("x"))
     assert "não consegui verificar" in both.message_for(unjudged, "pt")
 

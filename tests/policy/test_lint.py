@@ -64,6 +64,7 @@ def findings(tmp_path: Path, text: str, extends: str = "baseline") -> list[tuple
             "modulation: {scale: confidence}\ncategories: [{id: medical, on_uncertain: lean}]\n",
             [*[("refuses-weakly", BAND)] * 6, ("refuses-weakly", 5)],
         ),
+        ("language: de\n", [("language-missing", 4)]),
         ("contrast: {guided_steps: 0}\n", [("no-steps", 4)]),
         ("refusals: {en: {phrases: []}}\n", [("no-phrases", MODULATION)]),
         ("session: {memory: max, decay: 0.8, after_refusal: {unsafe_at: 0.5}}\n", []),

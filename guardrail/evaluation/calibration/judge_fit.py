@@ -19,7 +19,7 @@ from guardrail.evaluation.probabilities import (
     squared_errors,
 )
 from guardrail.policy import Policy
-from guardrail.policy.schema import Calibration
+from guardrail.policy.judge import Calibration
 
 DIGITS = 4
 """Decimals of scale and bias, as they are written."""

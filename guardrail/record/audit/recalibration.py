@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from guardrail.policy import schema
+from guardrail.policy import judge
 from guardrail.policy.calibration import calibrate, uncalibrate
 from guardrail.record.audit.record import Calibration
 
 
 def recalibrated(
-    categories: Mapping[str, float], old: Calibration | None, new: schema.Calibration | None
+    categories: Mapping[str, float], old: Calibration | None, new: judge.Calibration | None
 ) -> dict[str, float]:
     """Takes one calibration off probabilities by category, and puts another on.
 
@@ -24,11 +24,11 @@ def recalibrated(
     return {name: _recalibrated(p, old, new) for name, p in categories.items()}
 
 
-def _numbers(calibration: Calibration | schema.Calibration | None) -> tuple[float, float]:
+def _numbers(calibration: Calibration | judge.Calibration | None) -> tuple[float, float]:
     return (1.0, 0.0) if calibration is None else (calibration.scale, calibration.bias)
 
 
-def _recalibrated(p: float, old: Calibration | None, new: schema.Calibration | None) -> float:
+def _recalibrated(p: float, old: Calibration | None, new: judge.Calibration | None) -> float:
     """What is no probability stays."""
     if not 0 <= p <= 1:
         return p

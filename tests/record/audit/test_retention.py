@@ -13,7 +13,7 @@ import pytest
 
 from guardrail import load_policy
 from guardrail.errors import AuditError
-from guardrail.policy import Policy, schema
+from guardrail.policy import Policy
 from guardrail.policy.calibration import calibrate
 from guardrail.record.audit import AuditLog, store
 from guardrail.record.audit.bench import CATEGORIES
@@ -203,7 +203,7 @@ def test_replay_names_categories_that_were_not_asked_about(thousand_path: Path) 
 def test_replay_takes_a_records_own_calibration_off_first(thousand_path: Path) -> None:
     """Under the policy that decided nothing changes; under another only its own counts."""
     plain = other_policy(0.3)
-    judge = plain.judge.model_copy(update={"calibration": schema.Calibration(scale=2.0, bias=0.7)})
+    judge = plain.judge.model_copy(update={"calibration": {"scale": 2.0, "bias": 0.7}})
     policy = plain.model_copy(update={"judge": judge})
     with LogReader(thousand_path) as reader:
         records = [each for each in reader.records(Filter()) if each.decision is not None]
