@@ -63,5 +63,5 @@ def test_a_release_says_its_own_section_and_no_other() -> None:
     ],
 )
 def test_a_tag_without_its_section_is_no_release(tag: str, version: str, text: str) -> None:
-    with pytest.raises(ValueError, match="tag|section|left"):
+    with pytest.raises(ValueError, match=r"tag|section|left"):
         notes(tag, text, version)

@@ -2,8 +2,8 @@
 
     python -m tests.release.trying dist/safecode_guardrail-….whl [pip pipx uvx]
 
-installs it in each way, runs `guardrail ask --demo` from an empty folder, and says how long it took.
-pipx and uv have to be on the PATH.
+installs it in each way, runs `guardrail ask --demo` from an empty folder, and says how long it
+took. pipx and uv have to be on the PATH.
 """
 
 from __future__ import annotations
@@ -92,4 +92,5 @@ def _bare(folder: Path) -> dict[str, str]:
 
 if __name__ == "__main__":
     wanted = sys.argv[2:] or ["pip", "pipx", "uvx"]
-    sys.exit(0 if all([attempt(each, Path(sys.argv[1])) for each in wanted]) else 1)
+    tried = [attempt(each, Path(sys.argv[1])) for each in wanted]
+    sys.exit(0 if all(tried) else 1)
