@@ -22,7 +22,7 @@ def test_each_picture_is_there_light_and_dark() -> None:
 def test_they_are_small() -> None:
     sizes = {path.name: path.stat().st_size for path in PICTURES}
     assert {name for name, size in sizes.items() if size > 200_000} == set()
-    assert sum(sizes.values()) < 2_000_000
+    assert sum(sizes.values()) < 1_600_000
 
 
 @pytest.mark.parametrize("path", DRAWN, ids=lambda path: path.name)
