@@ -32,12 +32,10 @@ def test_a_drawn_one_asks_nobody_for_anything(path: object) -> None:
     assert re.findall(r"url\((?!#)|@font-face|@import|<script|<image|href=", text) == []
 
 
-def test_light_is_light_and_dark_is_dark() -> None:
-    for path in PICTURES:
-        if path.suffix == ".webp":
-            shade = Image.open(path).convert("L").resize((1, 1)).getpixel((0, 0))
-            assert isinstance(shade, int)
-            assert (shade > 128) == ("-light." in path.name), path.name
+@pytest.mark.parametrize("name", ["audit-light.webp", "audit-dark.webp"])
+def test_light_is_light_and_dark_is_dark(name: str) -> None:
+    shade = Image.open(FOLDER / name).crop((0, 0, 4, 4)).convert("L")  # the page behind it all
+    assert (shade.tobytes()[0] > 128) == ("-light." in name)
 
 
 def test_the_readme_begins_with_one() -> None:
