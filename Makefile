@@ -14,7 +14,7 @@ NOT_ON_FLOOR = tests/backends/server tests/chat/test_leaving.py \
 	$(addprefix tests/contract/test_,streams.py counterfactual.py familiarity.py) \
 	$(addprefix tests/embedded/test_,rewording.py turning.py unseen.py world.py)
 
-.PHONY: check lint types test slow families floor floor-requirement
+.PHONY: check lint types test slow families floor floor-requirement dist sbom audit
 check: lint types test
 
 lint:
@@ -42,3 +42,21 @@ floor:
 
 floor-requirement:
 	@echo "transformers==$(FLOOR)"
+
+# A release's files, and what is wrong with them; after `pip install --group release`.
+dist:
+	rm -rf dist build
+	$(PYTHON) -m build
+	$(PYTHON) -m tests.release.distribution dist
+	$(PYTHON) -m twine check --strict dist/*
+
+# OF is the Python of another environment: what is in it as CycloneDX, and what is known against it.
+# PyPI does not know torch's own builds (2.13.0+cpu), so it is asked about the release they are of.
+OF ?= $(PYTHON)
+TO ?= sbom.cdx.json
+sbom:
+	cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file $(TO) $(OF)
+
+audit:
+	$(OF) -m pip freeze --exclude-editable | sed 's/+cpu$$//; /@/d' > audited.txt
+	pip-audit --strict --no-deps --disable-pip --requirement audited.txt

@@ -87,10 +87,12 @@ class Browser:
         os.close(self._read)
         os.close(self._write)
 
-    def size(self, width: int, height: int, *, phone: bool = False, dark: bool = False) -> None:
+    def size(
+        self, width: int, height: int, *, phone: bool = False, dark: bool = False, scale: int = 0
+    ) -> None:
         self._send(
             "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 2 if phone else 1,
+            {"width": width, "height": height, "deviceScaleFactor": scale or (2 if phone else 1),
              "mobile": phone},
         )  # fmt: skip
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}

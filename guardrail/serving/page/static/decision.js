@@ -201,4 +201,3 @@ const partsOf = (() => {
       scrolled("pre", "line", "The decision as JSON", JSON.stringify(record, null, 2))),
   ];
 })();
-
