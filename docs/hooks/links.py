@@ -1,7 +1,7 @@
 """Links of included pages, which lead to files of the repository, lead to their pages on the site.
 
-`CONTRIBUTING.md` links `guardrail/README.md`, as it must where one reads it beside the sources. What is
-on the site is linked there; of a link to another file of the repository its words stay.
+`CONTRIBUTING.md` links `guardrail/README.md`, as it must where one reads it beside the sources.
+What is on the site is linked there; of a link to another file of the repository its words stay.
 """
 
 import re

@@ -29,7 +29,6 @@ names = {"__name__": "__main__"}
 for line in sys.stdin:
     name, text = json.loads(line)
     exec(compile(text, name, "exec"), names)
-    print(flush=True)
     print("through", file=answers, flush=True)
 """
 
@@ -43,7 +42,8 @@ class Session:
 
     Args:
         page: The page's name, for messages.
-        folder: An empty folder.
+        folder: Is made, and holds the pictures and what the blocks write; beside it lies what they
+            print.
     """
 
     def __init__(self, page: str, folder: Path) -> None:
@@ -53,7 +53,14 @@ class Session:
         self._python: subprocess.Popen[str] | None = None
         self._answers: IO[str] | None = None
         self._out = {each: folder.parent / f"{folder.name}.{each}" for each in ("sh", "python")}
+        folder.mkdir()
         shutil.copytree(_PICTURES, folder / "pictures")
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
 
     def run(self, snippet: Snippet) -> None:
         """Writes the block if it is a file, checks it if it is a policy, runs it if it is code."""
@@ -69,7 +76,7 @@ class Session:
         elif snippet.language == "python":
             self._interpret(snippet)
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """Ends what the page's blocks have left running."""
         for group in self._groups:
             try:
@@ -108,13 +115,14 @@ class Session:
         name = f"{self._page}:{snippet.line}"
         self._python.stdin.write(json.dumps([name, snippet.text]) + "\n")
         self._python.stdin.flush()
-        self._expect(self._answers.readline() == "through\n", snippet, "raises, or ends the process")
+        through = self._answers.readline() == "through\n"
+        self._expect(through, snippet, "raises, or ends the process")
 
     def _start(self) -> None:
         read, write = os.pipe()
         with self._out["python"].open("w", encoding="utf-8") as out:
             self._python = subprocess.Popen(
-                [sys.executable, "-c", _PYTHON, str(write)],
+                [sys.executable, "-u", "-c", _PYTHON, str(write)],
                 cwd=self._folder,
                 env=self._environment(),
                 stdin=subprocess.PIPE,

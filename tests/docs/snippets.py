@@ -1,7 +1,7 @@
 """What stands in the fenced blocks of a page, and how the tests are to run it.
 
-A fence's info string is a language and, if the block is a file, its name: `yaml title="acme.yaml"`. A
-comment on the line before says when it runs: `<!-- run: slow -->`, or `<!-- run: no, REASON -->`.
+A fence's info string is a language and, if the block is a file, its name: `yaml title="acme.yaml"`.
+A comment on the line before says when it runs: `<!-- run: slow -->`, or `<!-- run: no, REASON -->`.
 Fences may be indented, as in lists and tabs. Knows nothing of how a block is run.
 """
 

@@ -1,10 +1,12 @@
 """Every command and every piece of code on the pages runs, in the order of its page."""
 
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
-import yaml
 import tomllib
+import yaml
 
 from tests.docs.session import Session, SnippetFailure
 from tests.docs.snippets import RUN, SHOWN, Snippet, SnippetError, pages, snippets
@@ -27,14 +29,10 @@ def named(when: str) -> list[str]:
 
 
 def run(page: str, folder: Path, *, slow: bool) -> None:
-    (folder / "page").mkdir()
-    session = Session(page, folder / "page")
-    try:
+    with Session(page, folder / "page") as session:
         for each in snippets(PAGES[page]):
             if each.when == "fast" or (slow and each.when == "slow"):
                 session.run(each)
-    finally:
-        session.close()
 
 
 @pytest.mark.parametrize("page", named("fast"))
@@ -167,26 +165,24 @@ def test_only_the_name_of_a_file_below_is_one(title: str) -> None:
         ("```sh\ntrue\nfalse\necho on\n```\n", r"page.md:2: exits with 1"),
         ("```sh\necho $UNSET\n```\n", "exits with 2"),
         ("```sh\necho it is broken; exit 3\n```\n", "exits with 3\nit is broken"),
-        ("```python\na = 1\n```\n```python\nassert a == 2\n```\n", "page.md:5: raises, or ends the process\nTraceback"),
+        (
+            "```python\na = 1\n```\n```python\nassert a == 2\n```\n",
+            "page.md:5: raises, or ends the process\nTraceback",
+        ),
+        ("```python\nraise SystemExit(0)\n```\n", "page.md:2: raises, or ends the process"),
         ('```yaml title="a.yaml"\nversion: 1\nnam: a\n```\n', "is no valid policy"),
     ],
 )
 def test_a_block_that_fails_fails_its_page(page: str, said: str, tmp_path: Path) -> None:
-    (tmp_path / "page").mkdir()
-    session = Session("page.md", tmp_path / "page")
-    try:
+    *before, last = snippets(page)
+    with Session("page.md", tmp_path / "page") as session:
+        for each in before:
+            session.run(each)
         with pytest.raises(SnippetFailure, match=said):
-            for each in snippets(page):
-                session.run(each)
-    finally:
-        session.close()
+            session.run(last)
 
 
-def test_blocks_share_a_folder_and_names_and_leave_nothing_running(tmp_path: Path) -> None:
-    folder = tmp_path / "page"
-    folder.mkdir()
-    session = Session("page.md", folder)
-    page = """\
+TOGETHER = """\
 ```text title="sub/said.txt"
 hello
 ```
@@ -203,13 +199,21 @@ said = Path("sub/said.txt").read_text()
 assert said == "hello\\n"
 ```
 """
-    try:
-        for each in snippets(page):
+
+
+def test_blocks_share_a_folder_and_names_and_leave_nothing_running(tmp_path: Path) -> None:
+    folder = tmp_path / "page"
+    with Session("page.md", folder) as session:
+        for each in snippets(TOGETHER):
             session.run(each)
-        sleeping = Path("/proc") / (folder / "sleeping").read_text().strip() / "cmdline"
-        if sleeping.parent.parent.is_dir():
-            assert b"sleep" in sleeping.read_bytes()
-    finally:
-        session.close()
-    if sleeping.parent.parent.is_dir():
-        assert not sleeping.exists() or not sleeping.read_bytes()
+        sleeping = int((folder / "sleeping").read_text())
+        assert sleeps(sleeping)
+    patience = time.monotonic() + 10
+    while sleeps(sleeping) and time.monotonic() < patience:
+        time.sleep(0.05)
+    assert not sleeps(sleeping)
+
+
+def sleeps(process: int) -> bool:
+    shown = subprocess.run(["ps", "-o", "args=", "-p", str(process)], stdout=subprocess.PIPE)
+    return shown.stdout.startswith(b"sleep")
