@@ -30,9 +30,9 @@ families:
 	$(ON_ALL_CORES) -m "families and not slow and not gpu" tests/contract tests/test_families.py
 
 # After `pip install -e ".[docs]"`: the site, in site/, and what it has to hold. Its tests need neither
-# a model nor what the others share.
+# a model nor what the others share. Not --quiet: then warnings would not count.
 docs:
-	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 	$(PYTHON) -m pytest -n 0 --noconftest -m site tests/docs/test_site.py
 
 slow:
