@@ -4,6 +4,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -23,6 +24,7 @@ class Page(HTMLParser):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.loads: list[str] = []
+        self.links: list[str] = []
         self.ids: set[str] = set()
         self.classes: set[str] = set()
         self.paragraphs: list[str] = []
@@ -33,8 +35,11 @@ class Page(HTMLParser):
         said = {name: value or "" for name, value in attrs}
         self.ids.add(said.get("id", ""))
         self.classes.update(said.get("class", "").split())
-        if tag != "a":  # a link loads nothing until it is followed
-            self.loads += [said[name] for name in ("src", "href", "srcset", "data") if name in said]
+        links = [said[name] for name in ("src", "href", "srcset", "data") if name in said]
+        if tag == "a":  # a link loads nothing until it is followed
+            self.links += links
+        else:
+            self.loads += links
         if tag == "p":
             self.paragraphs.append("")
             self._in_paragraph = True
@@ -83,6 +88,28 @@ def test_no_page_loads_anything_from_elsewhere(site: dict[str, Page]) -> None:
     for style in SITE.rglob("*.css"):
         text = style.read_text("utf-8")
         assert not re.search(r"(@import|url\()\s*[\"']?(https?:)?//", text), style
+
+
+def test_every_link_within_the_site_ends_somewhere(site: dict[str, Page]) -> None:
+    """Those of included pages and of the reference as well, which mkdocs does not look at."""
+    dead = []
+    for name, page in site.items():
+        if name == "404.html":  # is served under any address
+            continue
+        for link in page.links:
+            there, _, place = unquote(link).partition("#")
+            if ":" in there or OUTSIDE.match(there):
+                continue
+            path = (SITE / name).parent.joinpath(there).resolve() if there else SITE / name
+            path = path / "index.html" if path.is_dir() else path
+            aim = site.get(str(path.relative_to(SITE)))
+            if not path.is_file() or (place and (aim is None or place not in aim.ids)):
+                dead.append((name, link))
+    assert dead == []
+
+
+def test_an_included_page_links_the_pages_of_others(site: dict[str, Page]) -> None:
+    assert "../rooms/" in site["contributing/index.html"].links
 
 
 def test_no_page_has_what_its_theme_would_fetch_a_script_for(site: dict[str, Page]) -> None:
