@@ -14,7 +14,7 @@ NOT_ON_FLOOR = tests/backends/server tests/chat/test_leaving.py \
 	$(addprefix tests/contract/test_,streams.py counterfactual.py familiarity.py) \
 	$(addprefix tests/embedded/test_,rewording.py turning.py unseen.py world.py)
 
-.PHONY: check lint types test slow families floor floor-requirement dist sbom audit
+.PHONY: check lint types test docs slow families floor floor-requirement dist sbom audit
 check: lint types test
 
 lint:
@@ -26,11 +26,17 @@ types:
 
 test:
 	$(ON_ALL_CORES) -m "not slow and not gpu" $(FAMILIES)
-	$(ON_ALL_CORES) -m "not slow and not gpu" $(addprefix --ignore=,$(FAMILIES))
+	$(ON_ALL_CORES) -m "not slow and not gpu and not site" $(addprefix --ignore=,$(FAMILIES))
 
 # After `pip install -e ".[families]"`; without it, `test` skips them.
 families:
 	$(ON_ALL_CORES) -m "families and not slow and not gpu" tests/contract tests/test_families.py
+
+# After `pip install -e ".[docs]"`: the site, in site/, and what it has to hold. Its tests need neither
+# a model nor what the others share. Not --quiet: then warnings would not count.
+docs:
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+	$(PYTHON) -m pytest -n 0 --noconftest -m site tests/docs/test_site.py
 
 slow:
 	$(PYTHON) -m pytest -m "slow"

@@ -64,7 +64,7 @@ def test_the_readme_example_runs(
 
 
 def test_files_that_the_readme_names_exist() -> None:
-    tree = blocks("")[-1]
+    tree = blocks("text")[-1]
     folder = ROOT
     for line in tree.splitlines():
         names = re.split(r"\s{2,}", line.strip())[0]

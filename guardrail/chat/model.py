@@ -61,7 +61,8 @@ class ChatSafeCoDe(CautiousRunnable, DecidingChatModel, CountingChatModel, Sessi
         top_logprobs: How many of the likeliest tokens at its place are told beside it.
         model_kwargs: Any other argument of `generate()`.
         timeout: Seconds that an answer may take; then `TimeoutError`.
-        cache: True (LangChain's global cache) or a cache; without either, no answer is cached.
+        cache (BaseCache | bool | None): True (LangChain's global cache) or a cache; without either,
+            no answer is cached.
         picture_limits: Which pictures are accepted.
 
     Where the policy remembers, a session is the run's `thread_id` or `session_id`

@@ -32,6 +32,7 @@ What the contract suite says of each version: cached steps against full forwards
 `shadow` against `generate()`, batches against single rows, and the rest of `tests/contract`, over
 every family that has a recipe (older versions lack a few). Lines are written by
 
+<!-- run: no, installs six versions of transformers -->
 ```sh
 python -m tests.contract.versions {versions}
 ```

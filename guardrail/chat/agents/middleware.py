@@ -74,11 +74,13 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
     """Brings a policy to an agent: `create_agent(…, middleware=[GuardrailMiddleware(guard)])`.
 
     What the policy decides, before every call of the model and of a tool:
+
     - `comply`, `plain`: it goes on.
     - `refuse`, `block`: the policy's words are the answer and the run ends; of a tool call, they
       are its result, with status `error`.
     - `escalate`: an interrupt, resumed with an approval or a rejection
       (`guardrail.chat.agents.asking`). The agent needs a checkpointer.
+
     Where the policy watches (`watch`), the model's answer, with its calls, is judged whole before
     the agent acts on it: one that is not cleared gives way to the policy's words, calls no tool and
     ends the run, and `escalate` asks a human about it, who is shown it. What a remote model streams
@@ -89,15 +91,13 @@ class GuardrailMiddleware(AgentMiddleware[GuardrailState, Any, Any]):
 
     Several may stand in one agent, each with a policy or a part of its own: a request or call goes
     on if all of them let it. `guardrail` is then the decision that withheld it, or that of the
-    outermost on the request; all of them are in `response_metadata["guardrails"]`, those on answers
-    too.
+    outermost on the request; `response_metadata["guardrails"]` has them all, those on answers too.
 
     Args:
         guard: Who judges: a `ChatSafeCoDe`, a `SafeCoDe`, or a `Guard` with a judge of its own.
         policy: Another policy than the guard's: a name, a path, or a `Policy`. It is also that of a
             `ChatSafeCoDe` as the agent's model.
-        requests: Whether requests to the model are judged, and its answers where the policy
-            watches.
+        requests: Whether requests to the model, and answers where the policy watches, are judged.
         tools: Whether calls to tools are judged as well: the request that led there, with the
             call's name and arguments.
         picture_limits: Which pictures are accepted; others cannot be judged, so that the policy's

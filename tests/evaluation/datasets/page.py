@@ -19,6 +19,7 @@ What `guardrail eval NAME` can ask; `guardrail eval --list` shows the same. Only
 `unseen` and `turning` ship with the package. The others are their authors', under their authors'
 terms:
 
+<!-- run: no, needs published data sets -->
 ```sh
 guardrail eval msts --data DIR                      # a folder in the published layout
 guardrail eval msts --data felfri/MSTS              # a hub id, fetched into the hub's own cache

@@ -21,6 +21,7 @@ _HEAD = """\
 What `guardrail eval` compares: one model, asked the same requests under several policies and in other
 ways. `guardrail eval --list-systems` shows the same, with `--json` for programs.
 
+<!-- run: no, takes hours -->
 ```sh
 guardrail eval scenes                                              # {default}
 guardrail eval scenes --systems all                                # the whole table
