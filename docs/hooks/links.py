@@ -11,6 +11,8 @@ from typing import Any
 _ROOT = Path(__file__).parents[2]
 _DOCS = _ROOT / "docs"
 _INCLUDED = re.compile(r'{% include-markdown "([^"]+)"')
+_DEFINED = re.compile(r"^\[([^\]\n]+)\]: \.\./\S+\n?", re.MULTILINE)
+"""A link of the changelog's versions, which leads to where the repository is looked at."""
 _LINK = re.compile(r"(?<!!)\[([^\]\[]+)\]\(([^()\s#:]+)(#[^()\s]*)?\)")
 
 
@@ -33,7 +35,11 @@ def mended(markdown: str, pages: dict[Path, str]) -> str:
         outside = target.is_file() and not target.is_relative_to(_DOCS)
         return link[1] if outside else link[0]
 
-    return _LINK.sub(lead, markdown)
+    defined = _DEFINED.findall(markdown)
+    markdown = _LINK.sub(lead, _DEFINED.sub("", markdown))
+    for name in defined:
+        markdown = markdown.replace(f"[{name}]", name)
+    return markdown
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:

@@ -70,9 +70,9 @@ def found(words: str) -> set[str]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("unsafe_at", {"packs/", "watching/", "calibration/"}),
-        ("llama.cpp", {"servers/", "serving/"}),
-        ("escalate", {"packs/", "serving/", "security/"}),
+        ("unsafe_at", {"policy/", "reference/policy/", "watching/", "calibration/"}),
+        ("llama.cpp", {"wrap/", "servers/", "serving/"}),
+        ("escalate", {"policy/", "agents/", "serving/", "security/"}),
     ],
 )
 def test_the_search_finds_what_people_look_for(words: str, expected: set[str]) -> None:
