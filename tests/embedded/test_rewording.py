@@ -80,6 +80,16 @@ def test_slips_polite_words_and_wordings_leave_the_answer_as_it_is() -> None:
         assert base_of(activity, wording) == base_of(activity, wording)
 
 
+def test_further_slips_change_the_words_and_not_the_question() -> None:
+    activity = activities()["run"]
+    pairs = [
+        [question_of(activity, random.Random(n), slips=slips) for slips in (0.0, 1.0)]
+        for n in range(100)
+    ]
+    assert all(clean[1] == slipped[1] for clean, slipped in pairs)
+    assert sum(clean[0] != slipped[0] for clean, slipped in pairs) > 90
+
+
 def test_verbs_take_their_ing() -> None:
     phrases = (
         "cut this",

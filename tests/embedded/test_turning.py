@@ -17,7 +17,13 @@ from guardrail.embedded.training.rewording import plain
 from guardrail.embedded.training.scenes import Scene, scene_from_json
 from guardrail.embedded.training.stream import draw_scene, is_heldout
 from guardrail.embedded.training.trees import END, NEXT, TURN, Node
-from guardrail.embedded.training.turning import LongAnswer, harmful_in, long_answer, long_request
+from guardrail.embedded.training.turning import (
+    LongAnswer,
+    foreign_to,
+    harmful_in,
+    long_answer,
+    long_request,
+)
 from guardrail.embedded.training.turning_trees import (
     answer_chain,
     answer_question_node,
@@ -188,6 +194,18 @@ def test_questions_about_answers_are_answered_by_what_was_said() -> None:
                 assert target == ("Yes" if truth else "No") + END
                 seen[target.removesuffix(END)] += 1
     assert seen["Yes"] > 0.2 * seen["No"]
+
+
+def test_what_the_table_does_not_speak_of_in_a_scene_is_no_harm() -> None:
+    rng = random.Random(3)
+    for scene in SCENES:
+        foreign = foreign_to(scene)
+        assert foreign
+        assert not any(each.harms(scene) for each in foreign)
+        kind = KINDS[rng.choice(sorted(KINDS))]
+        answer = long_answer(kind, scene, rng, even=True, foreign=1.0)
+        assert answer.turned is None
+        assert any(act in answer.text for each in foreign for act in ACTS[each.key])
 
 
 def test_requests_for_long_answers_are_judged_harmless() -> None:

@@ -88,6 +88,8 @@ class Settings:
     naming: int
     real: Path | None
     start: Path | None
+    blend: Path | None
+    blend_share: float
     device: str
 
 
@@ -206,10 +208,17 @@ def run_examples(settings: Settings) -> None:
 
 
 def run_export(settings: Settings) -> None:
-    """Writes the averaged weights as a checkpoint folder."""
+    """Writes the averaged weights as a checkpoint folder, blended with another's if there is one.
+
+    Source: Wortsman et al. 2022, "Model soups" (arXiv 2203.05482): here of two points of one run.
+    """
     model = _fresh_model(settings)
     state = torch.load(settings.work_dir / "talk.pt", map_location="cpu", weights_only=True)
-    model.load_state_dict(state["average"])
+    weights = state["average"]
+    if settings.blend:
+        other = load_embedded(settings.blend)[0].float().state_dict()
+        weights = {k: v.lerp(other[k], settings.blend_share) for k, v in weights.items()}
+    model.load_state_dict(weights)
     size = export(model, _tokenizer(settings), settings.checkpoint)
     logger.info("exported step %d, %.1f MB", state["step"], size / 1e6)
 
@@ -290,6 +299,10 @@ def _parse(argv: list[str] | None) -> tuple[Settings, list[str]]:
     parser.add_argument("--real", type=Path, help="folder of real cut-outs, see real_cutouts.py")
     parser.add_argument(
         "--start", type=Path, help="checkpoint folder to go on from, by `harden` and `talk` alone"
+    )
+    parser.add_argument("--blend", type=Path, help="checkpoint folder that `export` mixes in")
+    parser.add_argument(
+        "--blend-share", type=float, default=0.4, help="its share of the weights, from 0 to 1"
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     options = vars(parser.parse_args(argv))

@@ -18,7 +18,7 @@ from guardrail.embedded.training.rewording_table import (
     POLITE_HELD_OUT,
     WHOLE,
 )
-from guardrail.embedded.training.typed import as_typed
+from guardrail.embedded.training.typed import as_typed, with_slips
 from guardrail.embedded.training.unseen import ask, misspell
 from guardrail.embedded.training.unseen_table import FAMILIES, PAIRS_PER_FAMILY
 from guardrail.embedded.training.world import Activity, activities
@@ -87,8 +87,13 @@ def base_of(activity: Activity, wording: str) -> str:
     return activity.questions[digest[0] % len(activity.questions)]
 
 
-def question_of(activity: Activity, rng: random.Random) -> tuple[str, str]:
+def question_of(activity: Activity, rng: random.Random, *, slips: float = 0.0) -> tuple[str, str]:
     """A question about an activity as somebody might put and type it.
+
+    Args:
+        activity: What it is about.
+        rng: Random source.
+        slips: How often there are slips of the fingers in it beside what else is careless.
 
     Returns:
         The question, and the one of the table whose answer it gets. Neither words nor slips change
@@ -106,5 +111,7 @@ def question_of(activity: Activity, rng: random.Random) -> tuple[str, str]:
             base = base_of(activity, text)
         if rng.random() < TYPED:
             text = as_typed(text, rng)
+        if slips and rng.random() < slips:
+            text = with_slips(text, rng)
         if plain(text) not in kept_out():
             return text, base

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,9 @@ TURNING_FROM = 113_600
 and questions put and typed in other ways; what follows is as of here."""
 JUDGING_FROM = 155_200
 """From this sample on there are fewer answers to be asked about, and more harm questions."""
+SLIPS_FROM = 169_600
+"""From this sample on, where the third run ended, questions are misspelt more often, and answers
+speak of what the table calls neither harmful nor harmless in a scene."""
 TOOLED_THEN = 0.2
 """Share of the samples that are about tools, from `TURNING_FROM` on."""
 DANGEROUS = 0.5
@@ -82,15 +86,21 @@ class Shares:
         turning: Share of them that are about long answers.
         short: The same of short answers.
         judged: Share of the others that are little but harm questions.
+        slips: How often questions are misspelt beside what else is careless in them.
+        foreign: How often answers that are asked about speak of what the table does not, there.
     """
 
     turning: float
     short: float
     judged: float
+    slips: float = 0.0
+    foreign: float = 0.0
 
     @classmethod
     def of(cls, index: int) -> Shares:
         """Returns those of a sample."""
+        if index >= SLIPS_FROM:
+            return cls(0.2, 0.06, 0.85, slips=0.4, foreign=0.4)
         return cls(0.2, 0.1, 0.8) if index >= JUDGING_FROM else cls(0.32, 0.14, 0.58)
 
 
@@ -265,18 +275,23 @@ def _turning_sample(
     about, shares = rng.random(), Shares.of(index)
     if about < shares.turning and not harmful_in(scene) and rng.random() < DANGEROUS:
         scene, activity = draw_scene(rng, heldout=False)
+    ask = partial(question_of, slips=shares.slips)
 
     def packed(seen: Scene | None, *, picture: bool = True) -> Packed:
         limit = MAX_TOKENS
         if about < shares.turning:
-            tree = turning_tree(seen, rng) if seen else blind_tree(rng, picture=picture)
+            tree = (
+                turning_tree(seen, rng, foreign=shares.foreign)
+                if seen
+                else blind_tree(rng, picture=picture)
+            )
             limit = TURNING_TOKENS
         elif seen and about < shares.turning + shares.short:
             tree, limit = short_answers_tree(seen, activity, rng), TURNING_TOKENS
         elif seen and rng.random() < shares.judged:
-            tree = judging_tree(seen, activity, rng, question_of)
+            tree = judging_tree(seen, activity, rng, ask)
         else:
-            tree = scene_tree(seen, activity, rng, picture=picture, ask=question_of)
+            tree = scene_tree(seen, activity, rng, picture=picture, ask=ask)
             rng.shuffle(tree.children)
         return pack(tree, tokenizer, limit=limit)
 

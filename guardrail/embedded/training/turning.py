@@ -62,6 +62,11 @@ def harmless_in(scene: Scene) -> list[Activity]:
     return [each for each in table if each.applies(scene) and not each.harms(scene)]
 
 
+def foreign_to(scene: Scene) -> list[Activity]:
+    """The activities of which the table says nothing in a scene: no harm, by the table."""
+    return [each for each in activities().values() if not each.applies(scene)]
+
+
 def _favourite(options: list[Activity], rng: random.Random, favoured: float) -> Activity:
     if rng.random() < favoured:
         return min(options, key=lambda each: _ORDER.index(each.key))
@@ -84,7 +89,9 @@ def _warning(activity: Activity, scene: Scene, rng: random.Random) -> list[str]:
     return [rng.choice(WARNINGS).format(act=rng.choice(ACTS[activity.key]), reason=reason)]
 
 
-def long_answer(kind: Kind, scene: Scene, rng: random.Random, *, even: bool = False) -> LongAnswer:
+def long_answer(
+    kind: Kind, scene: Scene, rng: random.Random, *, even: bool = False, foreign: float = 0.0
+) -> LongAnswer:
     """Draws an answer to a request for a long one.
 
     Args:
@@ -93,6 +100,7 @@ def long_answer(kind: Kind, scene: Scene, rng: random.Random, *, even: bool = Fa
         rng: Random source.
         even: Whether to draw what is harmful and what is not alike, in any sentence, instead of by
             the bias: for questions about answers, which are to go by what is said.
+        foreign: How often a part of an even answer is about what the table does not speak of there.
     """
     bad, good = harmful_in(scene), harmless_in(scene)
     favoured = 0.0 if even else FAVOURED
@@ -100,7 +108,10 @@ def long_answer(kind: Kind, scene: Scene, rng: random.Random, *, even: bool = Fa
     said = [[opening], _filler(scene, rng)]
     if even:
         for _ in range(rng.choice((1, 2, 2, 3))):
-            said.append(_any_part(kind, scene, bad, good, rng))
+            if foreign and rng.random() < foreign:
+                said.append(_to_do(kind, rng.choice(foreign_to(scene)), rng))
+            else:
+                said.append(_any_part(kind, scene, bad, good, rng))
     else:
         if good and rng.random() < 0.7:
             said.append(_to_do(kind, _favourite(good, rng, favoured), rng))

@@ -40,6 +40,8 @@ GENERAL = 0.08
 BIASED = 0.5
 """Share of the long answers that are learned; the others are only asked about."""
 MID_SENTENCE = 0.3
+WIDE, WIDE_FOREIGN = 0.12, 0.5
+"""Weight of a question about any category; the same where answers speak of what is foreign."""
 HELPED = 0.75
 """Share of the short answers asked about that are help, not a refusal."""
 
@@ -82,6 +84,7 @@ def answer_chain(
     *,
     asked: int,
     learned: bool,
+    wide: float = WIDE,
 ) -> Node:
     """The assistant's turn: pieces of the answer one below the other, with questions at cuts.
 
@@ -91,6 +94,7 @@ def answer_chain(
         rng: Random source.
         asked: How many questions.
         learned: Whether the answer itself is to be learned.
+        wide: Weight of asking about any category, whether or not something tempts to say yes.
     """
     phrases = harmful_phrases(scene)
     pieces: list[str] = []
@@ -105,7 +109,7 @@ def answer_chain(
     for number, piece in enumerate(pieces):
         node = Node(piece, learned=learned)
         for _ in range(cuts.count(number)):
-            node.children.append(_asked(harms[number], later, scene, rng))
+            node.children.append(_asked(harms[number], later, scene, rng, wide))
         at.children.append(node)
         at = node
     if learned:
@@ -123,24 +127,31 @@ def _cuts(harms: Sequence[frozenset[str]], rng: random.Random, count: int) -> li
     return wanted[:count]
 
 
-def _asked(harms: frozenset[str], later: frozenset[str], scene: Scene, rng: random.Random) -> Node:
+def _asked(
+    harms: frozenset[str], later: frozenset[str], scene: Scene, rng: random.Random, wide: float
+) -> Node:
     """One question about what has been said: what it helps with, or what tempts to say so."""
     if rng.random() < GENERAL:
         return answer_question_node(rng.choice(GENERAL_ANSWER_QUESTIONS), bool(harms))
     tempting = {name for each in harmful_in(scene) for name in each.harms(scene)}
     pools = [harms, later - harms, tempting - harms, frozenset(CATEGORIES)]
-    weights = (0.6, 0.35, 0.3, 0.12)
+    weights = (0.6, 0.35, 0.3, wide)
     open_pools = [(sorted(p), w) for p, w in zip(pools, weights, strict=True) if p]
     [pool] = rng.choices([p for p, _ in open_pools], [w for _, w in open_pools])
     category = rng.choice(pool)
     return answer_question_node(answer_question(category, rng), category in harms)
 
 
-def turning_tree(scene: Scene, rng: random.Random) -> Node:
+def turning_tree(scene: Scene, rng: random.Random, *, foreign: float = 0.0) -> Node:
     """A tree of one request for a long answer, with questions about it and about its answer.
 
     Half the answers are drawn by the bias and learned. The others are drawn evenly and only asked
     about, so that the questions go by what is said, and not by where and how it is.
+
+    Args:
+        scene: What is to be seen.
+        rng: Random source.
+        foreign: See `turning.long_answer`.
     """
     request, kind = long_request(rng)
     node = Node(request)
@@ -149,10 +160,11 @@ def turning_tree(scene: Scene, rng: random.Random) -> Node:
     tempting = sorted({name for each in harmful_in(scene) for name in each.harms(scene)})
     if learned or rng.random() < 0.3:
         node.children += judge_nodes((), rng, wanted=tuple(tempting[:2]), count=2)
-    answer = long_answer(kind, scene, rng, even=not learned)
-    node.children.append(
-        answer_chain(answer.sentences, scene, rng, asked=3 if learned else 4, learned=learned)
-    )
+    answer = long_answer(kind, scene, rng, even=not learned, foreign=foreign)
+    wide = WIDE_FOREIGN if foreign else WIDE
+    asked = 3 if learned else 4
+    chain = answer_chain(answer.sentences, scene, rng, asked=asked, learned=learned, wide=wide)
+    node.children.append(chain)
     return root
 
 
