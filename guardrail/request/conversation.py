@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
@@ -60,6 +61,9 @@ class Turn:
     call_ids: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
+        for part in self.parts:
+            if not isinstance(part, str | Picture):  # dropped, it would be judged without
+                raise MessageError(f"a part of the {self.role} turn is {_told(part)}, {_EXPECTED}")
         texts = [part for part in self.parts if isinstance(part, str)]
         _check_unicode(f"the text of the {self.role} turn", texts)
         _check_unicode(f"a tool call of the {self.role} turn", (self.tool_calls, self.call_ids))
@@ -136,6 +140,17 @@ class Conversation:
         return replace(self, turns=(*self.turns[:-1], asked), form=AnswerForm())
 
 
+_EXPECTED = (
+    "expected a Picture: guardrail.request.pictures.load_picture makes one of a path, bytes, an "
+    "address or a PIL image"
+)
+
+
+def _told(value: Any) -> str:
+    """Returns what a value is, short enough for an error."""
+    return shorten(repr(value), 80, placeholder=" …")
+
+
 def _check_unicode(what: str, value: Any) -> None:
     """Refuses what no tokenizer can encode, while it can still be said where it is."""
     if found := lone_surrogate_in(value):
@@ -156,6 +171,15 @@ def question(
         pictures: Any number of pictures, shown before the text.
         system: An optional system message.
         session: As for `Conversation`.
+
+    Raises:
+        MessageError: One of the pictures is none: a path is not loaded here.
     """
+    if isinstance(pictures, str) or not isinstance(pictures, Iterable):
+        raise MessageError(f"pictures is {_told(pictures)}, expected a list of pictures")
+    shown = tuple(pictures)
+    for at, picture in enumerate(shown):
+        if not isinstance(picture, Picture):
+            raise MessageError(f"picture {at} is {_told(picture)}, {_EXPECTED}")
     turns = [Turn("system", (system,))] if system else []
-    return Conversation((*turns, Turn("user", (*pictures, text))), session=session)
+    return Conversation((*turns, Turn("user", (*shown, text))), session=session)

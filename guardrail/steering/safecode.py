@@ -72,6 +72,9 @@ class SafeCoDe(GuardedModel):
             pictures: From `guardrail.request.pictures.load_picture`.
             session: By which earlier requests are remembered, where the policy does so.
             **settings: Fields of `GenerationSettings`.
+
+        Raises:
+            MessageError: What stands for a picture is none; a path has to be loaded first.
         """
         with self.preparing():
             conversation = question(text, pictures, session=session)
