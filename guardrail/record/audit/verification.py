@@ -134,8 +134,17 @@ class _Walk:
         )
 
     def _problem(self, anchor: tuple[int, str] | None) -> Problem | None:
-        if (name := self._source.altered_tables()) is not None:
-            return Problem("tables", None, f"the database's own {name!r} is not as it was made")
+        name = self._source.altered_tables()
+        if name is None:
+            return self._misfit(anchor)
+        problem = Problem("tables", None, f"the database's own {name!r} is not as it was made")
+        if name in _TABLES:  # what is read would not be what lies there
+            return problem
+        # A trigger is dropped to alter records: name the record, too.
+        found = self._misfit(anchor)
+        return problem if found is None else _also(found, problem)
+
+    def _misfit(self, anchor: tuple[int, str] | None) -> Problem | None:
         head = self._source.head()
         if head is None:
             return Problem("head", None, "the signed head is missing")
@@ -217,6 +226,10 @@ class _Walk:
         return None
 
 
+def _also(first: Problem, second: Problem) -> Problem:
+    return replace(first, message=f"{first.message}, and {second.message}")
+
+
 def link_of(row: Row | None) -> Continued | None:
     """Returns the link that a log's first record holds, if any. Nothing is proven by it alone."""
     if row is None or row.seq != 0 or b'"continues":' not in row.body:
@@ -258,6 +271,8 @@ def _diagnosis(source: LogSource, row: Row) -> Problem:
 
 
 _PAD = (None, None, None)
+_TABLES = ("records", "head")
+"""What is read of a database; its triggers and indexes are not."""
 
 
 def _claimed(row: Row) -> int | None:

@@ -276,8 +276,9 @@ def attacked(path: Path, to: Path, attack: Attack, *, tidy: bool = True) -> Veri
         ("UPDATE head SET seq = 998", 1000),
     ],
 )  # fmt: skip
+@pytest.mark.parametrize("tidy", [True, False])
 def test_what_sql_can_do_is_named(
-    thousand_path: Path, tmp_path: Path, statement: str, seq: Any
+    thousand_path: Path, tmp_path: Path, statement: str, seq: Any, tidy: bool
 ) -> None:
     with closing(sqlite3.connect(thousand_path)) as connection:
         [refused] = connection.execute(
@@ -285,17 +286,21 @@ def test_what_sql_can_do_is_named(
         ).fetchone()
     seq = refused if seq == "refused" else seq
     found = attacked(
-        thousand_path, tmp_path / "a.db", lambda c: c.execute(statement.format(refused))
+        thousand_path,
+        tmp_path / "a.db",
+        lambda c: c.execute(statement.format(refused)),
+        tidy=tidy,
     )
     assert found.problem is not None
     assert found.problem.seq == seq
+    assert ("'records_are_not_altered' is not as it was made" in found.problem.message) != tidy
     assert seq is None or seq < 0 or str(seq) in found.problem.message or seq == 0
 
 
 def test_altered_tables_are_named(thousand_path: Path, tmp_path: Path) -> None:
     found = attacked(thousand_path, tmp_path / "a.db", lambda _: None, tidy=False)
     assert found.problem is not None
-    assert found.problem.kind == "tables"
+    assert (found.problem.kind, found.records) == ("tables", 1000)
     found = attacked(thousand_path, tmp_path / "b.db", lambda c: c.execute("CREATE TABLE more (a)"))
     assert found.problem is not None
     assert "more" in found.problem.message
