@@ -17,6 +17,7 @@ from guardrail.cli import main
 from guardrail.cli.ask_request import DEMO_PICTURE, demo_picture
 from guardrail.embedded import CHECKPOINT
 from guardrail.policy import is_refusal, load_policy
+from tests.commands import path_of_commands
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -93,13 +94,12 @@ def test_quickstart_stays_short() -> None:
 
 def served(command: str, port: int) -> subprocess.CompletedProcess[str]:
     """Runs a command as a user of this environment does."""
-    here = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     return subprocess.run(
         [*command.split(), str(port)],
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "PATH": here},
+        env={**os.environ, "PATH": path_of_commands()},
     )
 
 

@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -135,35 +136,38 @@ def report(browser: Browser, folder: Path) -> None:
 
 
 @contextmanager
-def serving(*command: str) -> Iterator[str]:
-    """What a command serves, at the address that it prints or is given."""
+def running(*command: str) -> Iterator[subprocess.Popen[str]]:
+    """A command while it runs."""
     process = subprocess.Popen(
         [GUARDRAIL, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     try:
-        yield json.loads(process.stdout.readline())["url"] if process.stdout else ""
+        yield process
     finally:
         process.terminate()
         process.wait(60)
 
 
 @contextmanager
+def pages_of(log: Path) -> Iterator[str]:
+    """The audit log's pages, at the address that the command prints."""
+    with running("audit", "serve", str(log), "--port", "0", "--json") as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["url"]
+
+
+@contextmanager
 def guarded(log: Path, port: int = 8097) -> Iterator[str]:
     """A guarded model with an audit log."""
     url = f"http://127.0.0.1:{port}/"
-    command = [GUARDRAIL, "serve", "--port", str(port), "--audit-log", str(log)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
+    with running("serve", "--port", str(port), "--audit-log", str(log)) as process:
         while process.poll() is None:
             try:
                 urlopen(url + "ready")
                 break
             except OSError:
-                pass
+                time.sleep(0.1)
         yield url
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 def put(url: str, picture: str, text: str) -> None:
@@ -215,7 +219,7 @@ def main(wanted: set[str]) -> None:
                     for picture, text in QUESTIONS:
                         put(url, picture, text)
             if "audit" in wanted:
-                with serving("audit", "serve", str(log), "--port", "0", "--json") as url:
+                with pages_of(log) as url:
                     audit(browser, url)
             if "report" in wanted:
                 report(browser, folder)

@@ -210,7 +210,7 @@ def run_cases(reference: str | Path, judge: JudgePicture | None = None) -> Run:
     """
     source = find_source(_cases_of(reference))
     document = parse_document(source.read(), source.label)
-    file = validated(CasesFile, document, cases_schema())
+    file = validated(CasesFile, document, cases_schema)
     loaded = load_any(_policy_of(file, source, document.at(("policy",)).mark))
     parts = loaded.parts if isinstance(loaded, LoadedSelection) else (loaded,)
     coverage = Coverage([part.policy for part in parts])

@@ -104,7 +104,7 @@ def _loaded(document: Node, source: Source) -> Loaded:
     reading = Reading()
     merged = reading.resolve(source, document=document)
     try:
-        policy = validated(Policy, merged, file_schema())
+        policy = validated(Policy, merged, file_schema)
     except PolicyError as error:
         raise reading.discreet(error, document.at(("extends",)).mark) from None
     return Loaded(policy, merged, tuple(reading.files), tuple(reading.paths))
@@ -121,7 +121,7 @@ def _part(source: Source, at: Mark) -> Loaded:
 
 
 def _selection(document: Node, source: Source) -> LoadedSelection:
-    file = validated(SelectionFile, document, selection_schema())
+    file = validated(SelectionFile, document, selection_schema)
     parts: list[Loaded] = []
     rules: list[tuple[When | None, Policy]] = []
     for index, choice in enumerate(file.select):

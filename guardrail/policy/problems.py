@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -21,8 +21,14 @@ _ARTEFACTS = ("[key]", "function-after", "function-before")
 M = TypeVar("M", bound=BaseModel)
 
 
-def validated(model: type[M], document: Node, schema: dict[str, Any]) -> M:
+def validated(model: type[M], document: Node, schema: Callable[[], dict[str, Any]]) -> M:
     """Returns the content of a merged document as a `model`.
+
+    Args:
+        model: What it has to be.
+        document: The document.
+        schema: Makes the model's JSON Schema, by which problems are put into words: it takes time,
+            and what is valid needs none.
 
     Raises:
         PolicyError: For the first problem in the file (what is missing comes last), saying how many
@@ -32,7 +38,7 @@ def validated(model: type[M], document: Node, schema: dict[str, Any]) -> M:
         return model.model_validate(document.plain(), context={"resolved": True})
     except ValidationError as error:
         found = _in_order(error, document)
-        first = _problem(found[0], document, schema)
+        first = _problem(found[0], document, schema())
         if len(found) > 1:
             first.args = (f"{first.args[0]} (and {len(found) - 1} more)",)
         raise first from None

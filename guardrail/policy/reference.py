@@ -20,6 +20,7 @@ from guardrail.policy.document import parse_document
 from guardrail.policy.json_schema import file_schema
 from guardrail.policy.loader import load_policy
 from guardrail.policy.merge import OWN
+from guardrail.policy.policy import Policy
 from guardrail.policy.shapes import Loc, Schema, Shape
 from guardrail.policy.suggest import did_you_mean, quoted
 
@@ -71,8 +72,8 @@ def keys() -> tuple[Key, ...]:
     """Returns every key, in the order of the schema, each section before its own keys."""
     schema = file_schema()
     told = _told()
-    locks = _locks()
-    base = load_policy(BASE).model_dump(mode="json")
+    policy = load_policy(BASE)
+    locks, base = _locks(policy), policy.model_dump(mode="json")
     return tuple(_key(schema, loc, told, locks, base) for loc in _places(schema, schema, ()))
 
 
@@ -199,10 +200,10 @@ def _in_base(base: Any, loc: Loc) -> str | None:
     return _shown(base)
 
 
-def _locks() -> set[str]:
+def _locks(policy: Policy) -> set[str]:
     """Returns every path that can be locked, with what stands for a category or a language."""
     found = set()
-    for path in lockable(load_policy(BASE)):
+    for path in lockable(policy):
         parts = path.split(".")
         if len(parts) > 1 and parts[0] in ITEM:
             parts[1] = ITEM[parts[0]]

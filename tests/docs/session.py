@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from guardrail.cli import main
+from tests.commands import path_of_commands
 from tests.docs.snippets import Snippet
 
 _ROOT = Path(__file__).parents[2]
@@ -93,16 +94,8 @@ class Session:
     def _shell(self, snippet: Snippet) -> None:
         # A file, since what stays in the background would hold a pipe open.
         with self._out["sh"].open("w", encoding="utf-8") as out:
-            shell = subprocess.Popen(
-                ["sh", "-eu", "-c", snippet.text],
-                cwd=self._folder,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            self._groups.append(shell.pid)
+            command = ["sh", "-eu", "-c", snippet.text]
+            shell = self._begun(command, out, stdin=subprocess.DEVNULL)
             code = shell.wait()
         self._expect(code == 0, snippet, f"exits with {code}")
 
@@ -121,27 +114,34 @@ class Session:
     def _start(self) -> None:
         read, write = os.pipe()
         with self._out["python"].open("w", encoding="utf-8") as out:
-            self._python = subprocess.Popen(
-                [sys.executable, "-u", "-c", _PYTHON, str(write)],
-                cwd=self._folder,
-                env=self._environment(),
-                stdin=subprocess.PIPE,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=(write,),
-                text=True,
-            )
+            command = [sys.executable, "-u", "-c", _PYTHON, str(write)]
+            self._python = self._begun(command, out, stdin=subprocess.PIPE, pass_fds=(write,))
         os.close(write)
         self._answers = os.fdopen(read)
-        self._groups.append(self._python.pid)
+
+    def _begun(
+        self, command: list[str], out: IO[str], *, stdin: int, pass_fds: tuple[int, ...] = ()
+    ) -> subprocess.Popen[str]:
+        """A process of its own group, which ends with the page at the latest."""
+        process = subprocess.Popen(
+            command,
+            cwd=self._folder,
+            env=self._environment(),
+            stdin=stdin,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=pass_fds,
+            text=True,
+        )
+        self._groups.append(process.pid)
+        return process
 
     def _environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("GUARDRAIL_", "OTEL_"))}
-        here = str(Path(sys.executable).parent)
         return {
             **kept,
-            "PATH": os.pathsep.join((here, os.environ["PATH"])),
+            "PATH": path_of_commands(),
             "GUARDRAIL_CACHE": str(self._folder.parent / "cache"),
             "HF_HUB_OFFLINE": "1",
             "NO_COLOR": "1",

@@ -81,7 +81,7 @@ def check_text(text: str, path: Path, expected: Policy) -> list[LintFinding]:
     )
     reading = Reading()
     document = reading.resolve(source)
-    policy = validated(Policy, document, file_schema())
+    policy = validated(Policy, document, file_schema)
     # INVARIANT: what is written is what was measured.
     if _measured(policy) != _measured(expected):
         raise PolicyError(f"{str(path)!r} would not decide as the policy that was calibrated")

@@ -136,15 +136,16 @@ class _Walk:
     def _problem(self, anchor: tuple[int, str] | None) -> Problem | None:
         name = self._source.altered_tables()
         if name is None:
-            return self._misfit(anchor)
-        problem = Problem("tables", None, f"the database's own {name!r} is not as it was made")
-        if name in _TABLES:  # what is read would not be what lies there
-            return problem
-        # A trigger is dropped to alter records: name the record, too.
-        found = self._misfit(anchor)
-        return problem if found is None else _also(found, problem)
+            return self._in_records(anchor)
+        said = f"the database's own {name!r} is not as it was made"
+        # A trigger is dropped to alter records: name the record, too. Of another table what is read
+        # would not be what lies there.
+        found = None if name in _TABLES else self._in_records(anchor)
+        if found is None:
+            return Problem("tables", None, said)
+        return replace(found, message=f"{found.message}, and {said}")
 
-    def _misfit(self, anchor: tuple[int, str] | None) -> Problem | None:
+    def _in_records(self, anchor: tuple[int, str] | None) -> Problem | None:
         head = self._source.head()
         if head is None:
             return Problem("head", None, "the signed head is missing")
@@ -224,10 +225,6 @@ class _Walk:
         if (last.hash, last.signature) != (head.hash, head.signature):
             return Problem("altered", last.seq, f"record {last.seq} is not the one that was signed")
         return None
-
-
-def _also(first: Problem, second: Problem) -> Problem:
-    return replace(first, message=f"{first.message}, and {second.message}")
 
 
 def link_of(row: Row | None) -> Continued | None:
