@@ -13,6 +13,7 @@ from guardrail.backends.backend import (
     Stop,
 )
 from guardrail.backends.likelihood import Likelihood
+from guardrail.backends.questions import Questions
 from guardrail.backends.results import FinishReason, Reading, Taken
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Interrupted",
     "Likelihood",
     "Phase",
+    "Questions",
     "Reading",
     "Run",
     "Stop",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from guardrail.backends.likelihood import Likelihood
+from guardrail.backends.questions import Questions
 from guardrail.backends.results import FinishReason, Reading, Taken
 from guardrail.policy.terms import Counterfactual
 from guardrail.request.call_format import CallFormat
@@ -70,7 +71,7 @@ class Run(Protocol):
     def shows_pictures(self) -> bool:
         """Whether its pictures can be noised."""
 
-    def read(self, questions: Sequence[str], phase: Phase) -> Reading:
+    def read(self, questions: Questions, phase: Phase) -> Reading:
         """Puts yes-or-no questions after each request; raises nothing but `Interrupted`."""
 
     def prefill(self, phase: Phase) -> None:
@@ -178,7 +179,7 @@ class Run(Protocol):
         """Makes these the rows' next tokens; returns why rows have finished, None where not."""
 
     def read_answers(
-        self, rows: Sequence[int], said: Sequence[str], questions: Sequence[str]
+        self, rows: Sequence[int], said: Sequence[str], questions: Questions
     ) -> Reading:
         """Puts yes-or-no questions after what has been taken of some rows' answers.
 

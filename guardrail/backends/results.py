@@ -16,7 +16,8 @@ class Reading:
     """Answers to yes-or-no questions, read as probabilities.
 
     Attributes:
-        rows: For each request P(yes) of each question, in [0, 1], or why there are none.
+        rows: For each request P(yes) of each question that was put, in [0, 1], or why there are
+            none.
         took_s: Seconds that reading took, beyond what the answer's own prompt costs.
     """
 

@@ -11,6 +11,9 @@ from guardrail.policy import Policy, load_policy
 from guardrail.record.decision import Decision
 from guardrail.request.conversation import Picture
 
+VAIN = 1e-300
+"""No model is as sure as that of anything: what is asked first spares nothing."""
+
 
 @dataclass(frozen=True)
 class Policies:
@@ -18,6 +21,8 @@ class Policies:
 
     Whatever the model says, P(harm) becomes 0.99 (`always`: refuse, contrast at every guided step)
     or 0.01 (`skipped`: comply, nothing at stake). The judge runs all the same: its price is paid.
+    The screen spares nothing in `always`, where it is asked in vain, and all that it covers in
+    `skipped`, as it does where nothing is at stake.
     Only `viewed`, which is `always` otherwise, has it look at parts of the request, too.
     """
 
@@ -50,9 +55,10 @@ def pinned(phrases: tuple[str, ...] | None = None) -> Policies:
     base = load_policy("baseline")
     refusals = {"en": {"phrases": phrases}} if phrases else base.refusals
 
-    def policy(*, bias: float, when: str, views: str = "whole") -> Policy:
+    def policy(*, bias: float, when: str, screened: float, views: str = "whole") -> Policy:
         judge = {
             **base.judge.model_dump(),
+            "screen": {**base.judge.screen.model_dump(), "below": screened},
             "timeout_s": 600.0,
             "views": views,
             "calibration": {"scale": 0.001, "bias": bias},
@@ -73,9 +79,9 @@ def pinned(phrases: tuple[str, ...] | None = None) -> Policies:
         return changed
 
     return Policies(
-        always=policy(bias=5.0, when="always"),
-        viewed=policy(bias=5.0, when="always", views="auto"),
-        skipped=policy(bias=-5.0, when="at-stake"),
+        always=policy(bias=5.0, when="always", screened=VAIN),
+        viewed=policy(bias=5.0, when="always", screened=VAIN, views="auto"),
+        skipped=policy(bias=-5.0, when="at-stake", screened=1.0),
     )
 
 

@@ -170,7 +170,7 @@ def _why(decision: Decision) -> Table:
     grid.add_row("why", Text(visible(first)))
     for reason in others:
         grid.add_row("", Text(visible(reason), style="dim"))
-    for said in evidence_in_words(decision.verdict.evidence):
+    for said in evidence_in_words(decision.verdict.believed()):
         grid.add_row("evidence", Text(visible(said), style="dim"))
     for error in decision.errors:
         grid.add_row("error", Text(visible(error), style="red"))

@@ -47,7 +47,7 @@ def record(found: AuditRecord) -> Iterator[str]:
     yield f"  request   {decision.request_id}"
     for category, view in decision.verdict.views.items():
         yield f"  view      {visible(category)}: {visible(view)}"
-    for said in evidence_in_words(decision.verdict.evidence):
+    for said in evidence_in_words(decision.verdict.believed()):
         yield f"  evidence  {visible(said)}"
     policy = decision.policy
     yield f"  policy    {visible(policy.name)} ({policy.digest[:12]}), {decision.mode}"

@@ -13,6 +13,7 @@ from guardrail.backends import Run, Stop
 from guardrail.judging.chair import Chair
 from guardrail.judging.evidence import counted
 from guardrail.judging.judge import answer_questions_of
+from guardrail.judging.screening import Screening
 from guardrail.judging.self_judge import self_verdicts_on_answers
 from guardrail.policy import Policy
 from guardrail.policy.verdict import Verdict
@@ -45,12 +46,13 @@ class AnswerHearing:
         Raises:
             Interrupted: It was stopped.
         """
-        questions, timeout_s = self._questions, self.policy.judge.timeout_s
+        timeout_s = self.policy.judge.timeout_s
         if self.chair.reads_itself:
-            found = self_verdicts_on_answers(run, rows, said, questions, timeout_s=timeout_s)
+            screening = Screening.of_answers(self.policy)
+            found = self_verdicts_on_answers(run, rows, said, screening, timeout_s=timeout_s)
         else:
             given = [each.answered(text) for each, text in zip(asked, said, strict=True)]
-            found = [self.chair.ask(each, questions, timeout_s=timeout_s) for each in given]
+            found = [self.chair.ask(each, self._questions, timeout_s=timeout_s) for each in given]
         return [counted(self.policy.judge, each, None) for each in found]
 
     def whole(self, asked: Conversation, said: str, stop: Stop | None) -> Verdict:

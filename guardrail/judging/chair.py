@@ -11,6 +11,7 @@ from guardrail.errors import GuardrailError
 from guardrail.judging.judge import Judge, Judged, JudgeRequest, ask_judge, judge_failure
 from guardrail.judging.patience import Patience
 from guardrail.judging.reference import Reference
+from guardrail.judging.screening import Screening
 from guardrail.judging.self_judge import SOURCE, self_verdicts
 from guardrail.policy.terms import LOCAL
 from guardrail.policy.verdict import Verdict
@@ -88,7 +89,9 @@ class Chair:
             why = judge_failure(error, source=SOURCE, ours=True)
             return [Verdict.unavailable(why, source=SOURCE)] * len(conversations)
         with closing(run):
-            return self_verdicts(run, questions, timeout_s=timeout_s, phase=lambda _: nullcontext())
+            return self_verdicts(
+                run, Screening(questions), timeout_s=timeout_s, phase=lambda _: nullcontext()
+            )
 
     @property
     def looks_again(self) -> bool:

@@ -139,6 +139,8 @@ class Draft:
             rule=ruling.rule,
             reasons=list(ruling.reasons),
             error=verdict.error,
+            screen=verdict.screen,
+            screened=[*verdict.screened],
         )
         self._watch.append(found)
         if verdict.error is not None and verdict.error not in self._errors:
@@ -306,6 +308,8 @@ class Draft:
                 views=dict(verdict.views) if verdict is not None else {},
                 competence=verdict.competence if verdict is not None else None,
                 evidence=dict(verdict.evidence) if verdict is not None else {},
+                screen=verdict.screen if verdict is not None else None,
+                screened=[*verdict.screened] if verdict is not None else [],
             ),
             action=ruling.action if ruling is not None else "plain",
             category=ruling.category if ruling is not None else None,

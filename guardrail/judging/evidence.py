@@ -59,12 +59,14 @@ def averaged(first: Verdict, second: Verdict) -> Verdict:
     """Returns the first verdict with the mean of both looks' log-odds in every category.
 
     What could not be looked at is not safe: a second look that is unavailable makes the verdict so,
-    and what is no probability in either look stays none.
+    and what is no probability in either look stays none. What a screen has spared stays as it is.
     """
     if second.error is not None:
         return replace(first, error=second.error)
     categories = dict(first.categories)
     for name, p in categories.items():
+        if name in first.screened:
+            continue
         again = second.categories.get(name, math.nan)
         one, other = _log_odds(p), _log_odds(again)
         if one is not None:

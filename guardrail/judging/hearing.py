@@ -6,7 +6,8 @@ reason, and has *safe* earned. It knows nothing of what a policy makes of that, 
 would comply.
 
 INVARIANT: what the looks come to (mirrored, then views, then contrast, then calibration) rises with
-every look at the request itself. Contrast comes after views, so that a view can still only raise a
+every look at the request itself. What a screen spares (see `screening`) has been looked at by it;
+the other looks spare nothing. Contrast comes after views, so that a view can still only raise a
 verdict, and last but for calibration, so that what a judge said can be kept and contrasted later.
 Doubt and competence go by what was said before it; whether a rule calls something unsafe, and
 whether the policy would comply, by what counts.
@@ -25,6 +26,7 @@ from guardrail.judging.draft import Draft
 from guardrail.judging.earning import Earning, Near
 from guardrail.judging.evidence import averaged, counted, in_doubt, mirrored, unseen
 from guardrail.judging.judge import questions_of
+from guardrail.judging.screening import Screening
 from guardrail.judging.self_judge import self_verdicts
 from guardrail.judging.timing import timed
 from guardrail.judging.views import highest, views_of
@@ -74,7 +76,7 @@ class Hearing:
         if run is not None and self.chair.reads_itself:
             return self_verdicts(
                 run,
-                questions_of(self.policy),
+                Screening.of_requests(self.policy),
                 timeout_s=self.policy.judge.timeout_s,
                 phase=partial(timed, drafts),
             )

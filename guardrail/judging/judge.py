@@ -116,13 +116,13 @@ def _as_numbers(probabilities: Mapping[str, float]) -> dict[str, float]:
     return {str(name): float(p) for name, p in probabilities.items()}
 
 
-def _as_number(competence: object) -> float | None:
-    """Returns a competence as a finite number; raises where it is none."""
-    if competence is None:
+def _as_number(value: object) -> float | None:
+    """Returns a competence, or a screen's probability, as a finite number; raises for others."""
+    if value is None:
         return None
-    found = float(competence)  # type: ignore[arg-type]
-    if isinstance(competence, (str, bytes, bool)) or not math.isfinite(found):
-        raise ValueError("competence is no finite number")
+    found = float(value)  # type: ignore[arg-type]
+    if isinstance(value, (str, bytes, bool)) or not math.isfinite(found):
+        raise ValueError("it is no finite number")
     return found
 
 
@@ -140,6 +140,8 @@ def readable(verdict: Verdict) -> Verdict:
                 source=str(verdict.source),
                 competence=_as_number(verdict.competence),
                 evidence=_as_numbers(verdict.evidence),
+                screen=_as_number(verdict.screen),
+                screened=tuple(map(str, verdict.screened)),
             )
     except Exception as error:  # whatever a judge's own object raises
         _log.debug("the verdict's error", exc_info=error)

@@ -122,7 +122,8 @@ def highest(whole: Verdict, seen: Sequence[tuple[str, Verdict]]) -> Verdict:
             # sees it; nothing but a higher probability takes the place of one.
             if _is_probability(highest_yet) and not (_is_probability(p) and p <= highest_yet):
                 categories[category], views[category] = p, name
-    return replace(whole, categories=categories, views=views)
+    screened = tuple(each for each in whole.screened if each not in views)
+    return replace(whole, categories=categories, views=views, screened=screened)
 
 
 def _is_probability(p: float) -> bool:

@@ -1,8 +1,8 @@
-"""What a verdict's competence rests on, in words."""
+"""What a verdict and its competence rest on, in words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from guardrail.policy.verdict import Verdict
 
 _WORDS = {
     "request": "requests like this one: p {:.2g}",
@@ -11,9 +11,29 @@ _WORDS = {
 }
 
 
-def evidence_in_words(evidence: Mapping[str, float]) -> list[str]:
-    """Returns a sentence for each part of the evidence; what is not known here says its name."""
+def evidence_in_words(verdict: Verdict) -> list[str]:
+    """Returns a sentence on what a screen came to, and for each part of the evidence; what is not
+    known here says its name.
+    """
     return [
-        _WORDS[name].format(found) if name in _WORDS else f"{name}: {found:.3g}"
-        for name, found in evidence.items()
+        *screen_in_words(verdict.screen, len(verdict.screened)),
+        *(
+            _WORDS[name].format(found) if name in _WORDS else f"{name}: {found:.3g}"
+            for name, found in verdict.evidence.items()
+        ),
     ]
+
+
+def screen_in_words(screen: float | None, spared: int) -> list[str]:
+    """Returns a sentence on what a screen came to, if there was one.
+
+    Args:
+        screen: Its probability.
+        spared: How many categories were not asked about for that.
+    """
+    if screen is None:
+        return []
+    asked = "no category was spared"
+    if spared:
+        asked = f"{spared} {'category' if spared == 1 else 'categories'} not asked about"
+    return [f"screen, harm of any kind: p {screen:.2g}, {asked}"]

@@ -8,6 +8,7 @@ from pydantic import Field, Strict, model_validator
 
 from guardrail.policy.faults import fault
 from guardrail.policy.judge_contrast import JudgeContrast
+from guardrail.policy.screen import Screen
 from guardrail.policy.section import Section
 from guardrail.policy.terms import Evidence
 from guardrail.policy.values import Probability, Text, Unsigned, Words
@@ -105,6 +106,7 @@ class Judge(Section):
             results, a prefilled answer, odd text, something said beside a question about a
             picture), `all` the last user turn of every longer conversation, too; `whole` none.
         competence: When a *safe* verdict may suppress refusals.
+        screen: What is asked before the categories' questions, and may spare them.
         second_look: Whether a request in doubt is looked at twice.
         contrast: Whether the verdict is contrasted with that on grey pictures, before calibration.
     """
@@ -114,6 +116,7 @@ class Judge(Section):
     model: Words | None = None
     calibration: Calibration | None = None
     competence: Competence = Competence()
+    screen: Screen = Screen()
     second_look: SecondLook = SecondLook()
     contrast: JudgeContrast = JudgeContrast()
     answer_suffix: Text = "Answer yes or no."

@@ -57,7 +57,17 @@ def lint(loaded: Loaded, encode: Encode | None = None) -> list[LintFinding]:
         encode: A tokenizer's encoder without special tokens, to check the refusal phrases against
             the model that they are for as well.
     """
-    checks = (_phrases, _languages, _tokens, _categories, _locks, _settings, _session, _watch)
+    checks = (
+        _phrases,
+        _languages,
+        _tokens,
+        _categories,
+        _locks,
+        _settings,
+        _screen,
+        _session,
+        _watch,
+    )
     found = [
         LintFinding(level, check, message, _mark(loaded, path))
         for each in checks
@@ -251,6 +261,26 @@ def _settings(policy: Policy, encode: Encode | None) -> _Found:
     if policy.judge.contrast.looks and policy.judge.kind not in LOCAL:
         why = f"a judge of kind {policy.judge.kind} is asked once: its contrast does nothing"
         yield "warning", "contrast-ignored", ("judge", "contrast"), why
+
+
+def _screen(policy: Policy, encode: Encode | None) -> _Found:
+    judge, screen, place = policy.judge, policy.judge.screen, ("judge", "screen")
+    if screen.question is None and screen.answer_question is None:
+        return
+    known = {each.id for each in policy.categories}
+    for index, name in enumerate(screen.covers):
+        if name not in known:
+            why = f"judge.screen.covers names {name}, which is no category of this policy"
+            yield "warning", "screen-covers-nothing", (*place, "covers", index), why
+    if judge.kind != "self" or judge.contrast.looks:
+        why = "contrasts verdicts" if judge.kind == "self" else f"is of kind {judge.kind}"
+        yield "note", "screen-ignored", place, f"a judge that {why} does not screen requests"
+        return
+    for rule in policy.rules:
+        if rule.id in screen.covers and screen.below > rule.safe_below:
+            why = f"judge.screen.below {screen.below:g} is above safe_below {rule.safe_below:g}"
+            why = f"{why} of {rule.id}: what is spared need not come out safe"
+            yield "warning", "screen-unsafe", (*place, "below"), why
 
 
 def _session(policy: Policy, encode: Encode | None) -> _Found:

@@ -28,6 +28,10 @@ class Verdict:
             request and what the model makes of its pictures are like those that the model was tried
             on; or `pictures`, the nats by which they lower the log-odds of harm against grey ones.
             Empty where nothing was measured.
+        screen: What the screening question came to, a probability in [0, 1], before any
+            calibration; None where none was asked.
+        screened: Ids of the categories that it spared: they were not asked about, and their
+            probability is that of the screen.
     """
 
     categories: Mapping[str, float] = field(default_factory=dict)
@@ -37,6 +41,8 @@ class Verdict:
     views: Mapping[str, str] = field(default_factory=dict)
     competence: float | None = None
     evidence: Mapping[str, float] = field(default_factory=dict)
+    screen: float | None = None
+    screened: tuple[str, ...] = ()
 
     @classmethod
     def unavailable(cls, reason: str, *, source: str = "self") -> Verdict:

@@ -62,6 +62,16 @@ class VerdictRecord(_Record):
         "model makes of its pictures, are like those that the model was tried on; `pictures`: by "
         "how many nats they, against grey ones, lower the log-odds of harm",
     )
+    screen: float | None = Field(
+        None,
+        description="what the screening question came to, before calibration; None where none was "
+        "asked",
+    )
+    screened: list[str] = Field(
+        default_factory=list,
+        description="ids of the categories that the screen spared: their own questions were not "
+        "asked, and their probability is the screen's, calibrated",
+    )
 
     def believed(self) -> Verdict:
         """Returns the verdict that this is the record of; what the judge saw is not in it."""
@@ -72,6 +82,8 @@ class VerdictRecord(_Record):
             views=dict(self.views),
             competence=self.competence,
             evidence=dict(self.evidence),
+            screen=self.screen,
+            screened=tuple(self.screened),
         )
 
 
@@ -129,6 +141,8 @@ class WatchRecord(_Record):
             done any more, is the policy's words (`outcome.replaced`), as is `steer` or `end` for an
             answer that somebody else wrote.
         category: The category that decided, if one did.
+        screen: What the screening question came to, as of the verdict.
+        screened: The categories that it spared, as of the verdict.
     """
 
     tokens: int
@@ -141,6 +155,8 @@ class WatchRecord(_Record):
     rule: str = ""
     reasons: list[str] = Field(default_factory=list)
     error: str | None = None
+    screen: float | None = None
+    screened: list[str] = Field(default_factory=list)
 
 
 class Outcome(_Record):

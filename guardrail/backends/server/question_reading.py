@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from guardrail.backends.backend import Interrupted, Stop
+from guardrail.backends.questions import Questions
 from guardrail.backends.results import Reading
 from guardrail.backends.server.asking import Asking, Prompt
 from guardrail.backends.server.branch import Branch, Said
@@ -39,16 +40,19 @@ class QuestionReading:
     stop: Stop | None
 
     def read(
-        self, asked: Sequence[Conversation], questions: Sequence[str], going: Going = tuple
+        self, asked: Sequence[Conversation], questions: Questions, going: Going = tuple
     ) -> Reading:
-        """Returns P(yes) of each conversation's questions, all asked in parallel.
+        """Returns P(yes) of each conversation's questions, those of a stage asked in parallel.
 
         Raises nothing but `Interrupted`.
         """
         started = time.perf_counter()
-        prompts = [Prompt(each.ask(text)) for each in asked for text in questions]
         try:
-            p = self._p_yes(prompts, going)
+            rows = self._p_yes(asked, questions.first, going)
+            some = questions.going_on(rows)
+            others = self._p_yes([asked[row] for row in some], questions.then, tuple)
+            for row, p in zip(some, others, strict=True):
+                rows[row] += p
         except Interrupted:
             raise
         except Exception as error:
@@ -56,14 +60,19 @@ class QuestionReading:
                 alone = [self.read([each], questions).rows[0] for each in asked]
                 return Reading(alone, time.perf_counter() - started)
             return Reading([error], 0.0)
-        each = len(questions)
-        rows = [p[at : at + each] for at in range(0, len(p), each)]
         return Reading(rows, time.perf_counter() - started)
 
-    def _p_yes(self, prompts: Sequence[Prompt], going: Going) -> list[float]:
+    def _p_yes(
+        self, asked: Sequence[Conversation], questions: Sequence[str], going: Going
+    ) -> list[list[float]]:
+        prompts = [Prompt(each.ask(text)) for each in asked for text in questions]
+        if not prompts:
+            return []
         if not self.shows:
             said = self.asking.begun_with(prompts, most=_FEW, stop=self.stop)
-            return [p_said(each, YES, NO) for each in said]
-        found = self.shown.know(going(), beside=prompts)
-        tokens = self.asking.spelling.tokens
-        return [p_label(each, tokens, YES, NO) for each in found]
+            p = [p_said(each, YES, NO) for each in said]
+        else:
+            found = self.shown.know(going(), beside=prompts)
+            tokens = self.asking.spelling.tokens
+            p = [p_label(each, tokens, YES, NO) for each in found]
+        return [p[at : at + len(questions)] for at in range(0, len(p), len(questions))]

@@ -16,6 +16,7 @@ import numpy as np
 
 from guardrail.backends.backend import Adjust, Constraint, Phase, Stop
 from guardrail.backends.likelihood import Likelihood
+from guardrail.backends.questions import Questions
 from guardrail.backends.results import FinishReason, Reading, Taken
 from guardrail.backends.server.asking import Asking
 from guardrail.backends.server.branch import Branch, Said
@@ -101,7 +102,7 @@ class ServerRun:
 
     # Before the first token ------------------------------------------------------------------
 
-    def read(self, questions: Sequence[str], phase: Phase) -> Reading:
+    def read(self, questions: Questions, phase: Phase) -> Reading:
         """Puts questions after each request, all in parallel."""
         if self._capabilities.guides:
             with phase("prefill"):  # each answer's first token
@@ -268,7 +269,7 @@ class ServerRun:
         return reason_of(self._settings, said, self._asking.spelling)
 
     def read_answers(
-        self, rows: Sequence[int], said: Sequence[str], questions: Sequence[str]
+        self, rows: Sequence[int], said: Sequence[str], questions: Questions
     ) -> Reading:
         """Puts questions after answers as they are, each with a prompt of its own: the server knows
         its beginning.

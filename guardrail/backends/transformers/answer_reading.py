@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from guardrail.backends.backend import Interrupted
+from guardrail.backends.questions import Questions
 from guardrail.backends.results import Reading
 from guardrail.backends.transformers.branch import Branch, Prepared
 from guardrail.backends.transformers.prompt import JudgeSuffixes
@@ -59,9 +60,7 @@ class AnswersReader:
     clock: Callable[[], float]
     _followed: dict[tuple[int, tuple[str, ...]], JudgeSuffixes | None] = field(default_factory=dict)
 
-    def read(
-        self, branch: Branch, answers: Sequence[AnswerSoFar], questions: Sequence[str]
-    ) -> Reading:
+    def read(self, branch: Branch, answers: Sequence[AnswerSoFar], questions: Questions) -> Reading:
         """Returns P(yes) of every answer's questions; raises nothing but `Interrupted`.
 
         Args:
@@ -71,7 +70,7 @@ class AnswersReader:
         """
         started = self.clock()
         answers = [self._unended(each) for each in answers]
-        suffixes = [self._suffixes(each, questions) for each in answers]
+        suffixes = [self._suffixes(each, questions.all) for each in answers]
         found: dict[int, Sequence[float] | Exception] = {}
         for at, (answer, each) in enumerate(zip(answers, suffixes, strict=True)):
             if isinstance(each, Exception):
@@ -82,7 +81,7 @@ class AnswersReader:
         going = [at for at in range(len(answers)) if at not in found]
         for part in _alike(answers, going):
             some = [each for at in part if isinstance(each := suffixes[at], JudgeSuffixes)]
-            p = self._read_alike(branch, [answers[at] for at in part], some)
+            p = self._read_alike(branch, [answers[at] for at in part], some, questions)
             found.update(zip(part, p, strict=True))
         return Reading([found[at] for at in range(len(answers))], self.clock() - started)
 
@@ -119,7 +118,11 @@ class AnswersReader:
         return self._followed[asked]
 
     def _read_alike(
-        self, branch: Branch, answers: Sequence[AnswerSoFar], suffixes: Sequence[JudgeSuffixes]
+        self,
+        branch: Branch,
+        answers: Sequence[AnswerSoFar],
+        suffixes: Sequence[JudgeSuffixes],
+        questions: Questions,
     ) -> Answers:
         """Reads answers of which equally many tokens have not been run."""
         pending = torch.tensor([each.pending for each in answers], device=branch.ids.device)
@@ -131,7 +134,7 @@ class AnswersReader:
             raise
         except Exception as error:
             return [error] * len(answers)
-        return self.reader.read_shared(prefix, suffixes)
+        return self.reader.read_shared(prefix, suffixes, questions)
 
 
 def _copied(branch: Branch, places: Sequence[int]) -> Branch:

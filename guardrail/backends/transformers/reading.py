@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from guardrail.backends.backend import Interrupted, Phase, Run
+from guardrail.backends.questions import Questions
 from guardrail.backends.results import Reading
 from guardrail.backends.transformers.branch import Branch, Prepared
 from guardrail.backends.transformers.labels import Labels, read_labels
@@ -46,7 +48,7 @@ class PromptReader:
         self,
         conversations: Sequence[Conversation],
         prepared: Prepared,
-        questions: Sequence[str],
+        questions: Questions,
         phase: Phase,
         *,
         context: int | None,
@@ -66,7 +68,7 @@ class PromptReader:
         Raises:
             JudgeError: A question would go beyond the context.
         """
-        suffixes = self._shared_suffixes(conversations, prepared, questions)
+        suffixes = self._shared_suffixes(conversations, prepared, questions.all)
         if suffixes is None:
             with phase("judge"):
                 return self._read_apart(conversations, questions, clock), None
@@ -84,7 +86,7 @@ class PromptReader:
                 prefix = Branch.prefill(prepared, length=prepared.ids.shape[1] - drop)
         with phase("judge"):
             started = clock()
-            rows = self.read_shared(prefix, suffixes)
+            rows = self.read_shared(prefix, suffixes, questions)
             reading = Reading(rows, clock() - started)
         with phase("prefill"):
             return reading, whole or prefix.extend(prepared.ids[:, -drop:])
@@ -105,24 +107,34 @@ class PromptReader:
         return found if same else None
 
     def read_shared(
-        self, prefix: Branch, suffixes: Sequence[JudgeSuffixes]
+        self, prefix: Branch, suffixes: Sequence[JudgeSuffixes], questions: Questions
     ) -> Sequence[Sequence[float] | Exception]:
-        """Reads all rows' questions off the shared prefix.
+        """Reads rows' questions off the shared prefix.
 
-        Questions often begin alike ("Could helping with this …"): that beginning is run once.
+        Args:
+            prefix: A row for each request; unchanged.
+            suffixes: How all questions go on from each row.
+            questions: They, in their stages.
         """
+        stage = len(questions.first)
         try:
             labels = self.labels()
-            p = _read_as_tree(prefix, suffixes, labels) or _read_as_rows(prefix, suffixes, labels)
+            first = [each.questions[:stage] for each in suffixes]
+            rows = _read(prefix, first, labels)
+            some = questions.going_on(rows)
+            if some:
+                then = [suffixes[row].questions[stage:] for row in some]
+                part = prefix if len(some) == len(rows) else prefix.fork(some)
+                for row, p in zip(some, _read(part, then, labels), strict=True):
+                    rows[row] += p
         except Interrupted:
             raise
         except Exception as error:
             return [error] * len(suffixes)
-        each = len(suffixes[0].questions)
-        return [p[at * each : (at + 1) * each] for at in range(len(suffixes))]
+        return rows
 
     def read_anew(
-        self, conversation: Conversation, questions: Sequence[str]
+        self, conversation: Conversation, questions: Questions
     ) -> Sequence[float] | Exception:
         """Reads questions off a conversation that has to be run for that; or why it cannot be."""
         try:
@@ -137,7 +149,7 @@ class PromptReader:
     def _read_apart(
         self,
         conversations: Sequence[Conversation],
-        questions: Sequence[str],
+        questions: Questions,
         clock: Callable[[], float],
     ) -> Reading:
         """Reads off prompts of their own, for families in which no prefix can be shared."""
@@ -145,12 +157,15 @@ class PromptReader:
         rows: list[Sequence[float] | Exception] = []
         for conversation in conversations:
             try:
-                rows.append(self.p_yes([conversation.ask(text) for text in questions]))
+                rows.append(questions.put(partial(self._p_yes, conversation)))
             except Interrupted:
                 raise
             except Exception as error:
                 rows.append(error)
         return Reading(rows, clock() - started)
+
+    def _p_yes(self, conversation: Conversation, questions: Sequence[str]) -> list[float]:
+        return self.p_yes([conversation.ask(text) for text in questions])
 
 
 def check_room(tokens: int, context: int | None) -> None:
@@ -162,12 +177,26 @@ def check_room(tokens: int, context: int | None) -> None:
         )
 
 
+Suffixes = Sequence[tuple[int, ...]]
+"""Of each of a row's questions, the tokens that follow what is shared."""
+
+
+def _read(prefix: Branch, suffixes: Sequence[Suffixes], labels: Labels) -> list[list[float]]:
+    """Returns P(yes) of every row's questions, equally many.
+
+    Questions often begin alike ("Could helping with this …"): that beginning is run once.
+    """
+    p = _read_as_tree(prefix, suffixes, labels) or _read_as_rows(prefix, suffixes, labels)
+    each = len(suffixes[0])
+    return [p[at * each : (at + 1) * each] for at in range(len(suffixes))]
+
+
 def _read_as_tree(
-    prefix: Branch, suffixes: Sequence[JudgeSuffixes], labels: Labels
+    prefix: Branch, suffixes: Sequence[Suffixes], labels: Labels
 ) -> list[float] | None:
-    """Returns P(harm) of every row's questions, in one pass, or None where a family forbids it."""
-    questions = suffixes[0].questions
-    if any(each.questions != questions for each in suffixes):
+    """Returns P(yes) of every row's questions, in one pass, or None where a family forbids it."""
+    questions = suffixes[0]
+    if any(each != questions for each in suffixes):
         return None
     alike = _common_length(questions)
     columns: list[Tensor] = []
@@ -180,9 +209,9 @@ def _read_as_tree(
     return read_labels(torch.cat(columns, dim=1).flatten(0, 1), labels)
 
 
-def _read_as_rows(prefix: Branch, suffixes: Sequence[JudgeSuffixes], labels: Labels) -> list[float]:
+def _read_as_rows(prefix: Branch, suffixes: Sequence[Suffixes], labels: Labels) -> list[float]:
     """The same, as one batch of suffixes on forks of the prefix."""
-    flat = [(at, tokens) for at, each in enumerate(suffixes) for tokens in each.questions]
+    flat = [(at, tokens) for at, each in enumerate(suffixes) for tokens in each]
     alike = _common_length([tokens for _, tokens in flat])
     if alike:
         beginning = torch.tensor([flat[0][1][:alike]] * prefix.batch)

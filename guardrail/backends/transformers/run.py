@@ -14,6 +14,7 @@ from torch import Tensor
 
 from guardrail.backends.backend import Adjust, Interrupted, Phase, Stop
 from guardrail.backends.likelihood import Likelihood, likelihoods
+from guardrail.backends.questions import Questions
 from guardrail.backends.results import FinishReason, Reading, Taken
 from guardrail.backends.transformers.ahead import look_ahead
 from guardrail.backends.transformers.answer_reading import AnswerSoFar, AnswersReader
@@ -93,7 +94,7 @@ class TransformersRun(AtHand):
 
     # Before the first token ------------------------------------------------------------------
 
-    def read(self, questions: Sequence[str], phase: Phase) -> Reading:
+    def read(self, questions: Questions, phase: Phase) -> Reading:
         """Puts questions after each request; whatever fails on the way, out of memory included,
         fails the reading.
         """
@@ -251,7 +252,7 @@ class TransformersRun(AtHand):
         return list(self._finished)
 
     def read_answers(
-        self, rows: Sequence[int], said: Sequence[str], questions: Sequence[str]
+        self, rows: Sequence[int], said: Sequence[str], questions: Questions
     ) -> Reading:
         """Puts questions after what some rows have said so far."""
         places = [self._places.index(row) for row in rows]

@@ -80,7 +80,12 @@ class Redaction:
         return decision.model_copy(
             update={
                 "verdict": verdict.model_copy(
-                    update={"categories": categories, "error": error, "evidence": evidence}
+                    update={
+                        "categories": categories,
+                        "error": error,
+                        "evidence": evidence,
+                        "screened": self._screened(verdict.screened),
+                    }
                 ),
                 "errors": errors,
                 "reasons": reasons,
@@ -97,6 +102,7 @@ class Redaction:
             update={
                 "categories": categories,
                 "error": error,
+                "screened": self._screened(reading.screened),
                 "reasons": self._kept(reading.reasons, frozenset(ruling.reasons)),
             }
         )
@@ -115,6 +121,9 @@ class Redaction:
 
     def _token(self, token: str) -> str:
         return token if token.strip() in self._known else self._digested(token)
+
+    def _screened(self, given: Iterable[str]) -> list[str]:
+        return [name if name in self._categories else self._digested(name) for name in given]
 
     def _named(self, given: Mapping[str, float], known: Set[str]) -> dict[str, float]:
         return {

@@ -90,6 +90,8 @@ def verdict_attributes(decision: Decision) -> dict[str, Any]:
         "guardrail.verdict.p_unsafe": verdict.p_unsafe,
         "guardrail.verdict.source": verdict.source,
         "guardrail.verdict.failed": verdict.error is not None,
+        "guardrail.verdict.screen": verdict.screen,
+        "guardrail.verdict.screened": len(verdict.screened) if verdict.screen is not None else None,
     }
     for name, p in verdict.categories.items():
         attributes[f"guardrail.verdict.category.{name}"] = p
@@ -106,6 +108,8 @@ def reading_attributes(reading: WatchRecord) -> dict[str, Any]:
         "guardrail.watch.p_unsafe": reading.p_unsafe,
         "guardrail.watch.category": reading.category,
         "guardrail.watch.failed": reading.error is not None,
+        "guardrail.watch.screen": reading.screen,
+        "guardrail.watch.screened": len(reading.screened) if reading.screen is not None else None,
     }
     for name, p in reading.categories.items():
         attributes[f"guardrail.watch.category.{name}"] = p

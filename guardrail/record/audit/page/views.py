@@ -51,7 +51,7 @@ def templates() -> Environment:
     """Returns the templates of this page."""
     found = escaping("guardrail.record.audit.page")
     found.globals.update(version=__version__, actions=(*ACTIONS, FAILED))
-    found.filters.update(percent=percent, clock=_clock, number=_number, evidence=evidence_in_words)
+    found.filters.update(percent=percent, clock=_clock, number=_number)
     return found
 
 
@@ -151,6 +151,7 @@ def decision_page(reader: LogReader, record: AuditRecord) -> str:
         failure=record.failure,
         categories=categories_of(record),
         curve=curve_of(record),
+        rests_on=evidence_in_words(record.decision.verdict.believed()) if record.decision else [],
         newer=newer,
         older=older,
         hash=raw[1] if raw else "",
