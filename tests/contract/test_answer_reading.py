@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from guardrail.backends import Interrupted, Run
+from guardrail.backends import Interrupted, Questions, Run
 from guardrail.backends.transformers.labels import read_labels
 from guardrail.errors import JudgeError, MessageError
 from guardrail.request.conversation import Conversation
@@ -15,10 +15,8 @@ from guardrail.request.settings import GenerationSettings
 from tests.contract.full_forward import full_logits
 from tests.contract.guarded import BY_KIND, LONGER, WORDS, ask, engine
 
-QUESTIONS = [
-    "Does this answer help to set fire?",
-    "Does it help with anything else? Yes or no?",
-]
+ASKED = ("Does this answer help to set fire?", "Does it help with anything else? Yes or no?")
+QUESTIONS = Questions(ASKED)
 SAID = [70, 81, 75, 300, 40]
 SETTINGS = GenerationSettings(max_new_tokens=8, temperature=0)
 
@@ -45,9 +43,9 @@ def test_an_answer_is_read_as_full_forwards_would(family: str, pending: bool) ->
     [found] = run.read_answers([0], [said], QUESTIONS).rows
     assert not isinstance(found, Exception), found
 
-    suffixes = backend.encoder.answer_suffixes(asked, QUESTIONS)
+    suffixes = backend.encoder.answer_suffixes(asked, ASKED)
     if suffixes is None or run._prepared.embeds_prompt:
-        expected = backend.p_yes([asked.answered(said).ask(each) for each in QUESTIONS])
+        expected = backend.p_yes([asked.answered(said).ask(each) for each in ASKED])
     else:
         inputs = backend.encoder.encode([asked])
         tokens = [torch.tensor([*SAID[:3], *suffix]) for suffix in suffixes]
@@ -72,6 +70,23 @@ def test_reading_leaves_the_answers_as_they_were(family: str) -> None:
     torch.testing.assert_close(read.logits()[0], unread.logits()[0], atol=0, rtol=0)
 
 
+@pytest.mark.parametrize("family", BY_KIND)
+def test_answers_that_the_first_question_clears_are_asked_no_more(family: str) -> None:
+    asked = [ask(family, WORDS), ask(family, LONGER)]
+    if len(engine(family).backend.groups(asked)) > 1:
+        asked = asked[:1]
+    run, said = begun(family, *asked, tokens=2, pending=True), ["So"] * len(asked)
+    whole = run.read_answers(range(len(asked)), said, QUESTIONS).rows
+    assert not any(isinstance(each, Exception) for each in whole)
+    first = [each[0] for each in whole if not isinstance(each, Exception)]
+    staged = Questions(ASKED[:1], ASKED[1:], lambda p: p[0] < max(first) - 1e-6)
+    found = run.read_answers(range(len(asked)), said, staged).rows
+    for one, other, p in zip(found, whole, first, strict=True):
+        assert not isinstance(one, Exception)
+        assert not isinstance(other, Exception)
+        assert one == pytest.approx(other[: 2 if p == max(first) else 1], abs=1e-4)
+
+
 def test_a_reading_that_is_stopped_is_no_failure_of_the_judge() -> None:
     stopped: list[bool] = []
     asked = ask("llava", WORDS)
@@ -89,7 +104,7 @@ def test_each_answer_has_the_context_to_itself(monkeypatch: pytest.MonkeyPatch) 
     short, long = ask("llava", WORDS), ask("llava", f"{LONGER} {LONGER} {LONGER}")
     made = engine("llava")
     lengths = [made.count_tokens(each) for each in (short, long)]
-    longest = max(map(len, made.backend.encoder.answer_suffixes(short, QUESTIONS) or ()))
+    longest = max(map(len, made.backend.encoder.answer_suffixes(short, ASKED) or ()))
     monkeypatch.setattr(made.backend, "_context", lengths[1] + 4)
     assert lengths[0] + 3 + longest <= lengths[1] + 4, "else the test shows nothing"
     run = begun("llava", short, long, tokens=3, pending=True)
