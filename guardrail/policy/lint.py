@@ -17,7 +17,7 @@ from guardrail.policy.policy import Policy
 from guardrail.policy.refusals import RefusalMatcher, normalised
 from guardrail.policy.rules import CategoryRule
 from guardrail.policy.schema import Vocabulary
-from guardrail.policy.suggest import listed, quoted
+from guardrail.policy.suggest import did_you_mean, listed, quoted
 from guardrail.policy.terms import LOCAL, RULE_FIELDS
 from guardrail.policy.watch import NO_WATCH
 
@@ -264,23 +264,23 @@ def _settings(policy: Policy, encode: Encode | None) -> _Found:
 
 
 def _screen(policy: Policy, encode: Encode | None) -> _Found:
-    judge, screen, place = policy.judge, policy.judge.screen, ("judge", "screen")
-    if screen.question is None and screen.answer_question is None:
-        return
-    known = {each.id for each in policy.categories}
+    screen = policy.judge.screen
+    others = {each.id for each in policy.categories}.difference(screen.covers)
     for index, name in enumerate(screen.covers):
-        if name not in known:
-            why = f"judge.screen.covers names {name}, which is no category of this policy"
-            yield "warning", "screen-covers-nothing", (*place, "covers", index), why
-    if judge.kind != "self" or judge.contrast.looks:
-        why = "contrasts verdicts" if judge.kind == "self" else f"is of kind {judge.kind}"
-        yield "note", "screen-ignored", place, f"a judge that {why} does not screen requests"
-        return
-    for rule in policy.rules:
+        near = did_you_mean(name, others)  # one that is merely not there may have been taken out
+        if near and all(name != rule.id for rule in policy.rules):
+            why = f"judge.screen.covers names {quoted(name)}, which is no category{near}"
+            place: Path = ("judge", "screen", "covers", index)
+            yield "warning", "screen-covers-nothing", place, why
+    above: dict[Path, CategoryRule] = {}
+    for index, (category, rule) in enumerate(zip(policy.categories, policy.rules, strict=True)):
         if rule.id in screen.covers and screen.below > rule.safe_below:
-            why = f"judge.screen.below {screen.below:g} is above safe_below {rule.safe_below:g}"
-            why = f"{why} of {rule.id}: what is spared need not come out safe"
-            yield "warning", "screen-unsafe", (*place, "below"), why
+            own = category.safe_below is not None
+            at: Path = ("categories", index) if own else ("verdict", "safe_below")
+            above.setdefault(at, rule)
+    for at, rule in above.items():
+        why = f"judge.screen.below {screen.below:g} is above safe_below {rule.safe_below:g}"
+        yield "warning", "screen-unsafe", at, f"{why} ({rule.id}): what it spares is not safe there"
 
 
 def _session(policy: Policy, encode: Encode | None) -> _Found:

@@ -42,13 +42,13 @@ def test_show_resolved_is_a_policy_file_with_places(
 ) -> None:
     status, out, _ = run(capsys, "show", "--resolved", "kids")
     assert status == 0
-    assert "# guardrail.policies/strict.yaml:13:53" in out
+    assert "# guardrail.policies/strict.yaml:15:53" in out
     path = tmp_path / "again.yaml"
     path.write_text(out, encoding="utf-8")
     assert load_policy(path).digest == load_policy("kids").digest
     found = as_json(capsys, "show", "--resolved", "kids")
     places = {entry["path"]: entry["from"] for entry in found["values"]}
-    assert places["categories.child-at-risk.on_unsafe"] == "guardrail.policies/strict.yaml:13:53"
+    assert places["categories.child-at-risk.on_unsafe"] == "guardrail.policies/strict.yaml:15:53"
     assert places["judge.model"] == "default"
     assert found["digest"] == load_policy("kids").digest
 
@@ -101,7 +101,7 @@ def test_check_reads_a_tokenizer(capsys: pytest.CaptureFixture[str], tmp_path: P
 def test_explain_names_the_rule_and_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     found = as_json(capsys, "explain", "kids", "-p", "child-at-risk=0.3")
     assert (found["action"], found["rule"]) == ("block", "categories.child-at-risk.on_unsafe")
-    assert found["rule_at"] == "guardrail.policies/strict.yaml:13:53"
+    assert found["rule_at"] == "guardrail.policies/strict.yaml:15:53"
     category = next(c for c in found["categories"] if c["id"] == "child-at-risk")
     assert category["unsafe_at_from"] == "guardrail.policies/kids.yaml:12:36"
     assert "grown-up" in found["message"]

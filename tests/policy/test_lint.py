@@ -39,7 +39,7 @@ def findings(tmp_path: Path, text: str, extends: str = "baseline") -> list[tuple
         ),
         (
             "categories: [{id: medical, unsafe_at: 0, safe_below: 0}]\n",
-            [("no-uncertainty", 4), ("always-fires", 4)],
+            [("no-uncertainty", 4), ("always-fires", 4), ("screen-unsafe", 4)],
         ),
         ("categories: [{id: medical, unsafe_at: 0.36}]\n", [("no-uncertainty", 4)]),
         (
@@ -72,6 +72,10 @@ def findings(tmp_path: Path, text: str, extends: str = "baseline") -> list[tuple
         ("session: {memory: off, after_refusal: {unsafe_at: 0.5}}\n", [("session-ignored", 4)]),
         ("session: {memory: max, decay: 0}\n", [("session-ignored", 4)]),
         ("session: {memory: max, after_refusal: {unsafe_at: 0.6}}\n", [("session-ignored", 4)]),
+        ("verdict: {safe_below: 0.01}\n", [("screen-unsafe", 4)]),
+        ("verdict: {safe_below: 0.02}\n", []),
+        ("judge: {screen: {covers: [privcy]}}\n", [("screen-covers-nothing", 4)]),
+        ("categories: [{id: privacy, enabled: false}]\n", []),
     ],
 )
 def test_each_check(tmp_path: Path, text: str, found: list[tuple[str, int]]) -> None:

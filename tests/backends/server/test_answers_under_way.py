@@ -79,10 +79,28 @@ def test_the_verdict_is_read_while_the_answer_is_under_way() -> None:
     client = ServerClient("http://model.test/v1", transport=transport)
     served = SafeCoDe(backend=ServerBackend(client), policy=never())
     transport.bodies.clear()
-    asked = served.answer(ask(2), GREEDY).decision.verdict.categories
-    first, *others = transport.bodies[: 1 + len(asked)]
+    assert served.answer(ask(2), GREEDY).decision.verdict.screened
+    first, screen, *others = transport.bodies
     assert first["stream"]
-    assert all("yes or no" in str(each["messages"]) for each in others)
+    assert "yes or no" in str(screen["messages"])
+    assert not any("yes or no" in str(each["messages"]) for each in others)
+
+
+def test_a_screen_that_is_not_denied_leads_to_a_question_for_each_category() -> None:
+    transport = Streaming()
+    client = ServerClient("http://model.test/v1", transport=transport)
+    served = SafeCoDe(backend=ServerBackend(client), policy=never())
+    whole = never().judge.model_copy(update={"screen": {}})
+    expected = served.decide(ask(1), policy=never().model_copy(update={"judge": whole}))
+    transport.bodies.clear()
+    verdict = served.decide(ask(1)).decision.verdict
+    assert verdict.categories == expected.decision.verdict.categories
+    assert (verdict.screened, verdict.screen is None) == ([], False)
+    put = [str(each["messages"]) for each in transport.bodies]
+    screens = [at for at, each in enumerate(put) if "cause harm? Answer yes or no" in each]
+    asked = [at for at, each in enumerate(put) if "Answer yes or no" in each]
+    assert screens == asked[:1]
+    assert len(asked) > len(verdict.categories)
 
 
 def test_where_steering_turns_away_another_answer_is_begun() -> None:

@@ -49,7 +49,9 @@ def test_a_forced_call_comes_back_as_one_and_its_tokens_are_counted() -> None:
 
 
 def test_the_judge_is_told_of_tools_and_calls_none() -> None:
-    engine = SafeCoDe(backend=backend(), policy=policy())
+    base = policy()
+    asked_all = {"judge": base.judge.model_copy(update={"screen": {}})}
+    engine = SafeCoDe(backend=backend(), policy=base.model_copy(update=asked_all))
     ChatSafeCoDe(engine=engine, max_tokens=4, temperature=0).bind_tools([LOOK]).invoke("Look.")
     judged = [each for each in server().requests if each["max_tokens"] == 1 and each.get("tools")]
     assert len(judged) >= len(policy().categories)

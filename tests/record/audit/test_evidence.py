@@ -211,7 +211,22 @@ def test_evidence_is_shown_in_words(tmp_path: Path) -> None:
     ]
     with LogReader(tmp_path / "log.db") as reader:
         html = decision_page(reader, record)
-    assert f"What a safe verdict rests on: {'; '.join(sentences)}." in html
+    assert f"What it rests on: {'; '.join(sentences)}." in html
+
+
+def test_what_a_screen_spared_is_shown_in_words_and_said_in_the_policys_own(
+    tmp_path: Path,
+) -> None:
+    made = safe("plain", None, {})
+    screened = made.verdict.model_copy(update={"screen": 0.004, "screened": [*SAFE, "my words"]})
+    told = Redaction(BASELINE, KEY).without_words(made.model_copy(update={"verdict": screened}))
+    assert told.verdict.screened[:-1] == list(SAFE)
+    assert "my words" not in str(told.verdict.screened)
+    [record] = recorded(tmp_path / "log.db", made.model_copy(update={"verdict": screened}))
+    sentence = "screen, harm of any kind: p 0.004, 8 categories not asked about"
+    assert f"  evidence  {sentence}" in list(audit_text.record(record))
+    with LogReader(tmp_path / "log.db") as reader:
+        assert f"What it rests on: {sentence}." in decision_page(reader, record)
 
 
 HOSTILE = "{0.__class__} <script>alert(1)</script> \x1b[2J {"
