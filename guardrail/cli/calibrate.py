@@ -160,9 +160,7 @@ def calibrate_policy(
     if out is not None:
         check_place(out, force=force)
     asked = load_asked(dataset, data, language=language, limit=limit, seed=seed)
-    unseen = unseen_for(parts, original)
-    questions = asked_digest(original, unseen=unseen)
-    header = run_of(asked, model=model, questions=questions, batch=batch)
+    header = run_of(asked, model=model, questions=asked_digest(original), batch=batch)
     verdicts = Verdicts(header, path=output, resume=resume)
     status = Console(stderr=True)
     said = kept_answers(header, answers, resume=resume) if "steering" in parts else None
@@ -171,6 +169,7 @@ def calibrate_policy(
     def engine() -> SafeCoDe:
         return load_engine(model, original, console=status)
 
+    unseen = unseen_for(parts, original)
     _ask(engine, asked, original, verdicts, batch=batch, unseen=unseen, console=status)
 
     evidence = evidence_of(asked, verdicts, unseen=unseen)

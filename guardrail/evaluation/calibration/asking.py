@@ -17,7 +17,6 @@ from guardrail.evaluation.dataset import Dataset, Sample
 from guardrail.evaluation.requests import batches, conversation_of, unhurried
 from guardrail.judging import evidence
 from guardrail.judging.judge import questions_of
-from guardrail.judging.screening import Screening
 from guardrail.policy import Policy
 from guardrail.request.conversation import Conversation
 from guardrail.request.settings import ONE_TOKEN
@@ -52,7 +51,7 @@ def ask(
             what was judged before is kept. A judge that fails is kept as unavailable.
     """
     for grey in (False, True) if unseen else (False,):
-        judging = _judging_only(policy, unseen=grey, screened=not unseen)
+        judging = _judging_only(policy, unseen=grey)
         for part in batches(asked_of(dataset, unseen=grey), batch):
             missing = {each.id for each in part if verdicts.get(each.id, unseen=grey) is None}
             if missing:  # asked again as a whole, in the same company
@@ -71,34 +70,31 @@ def asked_of(dataset: Dataset, *, unseen: bool) -> list[Sample]:
     return [each for each in labelled(dataset) if not (unseen and each.text_only)]
 
 
-def asked_digest(policy: Policy, *, unseen: bool = False) -> str:
+def asked_digest(policy: Policy) -> str:
     """Returns the SHA-256 of all in a policy that the judge's word depends on.
 
-    Contrast is not in it: what is kept is what the judge says of each picture by itself. A screen
-    is, but where requests are judged unseen, too: what is to be contrasted is not screened.
+    Contrast is not in it: what is kept is what the judge says of each picture by itself.
     """
     judge = policy.judge
     look = judge.second_look.model_dump()
-    asked: list[Any] = [judge.kind, judge.model, judge.views, look, questions_of(policy)]
-    screening = Screening.of_requests(policy)
-    if not unseen and screening.screen is not None:
-        asked.append([screening.screen, sorted(screening.covers), screening.below])
+    asked = [judge.kind, judge.model, judge.views, look, questions_of(policy)]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
-def _judging_only(policy: Policy, *, unseen: bool, screened: bool) -> Policy:
+def _judging_only(policy: Policy, *, unseen: bool) -> Policy:
     """Returns the policy with nothing left to do but to judge, and no hurry.
 
-    Grey pictures are looked at once and as a whole, as a hearing that contrasts looks at them.
+    Every category is asked about, so that what is kept serves for every threshold: a screen spares
+    nothing. Grey pictures are looked at once and as a whole, as a hearing that contrasts looks at
+    them.
     """
     patient = unhurried(policy)
     looks: dict[str, Any] = {
         "calibration": None,
         "competence": {"evidence": "none"},
         "contrast": {"counterfactual": "none"},
+        "screen": {},
     }
-    if not screened:
-        looks |= {"screen": {}}
     if unseen:
         looks |= {"second_look": {"picture": "none"}, "views": "whole"}
     changed: Policy = patient.model_copy(
