@@ -21,6 +21,9 @@ from tests.release.distribution import BESIDES, INSTALLED
 pytestmark = [pytest.mark.wheel, pytest.mark.timeout(1800)]
 
 README = "README.md"
+CLIENTS = ("openai",)
+"""What a page has installed beside."""
+
 NEEDS_MORE = {"ray", "inspect"}
 """Extras of blocks that no test runs: a Redis, a task of the reader's own."""
 
@@ -64,7 +67,8 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder / "venv", with_pip=True, symlinks=True)
     made = folder / "venv" / "bin" / "python"
-    call(made, "-m", "pip", "install", "-q", f"{wheel}[{extras()}]", cwd=folder)
+    wanted = (f"{wheel}[{extras()}]", *CLIENTS)
+    call(made, "-m", "pip", "install", "-q", *wanted, cwd=folder)
     return made
 
 
