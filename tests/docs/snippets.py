@@ -23,6 +23,7 @@ _OPENING = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,})(?P<info>[^`]*)$")
 _TITLE = re.compile(r'\btitle="([^"]*)"')
 _RUN = re.compile(r"^\s*<!--\s*run:(.*?)-->\s*$")
 _INSTALLS = re.compile(r"^(python -m venv|\. \S+/activate$|(python -m )?pip install) ?")
+_INCLUDED = re.compile(r'{% include-markdown "([^"]+)"')
 _FILE = re.compile(r"^[\w-][\w.-]*(/[\w-][\w.-]*)*$")
 
 
@@ -102,9 +103,15 @@ def snippets(markdown: str) -> list[Snippet]:
 
 
 def pages(root: Path) -> list[Path]:
-    """The pages whose blocks are run."""
+    """The pages whose blocks are run; of one that shows another file, that file."""
     folders = (root / "docs", root / "docs" / "reference", root / "docs" / "reference" / "api")
-    return [root / "README.md", *(page for each in folders for page in sorted(each.glob("*.md")))]
+    found = [page for each in folders for page in sorted(each.glob("*.md"))]
+    return [root / "README.md", *(_shown(page) for page in found)]
+
+
+def _shown(page: Path) -> Path:
+    included = _INCLUDED.search(page.read_text("utf-8"))
+    return (page.parent / included[1]).resolve() if included else page
 
 
 def named(root: Path, *times: When) -> list[str]:

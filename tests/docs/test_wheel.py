@@ -24,14 +24,14 @@ README = "README.md"
 CLIENTS = ("openai",)
 """What a page has installed beside."""
 
-NEEDS_MORE = {"ray", "inspect"}
-"""Extras of blocks that no test runs: a Redis, a task of the reader's own."""
+NEEDS_MORE = {"ray", "inspect", "train"}
+"""Extras of blocks that no test runs: a Redis, a task of the reader's own, hours."""
 
 
 def extras() -> str:
     """Those that the pages name."""
     said = "".join(path.read_text("utf-8") for path in pages(ROOT))
-    found = re.findall(r"pip install '?safecode-guardrail\[([\w,]+)\]", said)
+    found = re.findall(r"pip install ['\"]?safecode-guardrail\[([\w,]+)\]", said)
     return ",".join(sorted({each for group in found for each in group.split(",")} - NEEDS_MORE))
 
 
