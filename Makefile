@@ -15,7 +15,7 @@ NOT_ON_FLOOR = tests/backends/server tests/chat/test_leaving.py \
 	$(addprefix tests/contract/test_,streams.py counterfactual.py familiarity.py) \
 	$(addprefix tests/embedded/test_,rewording.py turning.py unseen.py world.py)
 
-.PHONY: check lint types test docs slow families floor floor-requirement dist sbom audit
+.PHONY: check lint types test docs slow wheel wheel-slow families floor floor-requirement dist sbom audit
 check: lint types test
 
 lint:
@@ -27,7 +27,7 @@ types:
 
 test:
 	$(ON_ALL_CORES) -m "not slow and not gpu" $(FAMILIES)
-	$(ON_ALL_CORES) -m "not slow and not gpu and not site" $(addprefix --ignore=,$(FAMILIES))
+	$(ON_ALL_CORES) -m "not slow and not gpu and not site and not wheel" $(addprefix --ignore=,$(FAMILIES))
 
 # After `pip install -e ".[families]"`; without it, `test` skips them.
 families:
@@ -40,7 +40,15 @@ docs:
 	$(PYTHON) -m pytest -n 0 --noconftest -m site tests/docs/test_site.py
 
 slow:
-	$(PYTHON) -m pytest -m "slow"
+	$(PYTHON) -m pytest -m "slow and not wheel"
+
+# The README's commands and every snippet of the site from a wheel, in an empty environment; what is slow
+# by `wheel-slow`. WHEEL=dist/….whl is that wheel; without it, one is built of what lies here.
+wheel:
+	GUARDRAIL_WHEEL=$(WHEEL) $(PYTHON) -m pytest -n 0 -m "wheel and not slow" tests/docs/test_wheel.py
+
+wheel-slow:
+	GUARDRAIL_WHEEL=$(WHEEL) $(PYTHON) -m pytest -n 0 -m "wheel and slow" tests/docs/test_wheel.py
 
 # In an environment into which pip has installed what `make -s floor-requirement` prints.
 floor:

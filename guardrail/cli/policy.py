@@ -175,7 +175,7 @@ def run_tests(
     run = run_cases(cases, _judge(model) if model else None)
     enough = run.coverage.percent >= min_coverage
     _print(text.tested_json(run) if as_json else text.tested(run, min_coverage), as_json)
-    if run.count("failed") or not enough:
+    if run.count("failed") or run.shows_nothing or not enough:
         raise typer.Exit(FAILED)
 
 

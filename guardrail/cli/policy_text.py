@@ -211,7 +211,8 @@ def tested(run: Run, min_coverage: float) -> Iterator[str]:
         if result.failures and result.ruling is not None:
             yield f"     because {result.ruling.reasons[0]}"
     counts = ", ".join(f"{run.count(status)} {status}" for status in _MARKS if run.count(status))
-    yield f"{run.file}: {counts}"
+    nothing = "; no case was run, so this says nothing of the policy" if run.shows_nothing else ""
+    yield f"{run.file}: {counts or 'no cases'}{nothing}"
     coverage = run.coverage
     total = len(coverage.rules)
     reached = total - len(coverage.missed)

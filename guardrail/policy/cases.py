@@ -188,6 +188,11 @@ class Run:
         """Returns how many cases ended with `status`."""
         return sum(result.status == status for result in self.results)
 
+    @property
+    def shows_nothing(self) -> bool:
+        """Whether not one case was run, so that nothing is known of the policy."""
+        return self.count("skipped") == len(self.results)
+
 
 def cases_schema() -> dict[str, Any]:
     """Returns the JSON Schema (draft 2020-12) of a cases file."""

@@ -102,14 +102,25 @@ def known_locks(policy: PolicyContent) -> None:
     choices = lockable(policy) if policy.locked else []
     for index, path in enumerate(policy.locked):
         if path not in choices:
-            near = did_you_mean(path, choices)
             tops = listed(sorted({choice.split(".")[0] for choice in choices}))
+            near = _near(path, choices, [each.id for each in policy.categories])
             raise fault(
                 f"{quoted(path)} names nothing that can be locked{near}: "
                 f"accepted are dotted paths below {tops}",
                 "locked",
                 index,
             )
+
+
+def _near(path: str, choices: list[str], ids: list[str]) -> str:
+    """Returns what was probably meant by a path; two are not alike for both naming a category."""
+    top, *rest = path.split(".")
+    if top != "categories" or not rest or rest[0] in ids:
+        return did_you_mean(path, choices)
+    alike = [f"categories.{each}" for each in ids if did_you_mean(rest[0], [each])]
+    if alike:
+        return did_you_mean(path, [each for each in choices if each.startswith(tuple(alike))])
+    return f", since there is no category {quoted(rest[0])} here, or it is switched off"
 
 
 def lockable(policy: PolicyContent) -> list[str]:

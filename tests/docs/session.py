@@ -11,16 +11,15 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import IO
 
 from guardrail.cli import main
-from tests.commands import path_of_commands
-from tests.docs.snippets import Snippet
+from tests.commands import THIS, path_of_commands
+from tests.docs.snippets import Snippet, When, snippets
 
-_ROOT = Path(__file__).parents[2]
-_PICTURES = _ROOT / "examples" / "pictures"
+ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "examples" / "pictures"
 
 # Reads a block per line, runs it, and says in a line of its own that it is through.
 _PYTHON = """
@@ -38,6 +37,16 @@ class SnippetFailure(AssertionError):
     """A block did not do what its reader expects."""
 
 
+def run_page(
+    page: str, folder: Path, *times: When, python: Path = THIS, holds: Path = PICTURES
+) -> None:
+    """Runs a page's blocks of these times, as a `Session` does."""
+    with Session(page, folder, python=python, holds=holds) as session:
+        for each in snippets((ROOT / page).read_text("utf-8")):
+            if each.when in times:
+                session.run(each)
+
+
 class Session:
     """A folder with pictures in it, in which the blocks of one page run.
 
@@ -45,17 +54,22 @@ class Session:
         page: The page's name, for messages.
         folder: Is made, and holds the pictures and what the blocks write; beside it lies what they
             print.
+        python: That of the environment in which they run.
+        holds: The folder that is there from the beginning.
     """
 
-    def __init__(self, page: str, folder: Path) -> None:
+    def __init__(
+        self, page: str, folder: Path, *, python: Path = THIS, holds: Path = PICTURES
+    ) -> None:
         self._page = page
         self._folder = folder
+        self._executable = python
         self._groups: list[int] = []
         self._python: subprocess.Popen[str] | None = None
         self._answers: IO[str] | None = None
         self._out = {each: folder.parent / f"{folder.name}.{each}" for each in ("sh", "python")}
         folder.mkdir()
-        shutil.copytree(_PICTURES, folder / "pictures")
+        shutil.copytree(holds, folder / holds.name)
 
     def __enter__(self) -> Session:
         return self
@@ -70,12 +84,16 @@ class Session:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(snippet.text, "utf-8")
             if snippet.is_policy:
-                checked = main(["policy", "check", str(path)])
-                self._expect(checked == 0, snippet, "is no valid policy")
+                self._expect(self._checks(path), snippet, "is no valid policy")
         if snippet.language == "sh":
             self._shell(snippet)
         elif snippet.language == "python":
             self._interpret(snippet)
+
+    def _checks(self, policy: Path) -> bool:
+        if self._executable == THIS:  # in this process, which has loaded it already
+            return main(["policy", "check", str(policy)]) == 0
+        return self._call(["guardrail", "policy", "check", str(policy)]) == 0
 
     def _close(self) -> None:
         """Ends what the page's blocks have left running."""
@@ -92,12 +110,14 @@ class Session:
             self._answers.close()
 
     def _shell(self, snippet: Snippet) -> None:
+        text = snippet.installed if snippet.when == "wheel" else snippet.text
+        code = self._call(["sh", "-eu", "-c", text])
+        self._expect(code == 0, snippet, f"exits with {code}")
+
+    def _call(self, command: list[str]) -> int:
         # A file, since what stays in the background would hold a pipe open.
         with self._out["sh"].open("w", encoding="utf-8") as out:
-            command = ["sh", "-eu", "-c", snippet.text]
-            shell = self._begun(command, out, stdin=subprocess.DEVNULL)
-            code = shell.wait()
-        self._expect(code == 0, snippet, f"exits with {code}")
+            return self._begun(command, out, stdin=subprocess.DEVNULL).wait()
 
     def _interpret(self, snippet: Snippet) -> None:
         if self._python is None:
@@ -114,7 +134,7 @@ class Session:
     def _start(self) -> None:
         read, write = os.pipe()
         with self._out["python"].open("w", encoding="utf-8") as out:
-            command = [sys.executable, "-u", "-c", _PYTHON, str(write)]
+            command = [str(self._executable), "-u", "-c", _PYTHON, str(write)]
             self._python = self._begun(command, out, stdin=subprocess.PIPE, pass_fds=(write,))
         os.close(write)
         self._answers = os.fdopen(read)
@@ -138,10 +158,10 @@ class Session:
         return process
 
     def _environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("GUARDRAIL_", "OTEL_"))}
+        others = ("GUARDRAIL_", "OTEL_", "PYTHONPATH", "VIRTUAL_ENV")
         return {
-            **kept,
-            "PATH": path_of_commands(),
+            **{k: v for k, v in os.environ.items() if not k.startswith(others)},
+            "PATH": path_of_commands(self._executable),
             "GUARDRAIL_CACHE": str(self._folder.parent / "cache"),
             "HF_HUB_OFFLINE": "1",
             "NO_COLOR": "1",
@@ -149,6 +169,6 @@ class Session:
 
     def _expect(self, holds: bool, snippet: Snippet, what: str) -> None:
         if not holds:
-            out = self._out.get(snippet.language)
-            said = out.read_text("utf-8")[-4000:] if out is not None and out.exists() else ""
+            out = self._out["python" if snippet.language == "python" else "sh"]
+            said = out.read_text("utf-8")[-4000:] if out.exists() else ""
             raise SnippetFailure(f"{self._page}:{snippet.line}: {what}\n{said}")

@@ -1,7 +1,8 @@
 """What stands in the fenced blocks of a page, and how the tests are to run it.
 
 A fence's info string is a language and, if the block is a file, its name: `yaml title="acme.yaml"`.
-A comment on the line before says when it runs: `<!-- run: slow -->`, or `<!-- run: no, REASON -->`.
+A comment on the line before says when it runs: `<!-- run: slow -->`, `<!-- run: wheel -->` (where a
+wheel is installed, which is what the block begins with), or `<!-- run: no, REASON -->`.
 Fences may be indented, as in lists and tabs. Knows nothing of how a block is run.
 """
 
@@ -11,9 +12,9 @@ import re
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, cast
 
-When = Literal["fast", "slow", "never"]
+When = Literal["fast", "slow", "wheel", "never"]
 
 RUN = ("python", "sh")
 SHOWN = ("text", "json", "yaml", "toml", "console", "dockerfile", "html", "css", "ini", "diff")
@@ -21,6 +22,8 @@ SHOWN = ("text", "json", "yaml", "toml", "console", "dockerfile", "html", "css",
 _OPENING = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,})(?P<info>[^`]*)$")
 _TITLE = re.compile(r'\btitle="([^"]*)"')
 _RUN = re.compile(r"^\s*<!--\s*run:(.*?)-->\s*$")
+_INSTALLS = re.compile(r"^(python -m venv|\. \S+/activate$|(python -m )?pip install) ?")
+_INCLUDED = re.compile(r'{% include-markdown "([^"]+)"')
 _FILE = re.compile(r"^[\w-][\w.-]*(/[\w-][\w.-]*)*$")
 
 
@@ -45,6 +48,19 @@ class Snippet:
         if self.title is None or not _FILE.match(self.title):
             return None
         return PurePosixPath(self.title)
+
+    @property
+    def installed(self) -> str:
+        """What is left of a command once its `… && pip install … &&` is done."""
+        steps = self.text.split(" && ")
+        while _INSTALLS.match(steps[0].strip()):
+            del steps[0]
+        return " && ".join(steps)
+
+    @property
+    def does_something(self) -> bool:
+        """Whether running it can fail."""
+        return self.language in RUN or self.is_policy
 
     @property
     def is_policy(self) -> bool:
@@ -87,9 +103,24 @@ def snippets(markdown: str) -> list[Snippet]:
 
 
 def pages(root: Path) -> list[Path]:
-    """The pages whose blocks are run."""
+    """The pages whose blocks are run; of one that shows another file, that file."""
     folders = (root / "docs", root / "docs" / "reference", root / "docs" / "reference" / "api")
-    return [root / "README.md", *(page for each in folders for page in sorted(each.glob("*.md")))]
+    found = [page for each in folders for page in sorted(each.glob("*.md"))]
+    return [root / "README.md", *(_shown(page) for page in found)]
+
+
+def _shown(page: Path) -> Path:
+    included = _INCLUDED.search(page.read_text("utf-8"))
+    return (page.parent / included[1]).resolve() if included else page
+
+
+def named(root: Path, *times: When) -> list[str]:
+    """The pages with something to run at one of these times."""
+    return [
+        str(page.relative_to(root))
+        for page in pages(root)
+        if any(x.when in times and x.does_something for x in snippets(page.read_text("utf-8")))
+    ]
 
 
 def _line(lines: list[str], at: int) -> str:
@@ -109,10 +140,10 @@ def _when(before: str, line: int) -> tuple[When, str]:
     if not (comment := _RUN.match(before)):
         return "fast", ""
     word, _, reason = (part.strip() for part in comment[1].partition(","))
-    if word == "slow" and not reason:
-        return "slow", ""
+    if word in ("slow", "wheel") and not reason:
+        return cast("When", word), ""
     if word == "no" and reason:
         return "never", reason
     raise SnippetError(
-        f"line {line}: {before.strip()!r}: expected 'run: slow' or 'run: no, REASON'"
+        f"line {line}: {before.strip()!r}: expected 'run: slow', 'run: wheel' or 'run: no, REASON'"
     )

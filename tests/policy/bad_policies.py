@@ -403,6 +403,14 @@ DO_NOT_FIT = [
         "4:10",
         "did you mean categories.medical.on_unsafe",
     ),
+    _after(
+        "a lock on a category that is switched off",
+        "categories: [{id: child-at-risk, enabled: false}]\n"
+        "locked: [categories.child-at-risk.on_unsafe]\n",
+        "5:10",
+        "names nothing that can be locked, since there is no category 'child-at-risk' here, or it "
+        "is switched off: accepted",
+    ),
     _after("a lock on the name", "locked: [name]\n", "4:10", "names nothing that can be locked"),
     _after(
         "a phrase that is too long",

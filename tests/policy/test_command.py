@@ -166,6 +166,21 @@ def test_test_fails_on_a_failed_case_and_on_low_coverage(
     assert json.loads(out)["cases"][0]["failures"] == ["action is block, expected plain"]
 
 
+def test_cases_of_which_none_was_run_do_not_pass(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.cases.yaml"
+    picture = "{name: a, picture: k.png, question: 'How?', expect: refuse}"
+    path.write_text(f"policy: baseline\ncases: [{picture}]\n")
+    status, out, _ = run(capsys, "test", str(path))
+    assert status == 1
+    assert "a.cases.yaml: 1 skipped; no case was run" in out
+    path.write_text(f"policy: baseline\ncases: [{picture}, {{name: b, error: x, expect: block}}]\n")
+    status, out, _ = run(capsys, "test", str(path))
+    assert status == 0
+    assert "a.cases.yaml: 1 passed, 1 skipped\n" in out
+
+
 def test_the_schema_accepts_the_shipped_files_and_refuses_misspelt_ones(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -62,7 +62,7 @@ def test_who_signs_or_publishes_runs_no_code_of_the_repository() -> None:
 
 def test_nothing_is_published_before_it_is_checked_and_attested() -> None:
     release = {name: set(job.get("needs", ())) for file, name, job in jobs() if "release" in file}
-    assert release["attest"] == {"check", "build"}
+    assert release["attest"] == {"check", "build", "wheel"}
     assert release["publish"] == {"attest"}
     assert release["announce"] == {"publish"}
 

@@ -19,6 +19,13 @@ from guardrail.backends.server.sent_pictures import SentPictures
 from guardrail.errors import ServerError
 from guardrail.request.conversation import Picture, question
 
+UNWEIGHED = "the server shows no log-probabilities: verdicts are yes or no, unweighed"
+UNSTEERED = (
+    "the server cannot go on with an answer: nothing is steered, and what is to be refused is "
+    "refused in the policy's words"
+)
+"""What is recorded of a server that cannot do it. The audit log knows these words."""
+
 _FEWEST = 5
 """Likeliest tokens under which guided steps would go by too little."""
 
@@ -68,22 +75,19 @@ def discover(
     Raises:
         ServerError: It cannot be reached, does not know the model, or has several.
     """
-    listed = _models(client)
+    listed = _models(client) or _none_at(client)
     name = _model(listed, model)
     asking = Asking.of(client, name, dialect or dialect_of(client, listed))
     shows, asking = _shown(asking)
     spoken = asking.dialect
     degraded = []
     if not shows:
-        degraded.append("the server shows no log-probabilities: verdicts are yes or no, unweighed")
+        degraded.append(UNWEIGHED)
         spoken = replace(spoken, continuing=None)
     elif not _continues(asking):
         spoken = replace(spoken, continuing=None)
     if spoken.continuing is None:
-        degraded.append(
-            "the server cannot go on with an answer: nothing is steered, and what is to be refused "
-            "is refused in the policy's words"
-        )
+        degraded.append(UNSTEERED)
     named = bool(shows) and spoken.names_pictures and _names_pictures(asking)
     spoken = replace(spoken, names_pictures=named)
     found = Capabilities(name, spoken, shows, tuple(degraded))
@@ -105,6 +109,16 @@ def _models(client: ServerClient) -> list[Mapping[str, Any]]:
     answer = client.get("models")
     found = answer.get("data") if isinstance(answer, Mapping) else None
     return [each for each in found or () if isinstance(each, Mapping)]
+
+
+def _none_at(client: ServerClient) -> list[Mapping[str, Any]]:
+    """Returns no models, or raises where they are listed one path further: `/v1` was left out."""
+    url = client.base_url
+    if not url.endswith("/v1") and client.get("/v1/models") is not None:
+        raise ServerError(
+            f"the server's address is {url!r}, and its API lies below it: give {url + '/v1'!r}"
+        )
+    return []
 
 
 def _model(listed: Sequence[Mapping[str, Any]], model: str | None) -> str:

@@ -104,6 +104,23 @@ def test_the_model_is_named_where_there_are_several() -> None:
         _ = backend(Lacking(models=2), "other").capabilities
 
 
+@pytest.mark.parametrize("model", [None, "m0"])
+def test_an_address_without_v1_is_told_where_the_api_lies(model: str | None) -> None:
+    class Below(Lacking):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            below = request.url.path.startswith("/v1/")
+            return super().handle_request(request) if below else httpx.Response(404)
+
+    client = ServerClient("http://a:b@m.test/", transport=Below())
+    with pytest.raises(ServerError, match=r"'http://m\.test', .* give 'http://m\.test/v1'$"):
+        _ = ServerBackend(client, model).capabilities
+
+
+def test_an_api_that_lies_elsewhere_is_taken_where_it_is() -> None:
+    client = ServerClient("http://m.test/openai", transport=Lacking())
+    assert ServerBackend(client).capabilities.model == "m0"
+
+
 def test_capabilities_are_asked_once() -> None:
     transport = Lacking()
     found = backend(transport)

@@ -16,6 +16,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from guardrail import Policy, SafeCoDe
+from guardrail.backends.server.capabilities import UNSTEERED, UNWEIGHED
+from guardrail.backends.server.forms import HELD
 from guardrail.cli import audit_text
 from guardrail.errors import AuditError, Escalation, JudgeError
 from guardrail.policy.review import Review
@@ -36,6 +38,7 @@ from guardrail.request.conversation import Conversation, Turn, question
 from guardrail.request.delta import Delta, InvalidCall
 from guardrail.request.settings import GenerationSettings
 from guardrail.steering.unfolding import HELD_BACK
+from guardrail.steering.watched import UNTURNED
 from tests.contract.guarded import by_word, engine, judged_engine, policy, shown
 from tests.record.audit.making import KEY, decision
 
@@ -299,6 +302,14 @@ def test_categories_that_the_policy_does_not_know_become_digests() -> None:
         ("ValueError", True),
         ("the policy decided to refuse: the answer was not held to its form", True),
         ("Secretive words", False),
+        (UNWEIGHED, True),
+        (UNSTEERED, True),
+        (HELD, True),
+        (UNTURNED, True),
+        ("the judge answers neither yes nor no", True),
+        ("the judge answers neither yes nor no, but 'zq'", False),
+        ("the chat model did not fill in a probability for every category", True),
+        ("the server cannot go on with 'zq'", False),
     ],
 )
 def test_only_our_own_sentences_stay(message: str, kept: bool) -> None:
