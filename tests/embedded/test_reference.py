@@ -83,7 +83,7 @@ def test_what_the_model_was_never_asked_keeps_its_own_caution(engine: SafeCoDe, 
     decision = decided(engine, words)
     assert (decision.action, decision.rule, decision.verdict.label) == ("plain", UNEARNED, "safe")
     assert decision.verdict.competence is not None
-    assert decision.verdict.competence <= 0.001
+    assert decision.verdict.competence <= engine.policy.judge.competence.threshold
     assert decision.reasons[0].count("unlike those that the model was tried on") == 1
     assert decision.outcome.refused == decided(engine, words, mode="off").outcome.refused
 
