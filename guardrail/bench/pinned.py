@@ -11,7 +11,7 @@ from guardrail.policy import Policy, load_policy
 from guardrail.record.decision import Decision
 from guardrail.request.conversation import Picture
 
-VAIN = 1e-300
+_VAIN = 1e-300
 """No model is as sure as that of anything: what is asked first spares nothing."""
 
 
@@ -79,10 +79,19 @@ def pinned(phrases: tuple[str, ...] | None = None) -> Policies:
         return changed
 
     return Policies(
-        always=policy(bias=5.0, when="always", screened=VAIN),
-        viewed=policy(bias=5.0, when="always", screened=VAIN, views="auto"),
+        always=policy(bias=5.0, when="always", screened=_VAIN),
+        viewed=policy(bias=5.0, when="always", screened=_VAIN, views="auto"),
         skipped=policy(bias=-5.0, when="at-stake", screened=1.0),
     )
+
+
+def sparing_nothing(policy: Policy) -> Policy:
+    """Returns a policy whose screen is asked, in vain."""
+    judge = policy.judge.model_copy(
+        update={"screen": {**policy.judge.screen.model_dump(), "below": _VAIN}}
+    )
+    changed: Policy = policy.model_copy(update={"judge": judge})
+    return changed
 
 
 def sample_picture(side: int, seed: int) -> Picture:

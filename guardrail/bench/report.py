@@ -162,9 +162,10 @@ def show(report: Report, console: Console) -> None:
         console.print(
             f"watching, every {seen.every} tokens: {seen.ratio} of the same answer unwatched, "
             f"{seen.new_tokens} tokens, {seen.readings[0]} readings of {seen.readings[1]} "
-            f"questions; a stream is behind by {seen.delay_tokens.median:.0f} tokens "
-            f"(at most {seen.delay_tokens.high:.0f}), {seen.delay_ms.median:.0f} ms "
-            f"(at most {seen.delay_ms.high:.0f})"
+            f"question{'s' if seen.readings[1] > 1 else ''} ({seen.ratio_in_full} of "
+            f"{seen.questions_in_full}, where the screen spares none); a stream is behind by "
+            f"{seen.delay_tokens.median:.0f} tokens (at most {seen.delay_tokens.high:.0f}), "
+            f"{seen.delay_ms.median:.0f} ms (at most {seen.delay_ms.high:.0f})"
         )
     for note in report.notes:
         console.print(f"[dim]{note}[/dim]")

@@ -13,6 +13,7 @@ from functools import partial
 from itertools import accumulate
 
 from guardrail.backends.transformers.device import synchronize
+from guardrail.bench.pinned import sparing_nothing
 from guardrail.bench.rounds import Progress, interleaved
 from guardrail.bench.spread import Spread
 from guardrail.bench.subject import Subject
@@ -32,10 +33,13 @@ class WatchingCost:
     Attributes:
         new_tokens: Length of the answers.
         every: Tokens between two readings, by the policy.
-        readings: How many readings an answer had, of how many questions each: two numbers.
+        readings: How many readings an answer had, of how many questions each: two numbers. The
+            screen is asked one and spares the others, as where nothing is at stake.
+        questions_in_full: Of a reading whose screen spares nothing.
         plain_s: Time of an answer that nobody watches, its request judged as ever.
         watched_s: Time of one that is watched.
         ratio: Watched over not watched, in the same round.
+        ratio_in_full: The same where the screen spares nothing.
         delay_tokens: Tokens that the model had said beyond a token when that was let out.
         delay_ms: Milliseconds between when a stream has a piece of text, watched and not.
     """
@@ -43,9 +47,11 @@ class WatchingCost:
     new_tokens: int
     every: int
     readings: tuple[int, int]
+    questions_in_full: int
     plain_s: Spread
     watched_s: Spread
     ratio: Spread
+    ratio_in_full: Spread
     delay_tokens: Spread
     delay_ms: Spread
 
@@ -80,20 +86,24 @@ def time_watching(
     plain = subject.policies.skipped
     watch = load_policy("watched").watch
     watched: Policy = plain.model_copy(update={"watch": watch})
+    in_full = sparing_nothing(watched)
     answers: dict[str, Callable[[], _Stream]] = {
         name: partial(_streamed, subject, conversation, policy, new_tokens)
-        for name, policy in (("unwatched", plain), ("watched", watched))
+        for name, policy in (("unwatched", plain), ("watched", watched), ("in full", in_full))
     }
     runs = interleaved(answers, repeats=repeats, what=f"{new_tokens} tokens", progress=progress)
     pairs = list(zip(runs["unwatched"], runs["watched"], strict=True))
+    whole = list(zip(runs["unwatched"], runs["in full"], strict=True))
     last = runs["watched"][-1].read
     return WatchingCost(
         new_tokens,
         watch.every,
-        (len(last), len(last[0].categories)),
+        (len(last), _questions(last[0])),
+        _questions(runs["in full"][-1].read[0]),
         Spread.of([each.wall_s for each in runs["unwatched"]]),
         Spread.of([each.wall_s for each in runs["watched"]]),
         Spread.of([after.wall_s / before.wall_s for before, after in pairs]),
+        Spread.of([after.wall_s / before.wall_s for before, after in whole]),
         Spread.of(_behind(last)),
         Spread.of([late for before, after in pairs for late in _late(before, after)]),
     )
@@ -116,6 +126,11 @@ def _streamed(
             raise GuardrailError("the bench cannot pin this model's behaviour: it was stopped")
         return _Stream(now, texts, times, read)
     raise AssertionError("a stream ends with its answer")
+
+
+def _questions(reading: WatchRecord) -> int:
+    """How many questions a reading was of."""
+    return len(reading.categories) - len(reading.screened) + (reading.screen is not None)
 
 
 def _behind(read: Sequence[WatchRecord]) -> list[float]:
