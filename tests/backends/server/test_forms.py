@@ -52,8 +52,10 @@ def test_the_judge_is_told_of_tools_and_calls_none() -> None:
     base = policy()
     asked_all = {"judge": base.judge.model_copy(update={"screen": {}})}
     engine = SafeCoDe(backend=backend(), policy=base.model_copy(update=asked_all))
+    before = len(server().requests)
     ChatSafeCoDe(engine=engine, max_tokens=4, temperature=0).bind_tools([LOOK]).invoke("Look.")
-    judged = [each for each in server().requests if each["max_tokens"] == 1 and each.get("tools")]
+    asked = server().requests[before:]
+    judged = [each for each in asked if each["max_tokens"] == 1 and each.get("tools")]
     assert len(judged) >= len(policy().categories)
     assert all(each["tool_choice"] == "none" for each in judged)
 
