@@ -21,10 +21,14 @@ from guardrail.record.telemetry.tracing import Tracing
 from guardrail.request.conversation import Conversation, Picture, question
 from guardrail.request.settings import GenerationSettings
 
-BASELINE = load_policy("baseline")
+_SHIPPED = load_policy("baseline")
+BASELINE: Policy = _SHIPPED.model_copy(
+    update={"judge": _SHIPPED.judge.model_copy(update={"competence": {"evidence": "familiar"}})}
+)
+"""It, but for how familiar a request has to be: as policies have it that do not say so."""
 PICTURE = Picture(Image.new("RGB", (4, 2), "red"), "d")
 FEWEST = 1000
-"""Requests by which a p-value can be as low as baseline asks."""
+"""Requests by which a p-value can be as low as that asks."""
 SHAPES = {"1 picture": 2 * FEWEST, "no picture": 2 * FEWEST}
 
 

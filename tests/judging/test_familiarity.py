@@ -128,7 +128,8 @@ def test_surprisal_is_that_of_greedy_search(
 
 
 def test_surprisal_is_the_same_in_company(engine: SafeCoDe) -> None:
-    asked = [shown(KNIFE), shown(CLIFF, NOISE), shown(NOISE), shown(LAKE)]
+    beer = load_picture(EXAMPLES / "beer-and-car.png")
+    asked = [shown(beer), shown(CLIFF, NOISE), shown(NOISE), shown(LAKE)]
     together = surprisals(engine.backend.start(asked, DESCRIBING))
     assert together == pytest.approx([by_generate(engine, each) for each in asked], abs=1e-4)
     assert len({round(each, 3) for each in together}) == 4

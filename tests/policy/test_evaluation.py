@@ -206,7 +206,7 @@ def test_a_category_may_bring_its_own_message() -> None:
 
 @pytest.mark.parametrize(
     ("competence", "action"),
-    [(None, "comply"), (0.4, "comply"), (0.0011, "comply"), (0.001, "plain"), (0.0, "plain"),
+    [(None, "comply"), (0.4, "comply"), (0.0041, "comply"), (0.004, "plain"), (0.0, "plain"),
      (-100.0, "plain"), (math.nan, "plain"), (math.inf, "comply"), ("much", "plain"),
      (True, "plain")],
 )  # fmt: skip
@@ -267,7 +267,7 @@ def test_an_unfamiliar_request_says_what_is_strange(evidence: dict[str, float], 
     ruling = decide(BASELINE, verdict)
     assert ruling.reasons[0] == (
         "medical is uncertain: p 0.4 is from safe_below 0.36 to below unsafe_at 0.6, below their "
-        f"middle 0.48, but {why}: p 0.0004, not above 0.001, so judge.competence: plain"
+        f"middle 0.48, but {why}: p 0.0004, not above 0.004, so judge.competence: plain"
     )
 
 
