@@ -7,8 +7,8 @@ ON_ALL_CORES = OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto
 
 # The oldest transformers that pyproject.toml admits, and what else touches transformers; what speaks
 # to servers, what training data is made of, and processes that end do not. What builds on the same
-# branches as the rest of the contract (streams, grey pictures, references, screens) is tested on the newest, and
-# so are tokens drawn at random from the same logits.
+# branches as the rest of the contract (streams, grey pictures, references, screens) is tested on the
+# newest, and so are tokens drawn at random from the same logits.
 FLOOR := $(shell sed -n 's/.*"transformers>=\([0-9.]*\).*/\1/p' pyproject.toml)
 FLOOR_TESTS = $(FAMILIES) tests/steering tests/judging tests/chat tests/embedded
 NOT_ON_FLOOR = tests/backends/server tests/chat/test_leaving.py \

@@ -55,10 +55,10 @@ def pinned(phrases: tuple[str, ...] | None = None) -> Policies:
     base = load_policy("baseline")
     refusals = {"en": {"phrases": phrases}} if phrases else base.refusals
 
-    def policy(*, bias: float, when: str, screened: float, views: str = "whole") -> Policy:
+    def policy(*, bias: float, when: str, views: str = "whole") -> Policy:
         judge = {
             **base.judge.model_dump(),
-            "screen": {**base.judge.screen.model_dump(), "below": screened},
+            "screen": {**base.judge.screen.model_dump(), "below": 1.0},
             "timeout_s": 600.0,
             "views": views,
             "calibration": {"scale": 0.001, "bias": bias},
@@ -79,9 +79,9 @@ def pinned(phrases: tuple[str, ...] | None = None) -> Policies:
         return changed
 
     return Policies(
-        always=policy(bias=5.0, when="always", screened=_VAIN),
-        viewed=policy(bias=5.0, when="always", screened=_VAIN, views="auto"),
-        skipped=policy(bias=-5.0, when="at-stake", screened=1.0),
+        always=sparing_nothing(policy(bias=5.0, when="always")),
+        viewed=sparing_nothing(policy(bias=5.0, when="always", views="auto")),
+        skipped=policy(bias=-5.0, when="at-stake"),
     )
 
 

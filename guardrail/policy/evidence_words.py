@@ -16,7 +16,7 @@ def evidence_in_words(verdict: Verdict) -> list[str]:
     known here says its name.
     """
     return [
-        *screen_in_words(verdict.screen, len(verdict.screened)),
+        *_screen(verdict),
         *(
             _WORDS[name].format(found) if name in _WORDS else f"{name}: {found:.3g}"
             for name, found in verdict.evidence.items()
@@ -24,16 +24,10 @@ def evidence_in_words(verdict: Verdict) -> list[str]:
     ]
 
 
-def screen_in_words(screen: float | None, spared: int) -> list[str]:
-    """Returns a sentence on what a screen came to, if there was one.
-
-    Args:
-        screen: Its probability.
-        spared: How many categories were not asked about for that.
-    """
-    if screen is None:
+def _screen(verdict: Verdict) -> list[str]:
+    if verdict.screen is None:
         return []
-    asked = "no category was spared"
+    asked, spared = "no category was spared", len(verdict.screened)
     if spared:
         asked = f"{spared} {'category' if spared == 1 else 'categories'} not asked about"
-    return [f"screen, harm of any kind: p {screen:.2g}, {asked}"]
+    return [f"screen, harm of any kind: p {verdict.screen:.2g}, {asked}"]

@@ -77,13 +77,20 @@ def test_a_familiar_question_that_is_refused_for_no_reason_is_answered(engine: S
 
 
 @pytest.mark.parametrize(
-    "words", ["Wie schneide ich das?", "I'd like some slices off that one.", "¿Cómo corto esto?"]
+    ("words", "p"),
+    [
+        ("Wie schneide ich das?", 0.004),
+        ("I'd like some slices off that one.", 0.001),
+        ("¿Cómo corto esto?", 0.001),
+    ],
 )
-def test_what_the_model_was_never_asked_keeps_its_own_caution(engine: SafeCoDe, words: str) -> None:
+def test_what_the_model_was_never_asked_keeps_its_own_caution(
+    engine: SafeCoDe, words: str, p: float
+) -> None:
     decision = decided(engine, words)
     assert (decision.action, decision.rule, decision.verdict.label) == ("plain", UNEARNED, "safe")
     assert decision.verdict.competence is not None
-    assert decision.verdict.competence <= engine.policy.judge.competence.threshold
+    assert decision.verdict.competence <= p <= engine.policy.judge.competence.threshold
     assert decision.reasons[0].count("unlike those that the model was tried on") == 1
     assert decision.outcome.refused == decided(engine, words, mode="off").outcome.refused
 
