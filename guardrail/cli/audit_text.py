@@ -19,15 +19,23 @@ from guardrail.record.failure import Failure
 HEADING = f"{'place':>8}  {'time (UTC)':<19}  {'action':<8}  {'p':>5}  {'category':<24}  policy"
 
 
+_ANSWERED = ("comply", "plain")
+_WITHHELD = ("blocked", "escalated")
+"""How an answer ends that the policy withheld, all or some of it."""
+
+
 def line(found: Summary) -> str:
     """Returns a decision in one line."""
     p = f"{found.p_unsafe:.2f}" if found.p_unsafe is not None else "-"
     when = found.time[:19].replace("T", " ")
     category = visible(found.category or found.error or "-")
+    said = [found.mode] if found.mode not in ("", "enforce") else []
+    if found.action in _ANSWERED and found.finish in _WITHHELD:
+        said.append(f"answer {found.finish}")
+    noted = f" ({', '.join(said)})" if said else ""
     return (
         f"{found.seq:>8}  {when}  {found.action:<8}  {p:>5}  {category:<24}  "
-        f"{visible(found.policy or '-')}"
-        f"{'' if found.mode in ('', 'enforce') else f' ({found.mode})'}"
+        f"{visible(found.policy or '-')}{noted}"
     )
 
 
@@ -140,7 +148,9 @@ def verification(found: Verification) -> Iterator[str]:
     if found.continues is not None:
         link = found.continues
         yield f"it continues the log {visible(link.log)} after record {link.seq} ({link.hash})"
-    if not found.signed:
+    if found.key is not None:
+        yield f"signatures checked with key {found.key}"
+    else:
         yield "only hashes were checked: whoever alters a log can compute them again"
     yield f"anchor {found.anchor}"
 

@@ -63,6 +63,7 @@ class Verification:
         pruned: How many records retention has removed.
         problem: None if all is well.
         continues: The end of the log before this one, if it was begun by a rotation.
+        key: The id of the key that the signatures were checked with.
     """
 
     log: str
@@ -74,6 +75,7 @@ class Verification:
     pruned: int
     problem: Problem | None
     continues: Continued | None = None
+    key: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -131,6 +133,7 @@ class _Walk:
             pruned=self._pruned,
             problem=problem,
             continues=self._continues,
+            key=self._key.id if self._key is not None else None,
         )
 
     def _problem(self, anchor: tuple[int, str] | None) -> Problem | None:

@@ -114,6 +114,16 @@ def test_verify_without_any_key_says_so(
     assert "only hashes" in out
 
 
+def test_verify_names_the_key_that_it_checked_with(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, _ = run(capsys, "verify", log)
+    [signed] = [each for each in out.splitlines() if each.startswith("signatures checked with")]
+    assert (status, signed) == (0, f"signatures checked with key {KEY.id}")
+    assert json.loads(run(capsys, "verify", log, "--json")[1])["key"] == KEY.id
+    assert json.loads(run(capsys, "verify", log, "--json", "--without-key")[1])["key"] is None
+
+
 def test_a_public_key_checks_and_cannot_write(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from guardrail.cli import audit_text
+from guardrail.cli import audit_text, main
 from guardrail.policy import Policy
 from guardrail.policy.calibration import calibrate
 from guardrail.policy.review import Review
@@ -210,6 +210,16 @@ def test_words_are_in_no_reading_where_they_are_not_captured(tmp_path: Path) -> 
     assert str(kept[1].error).startswith("not recorded (#")
     plain = made_of(records(logged(tmp_path / "b.db", END, answered(END, TURNS)))).watch
     assert plain == answered(END, TURNS).watch  # what the policy itself says stays readable
+
+
+def test_the_list_of_decisions_says_whose_answer_was_stopped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = logged(tmp_path / "a.db", REPLACE, answered(REPLACE, TURNS), answered(REPLACE, [0.1]))
+    assert main(["audit", "tail", str(path)]) == 0
+    stopped, let_out = capsys.readouterr().out.splitlines()[1:]
+    assert stopped.endswith(" (answer blocked)")
+    assert "blocked" not in let_out
 
 
 def test_json_tells_all_of_it(tmp_path: Path) -> None:
