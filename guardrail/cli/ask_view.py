@@ -109,14 +109,14 @@ def _title(decision: Decision) -> str:
 def _outcome(decision: Decision) -> str:
     finish, reading = decision.outcome.finish_reason, decision.ended_by
     if reading is not None and finish == "blocked":
-        done = "replaced by the policy's words" if decision.outcome.replaced else "ended"
-        return f"turned, read at {reading.tokens} tokens: {done}"
+        done = "replaced" if decision.outcome.replaced else "ended"
+        return f"turned: {done} at {reading.tokens} tokens"
     if finish in ("blocked", "escalated"):
         return {"blocked": "blocked: the policy's words", "escalated": "a human must decide"}[
             finish
         ]
     if decision.outcome.replaced:
-        return "did not refuse: replaced by the policy's words"
+        return "did not refuse: replaced"
     said = "refuses" if decision.outcome.refused else "answers"
     return f"{said} (cut off: token limit)" if finish == "length" else said
 

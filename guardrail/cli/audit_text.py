@@ -139,7 +139,7 @@ def verification(found: Verification) -> Iterator[str]:
     """Yields a check's result as lines."""
     if found.problem is not None:
         yield f"NOT VERIFIED: {visible(found.problem.message)}"
-        if found.records:
+        if found.as_written:
             yield f"records {found.first} to {found.last} are as they were written"
         return
     yield f"verified: {found.records} records, {found.first} to {found.last}"

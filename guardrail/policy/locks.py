@@ -40,6 +40,11 @@ def check_locks(parent: Node, child: Node, at: Mark) -> None:
             before = _effective(parent, path, defaults)
             after = _effective(child, path, below)
             if not _same(before, after):
+                if _is_taken_out(path, parent, child):
+                    raise at.error(
+                        f"categories.{path[1]} is locked by {node.mark}: it cannot be taken out; "
+                        "remove its `enabled: false`, or ask the owner of that policy"
+                    )
                 dotted = ".".join(str(part) for part in path)
                 if path[0] not in defaults:
                     before = after = {}  # no field of a policy: nobody knows what it holds
@@ -48,6 +53,11 @@ def check_locks(parent: Node, child: Node, at: Mark) -> None:
                     f"cannot become {_shown(after, 'another value')}; remove this, or ask the "
                     "owner of that policy"
                 )
+
+
+def _is_taken_out(path: Sequence[str], parent: Node, child: Node) -> bool:
+    inherited = path[0] == "categories" and len(path) > 1 and path[1] in _categories(parent)
+    return inherited and path[1] not in _categories(child)
 
 
 def _shown(value: Any, other: str) -> str:

@@ -192,7 +192,8 @@ class PolicyContent(Section):
         name: What the policy is called, in every record.
         description: What it is for, in a sentence; `guardrail policy list` and `show` print it.
         language: The language of the policy's own words, its messages and reasons: a code such as
-            `de` or `pt-BR`. What it has no words for is said in English.
+            `de` or `pt-BR`. A category without a message in it gets that of `refusals` in it; what
+            neither has words for is said in English.
         mode: `enforce` acts on what is decided; `shadow` computes and records all of it, and gives
             the unguarded answer, token for token; `off` does nothing.
         judge: Who judges a request, how long it may take, and what its word is worth.

@@ -362,7 +362,7 @@ def test_explain_shows_the_readings_of_a_watched_answer(
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= width
     said = " ".join(out.getvalue().split())
-    assert "turned, read at 496 tokens: replaced" in said
+    assert "turned: replaced at 496 tokens" in said
     assert "safe below 0.4, unsafe at 0.6: replace" in said
     for tokens, p, label, act in (
         *(("8", "0.100", "safe", "release"), ("488", "0.500", "uncertain", "hold")),

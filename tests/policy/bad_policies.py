@@ -882,7 +882,7 @@ LOCKS = [
             "categories: [{id: medical, enabled: false}]\n",
         },
         "3:10",
-        ("is locked", "cannot become nothing"),
+        ("categories.medical is locked by base.yaml:4:10", "it cannot be taken out"),
     ),
     Bad(
         "a locked threshold moved from above",

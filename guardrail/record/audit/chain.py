@@ -36,7 +36,7 @@ class Row:
     """A record as it lies in a log.
 
     Attributes:
-        plain: Whether the columns have the types that they were written with.
+        plain: Whether it lies there in the form in which it is written.
     """
 
     seq: int

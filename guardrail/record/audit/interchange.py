@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +95,7 @@ class ExportSource:
             file.readline()
             for number, line in enumerate(file, start=2):
                 try:
-                    held = json.loads(line)
-                    body = canonical(held["body"]).encode("ascii")
-                    yield Row(int(held["seq"]), body, str(held["hash"]), str(held["signature"]))
+                    yield _row_of(line)
                 except (ValueError, KeyError, TypeError) as error:
                     raise AuditError(
                         f"{self._path}:{number}: not a record of an exported audit log"
@@ -106,9 +104,10 @@ class ExportSource:
     def _parquet_rows(self) -> Iterator[Row]:
         try:
             file = _pyarrow_parquet().ParquetFile(self._path)
-            for batch in file.iter_batches(_BATCH, columns=["seq", *_STORED]):
+            for batch in file.iter_batches(_BATCH):
                 for each in batch.to_pylist():
-                    yield Row(each["seq"], each["body"].encode(), each["hash"], each["signature"])
+                    row = Row(each["seq"], each["body"].encode(), each["hash"], each["signature"])
+                    yield replace(row, plain=_says_the_same(each, row))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise AuditError(f"{str(self._path)!r} is no exported audit log") from error
 
@@ -137,10 +136,7 @@ def export_jsonl(source: DatabaseSource, path: Path) -> int:
         file.write(canonical({_MARK: 1, "head": asdict(head)}) + "\n")
         for row in source.rows():
             body = row.body.decode("ascii")
-            file.write(
-                f'{{"seq":{row.seq},"hash":{json.dumps(row.hash)},'
-                f'"signature":{json.dumps(row.signature)},"body":{body}}}\n'
-            )
+            file.write(f"{_before_body(row.seq, row.hash, row.signature)}{body}}}\n")
             written += 1
     return written
 
@@ -231,14 +227,42 @@ def _head(line: bytes, path: Path) -> Head | None:
         raise AuditError(f"{str(path)!r} is no exported audit log") from error
 
 
+def _before_body(seq: int, digest: str, signature: str) -> str:
+    """Returns how a record's line begins, up to the body."""
+    return f'{{"seq":{seq},"hash":{json.dumps(digest)},"signature":{json.dumps(signature)},"body":'
+
+
+def _row_of(line: bytes) -> Row:
+    """Returns the record on a line.
+
+    INVARIANT: what is checked is the text of the line, and not what one parser makes of it: of a
+    name that stands there twice another reads the other value.
+    """
+    held = json.loads(line)
+    seq, digest, signature = int(held["seq"]), str(held["hash"]), str(held["signature"])
+    text, begins = line.rstrip(b"\r\n"), _before_body(seq, digest, signature).encode()
+    if text.startswith(begins) and text.endswith(b"}"):
+        return Row(seq, text[len(begins) : -1], digest, signature)
+    body = canonical(held["body"]).encode("ascii")
+    return Row(seq, body, digest, signature, plain=False)
+
+
+def _says_the_same(columns: dict[str, Any], row: Row) -> bool:
+    """Whether the columns say what the record's body does; a body that cannot be read says none."""
+    try:
+        flat = _flat(row)
+    except (ValueError, TypeError, AttributeError):
+        return False
+    return {name: repr(columns[name]) for name in flat} == {n: repr(v) for n, v in flat.items()}
+
+
 def _flat(row: Row) -> dict[str, Any]:
     held = json.loads(row.body)
     if "failure" in held:  # it names its request, policy and model as a decision does
         held["decision"] = held["failure"]
     flat: dict[str, Any] = {name: _at(held, path) for name, path in _FLAT.items()}
-    for name, value in flat.items():
-        if name == "p_unsafe" and isinstance(value, str):
-            flat[name] = float(value)
+    if flat["p_unsafe"] is not None:  # infinite ones and NaN are spelled as text
+        flat["p_unsafe"] = float(flat["p_unsafe"])
     body = row.body.decode("ascii")
     return {"seq": row.seq, **flat, "body": body, "hash": row.hash, "signature": row.signature}
 

@@ -305,4 +305,8 @@ def _summary(row: Sequence[Any]) -> Summary:
 
 
 def _quantile(ordered: Sequence[float], q: float) -> float | None:
-    return ordered[min(int(q * len(ordered)), len(ordered) - 1)] if ordered else None
+    if not ordered:
+        return None
+    at = q * (len(ordered) - 1)
+    low, high = ordered[int(at)], ordered[min(int(at) + 1, len(ordered) - 1)]
+    return low + (at - int(at)) * (high - low)

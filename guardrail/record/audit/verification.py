@@ -17,8 +17,11 @@ from guardrail.record.keys import AuditKey
 
 Damage = Literal[
     "altered", "removed", "reordered", "inserted", "truncated", "head", "tables", "key",
-    "rollback", "link",
+    "rollback", "anchor", "link",
 ]  # fmt: skip
+
+
+_UNPLACED = ("rollback", "anchor", "key")
 
 
 class LogSource(Protocol):
@@ -39,7 +42,8 @@ class Problem:
     """The first thing that is wrong.
 
     Attributes:
-        kind: What was done, as far as can be told.
+        kind: What was done, as far as can be told; `anchor` if it cannot, since what was anchored
+            has been pruned.
         seq: The record; None if it is no record's.
         message: One sentence.
     """
@@ -81,6 +85,13 @@ class Verification:
     def ok(self) -> bool:
         """Whether nothing is wrong."""
         return self.problem is None
+
+    @property
+    def as_written(self) -> bool:
+        """Whether the records that were read, up to the problem, are known to be the ones that were
+        written. Where they do not lead to the anchor, others may have taken their place.
+        """
+        return self.records > 0 and (self.problem is None or self.problem.kind not in _UNPLACED)
 
     def plain(self) -> dict[str, Any]:
         """Returns it as plain JSON."""
@@ -163,7 +174,7 @@ class _Walk:
         if self._key is None or head.key == self._key.id:
             return None
         return Problem(
-            "key", None, f"the log names the key {head.key}, and the key given is {self._key.id}"
+            "key", None, f"the log names the key {head.key}, and was checked with {self._key.id}"
         )
 
     def _broken_chain(self, head: Head, anchor: tuple[int, str] | None) -> Problem | None:
@@ -177,6 +188,8 @@ class _Walk:
                 expected = row.seq
                 before = Link(checkpoint.hash, checkpoint.signature)
                 self._pruned = checkpoint.records
+                if anchor is not None and (problem := _anchored_before(row.seq, before, anchor)):
+                    return problem
             if row.seq != expected:
                 return _gap(expected, row.seq) if row.seq > expected else _unexpected(row.seq)
             if not self._holds(row, head.log, before):
@@ -238,6 +251,28 @@ def link_of(row: Row | None) -> Continued | None:
         return Continued.model_validate(json.loads(row.body)["continues"])
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _anchored_before(first: int, before: Link, anchor: tuple[int, str]) -> Problem | None:
+    """Says what is wrong with an anchor of a record that was pruned: of the last of them alone the
+    hash is still known.
+
+    Args:
+        first: The first record that is left.
+        before: What it is chained to.
+        anchor: (seq, hash) of a record known from an earlier check.
+    """
+    seq, known = anchor
+    if seq == first - 1 and known != before.hash:
+        return Problem("rollback", seq, f"record {seq} is not the one anchored")
+    if seq < first - 1:
+        return Problem(
+            "anchor",
+            seq,
+            f"record {seq}, which was anchored, was pruned: a log put back to an older state would "
+            "look the same (anchor it anew after each prune)",
+        )
+    return None
 
 
 def _gap(expected: int, found: int) -> Problem:

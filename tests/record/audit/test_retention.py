@@ -3,11 +3,13 @@ decided again.
 """
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -161,6 +163,97 @@ def test_an_altered_export_is_found(log: AuditLog, tmp_path: Path) -> None:
     file.write_text(lines[0] + "{}\n")
     with pytest.raises(AuditError, match=r"log\.jsonl:2"):
         verify_path(file, KEY)
+
+
+def _twice(line: str) -> str:
+    """A line that says first what some parsers read, and then what was signed."""
+    return line.replace('"action":', '"action":"comply","action":', 1)
+
+
+def _second_body(line: str) -> str:
+    return line.replace('"body":', '"body":{"decision":{"action":"comply"}},"body":', 1)
+
+
+def _with_a_note(line: str) -> str:
+    return line.replace('"hash":', '"note":"seen by an auditor","hash":', 1)
+
+
+def _spaced(line: str) -> str:
+    return line.replace('"mode":', '"mode": ', 1)
+
+
+def _of_text(line: str) -> str:
+    return re.sub(r'"seq":(\d+)', r'"seq":"\1"', line, count=1)
+
+
+@pytest.mark.parametrize("spell", [_twice, _second_body, _with_a_note, _spaced, _of_text])
+def test_an_exported_record_that_is_spelled_otherwise_is_not_as_it_was_written(
+    log: AuditLog, tmp_path: Path, spell: Callable[[str], str]
+) -> None:
+    file, again = tmp_path / "log.jsonl", tmp_path / "again.db"
+    with LogReader(log.path) as reader, reader.unchanging() as connection:
+        export_jsonl(DatabaseSource(connection), file)
+    lines = file.read_text().splitlines(keepends=True)
+    assert spell(lines[6]) != lines[6]
+    file.write_text("".join([*lines[:6], spell(lines[6]), *lines[7:]]))
+    found = verify_path(file, KEY)
+    assert found.problem is not None
+    assert (found.problem.kind, found.problem.seq) == ("altered", 5)
+    file.write_bytes("".join(lines).replace("\n", "\r\n").encode())  # as some transfers do
+    assert verify_path(file, KEY).ok
+    import_log(ExportSource(file), again)
+    assert verify_path(again, KEY).ok
+
+
+def test_what_is_altered_in_a_database_is_not_made_good_by_exporting_it(
+    log: AuditLog, tmp_path: Path
+) -> None:
+    file = tmp_path / "log.jsonl"
+    with closing(sqlite3.connect(log.path)) as connection:
+        connection.execute("DROP TRIGGER records_are_not_altered")
+        [[body]] = connection.execute("SELECT body FROM records WHERE seq = 5")
+        connection.execute("UPDATE records SET body = ? WHERE seq = 5", [_twice(body)])
+        connection.commit()
+    with LogReader(log.path) as reader, reader.unchanging() as connection:
+        export_jsonl(DatabaseSource(connection), file)
+    found = verify_path(file, KEY)
+    assert found.problem is not None
+    assert found.problem.seq == 5
+
+
+@pytest.mark.parametrize(("name", "value"), [("action", "plain"), ("p_unsafe", 0.123)])
+def test_a_column_of_parquet_that_says_something_else_than_its_record_is_found(
+    log: AuditLog, tmp_path: Path, name: str, value: Any
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    file = tmp_path / "log.parquet"
+    with LogReader(log.path) as reader, reader.unchanging() as connection:
+        export_parquet(DatabaseSource(connection), file)
+    table = parquet.read_table(file)
+    rows = table.to_pylist()
+    assert rows[5][name] != value
+    rows[5][name] = value
+    parquet.write_table(table.from_pylist(rows, schema=table.schema), file)
+    found = verify_path(file, KEY)
+    assert found.problem is not None
+    assert (found.problem.kind, found.problem.seq) == ("altered", 5)
+
+
+def test_an_anchor_of_what_was_pruned_is_not_passed_over(log: AuditLog) -> None:
+    """Whoever holds the key could else put a log back, go on otherwise, and prune the place."""
+    with LogReader(log.path) as reader:
+        hashes = {seq: found[1] for seq in range(20) if (found := reader.raw(seq))}
+    prune(log, keep=5)
+    first = verify_path(log.path, KEY).first
+    assert first is not None
+    last = first - 1
+    assert verify_path(log.path, KEY, anchor=(first, hashes[first])).ok
+    assert verify_path(log.path, KEY, anchor=(last, hashes[last])).ok  # the checkpoint knows it
+    for anchor, kind in (((last, "0" * 64), "rollback"), ((last - 1, hashes[last - 1]), "anchor")):
+        found = verify_path(log.path, KEY, anchor=anchor)
+        assert found.problem is not None
+        assert (found.problem.kind, found.problem.seq) == (kind, anchor[0])
+        assert not found.as_written
 
 
 def other_policy(unsafe_at: float) -> Policy:
